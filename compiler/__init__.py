@@ -1,0 +1,1 @@
+"""pinnir: compile trained physics-informed networks to spiking programs."""

@@ -1,0 +1,230 @@
+"""Population coding: a staircase as memoryless threshold units, exact, in one step.
+
+A neuron's boundaries are cut into blocks. The first boundary of each block but the first belongs
+to a *coarse* unit, which fires from there on; so coarse spikes form a thermometer that says in
+which block ``z`` lies. The other boundaries of all blocks share one bank of *fine* units: fine
+unit ``i`` fires if ``z >= u(block, i)``, and any threshold that depends on the block is a linear
+function of the thermometer,
+
+    u(block, i) = u(0, i) + sum_m c_m (u(m, i) - u(m - 1, i)),
+
+that is a set of lateral synapses from coarse to fine units. Where the activation falls, a second
+bank of fine units with level weight -1 takes over. A bank without work in a block is held off by
+a threshold at the end of the block. A staircase with L levels so needs about 2 sqrt(L) units.
+
+A unit that fires more often than not is inverted: it fires for ``z < t``, its level weight is
+negated and the constant goes into the next bias, so its spikes fall from p to 1 - p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnir.codings.common import Population, Spiking, lower_core, upper_bounds
+from pinnir.evaluate import trace
+from pinnir.ir import Affine, Array, Graph, Node, Op, Staircase
+from pinnir.manager import Context
+from pinnir.matrix import BlockDiagonal, Matrix, dense
+from pinnir.neurons import Threshold
+
+# Largest dense lateral matrix that a NIR file is asked to hold; larger layers are cut into
+# groups of neurons.
+_LATERAL_ENTRIES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Thresholds of a layer's units, before inversion.
+
+    Attributes:
+        coarse: First boundary of each block but the first, ``(neurons, blocks - 1)``, padded
+            with ``inf``.
+        jump: What passing it adds to the level, same shape.
+        fine: ``u``, ``(neurons, blocks, fine units)``.
+        weight: Level weight of the fine units, +1 or -1, ``(fine units,)``.
+        start: Level below all boundaries, ``(neurons,)``.
+    """
+
+    coarse: Array
+    jump: NDArray[np.int32]
+    fine: Array
+    weight: NDArray[np.int32]
+    start: NDArray[np.int32]
+
+
+def lower(graph: Graph, context: Context, steps: int) -> Graph:
+    """Replace each staircase by coarse and fine threshold units.
+
+    Args:
+        graph: Staircase graph.
+        context: Its calibration points decide which units are inverted.
+        steps: Not used: the units are memoryless, one step suffices.
+
+    Returns:
+        Spiking graph of one step.
+    """
+    layers = [node for node in graph.nodes if isinstance(node.op, Staircase)]
+    values = trace(
+        graph, graph.bind(context.calibration), {node.operands[0].name for node in layers}
+    )
+    bounds = upper_bounds(graph, values)
+
+    def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
+        assert isinstance(node.op, Staircase)
+        z = node.operands[0].name
+        return _encode(node, sources, build_table(node.op, bounds[z]), values[z])
+
+    return lower_core(graph, encode, steps=1, read_out="last")
+
+
+def build_table(op: Staircase, upper: Array) -> Table:
+    """Cut every neuron's boundaries into blocks.
+
+    Args:
+        op: The staircase.
+        upper: A value that no pre-activation exceeds, ``(neurons,)``; it holds off the units
+            that have no work in a neuron's last block.
+    """
+    size = max(2, int(np.ceil(np.sqrt(op.boundaries.shape[1] + 1))))
+    cuts = [_blocks(row[row != 0], size) for row in op.directions]
+    blocks = max(len(cut) for cut in cuts)
+    falls, rises = bool((op.directions < 0).any()), bool((op.directions > 0).any())
+    banks = [sign for sign, used in ((1, rises), (-1, falls)) if used] or [1]
+    neurons = len(cuts)
+    coarse = np.full((neurons, blocks - 1), np.inf)
+    jump = np.zeros((neurons, blocks - 1), np.int32)
+    fine = np.empty((neurons, blocks, len(banks), size - 1))
+    for i, cut in enumerate(cuts):
+        t, d = op.boundaries[i], op.directions[i]
+        last = t[cut[-1][1] - 1] if cut[-1][1] else upper[i]
+        hold = max(upper[i], last) + 1.0
+        for m, (first, end) in enumerate(cut):
+            inner = first + (m > 0)
+            if m > 0:
+                before = cut[m - 1][0] + (m > 1)
+                coarse[i, m - 1] = t[first]
+                jump[i, m - 1] = d[before:inner].sum()
+            fine[i, m] = t[end] if m + 1 < len(cut) else hold
+            if end > inner:
+                fine[i, m, banks.index(int(d[inner])), : end - inner] = t[inner:end]
+        fine[i, len(cut) :] = fine[i, len(cut) - 1]
+    weight = np.repeat(np.array(banks, np.int32), size - 1)
+    return Table(coarse, jump, fine.reshape(neurons, blocks, -1), weight, op.start)
+
+
+def _blocks(directions: NDArray[np.int8], size: int) -> list[tuple[int, int]]:
+    """Cut boundaries into ranges ``(first, end)``: after the coarse one all go the same way."""
+    cut: list[tuple[int, int]] = []
+    first = 0
+    while first < len(directions) or not cut:
+        inner = first + (1 if cut else 0)
+        end = min(inner + size - 1, len(directions))
+        turns = np.flatnonzero(directions[inner:end] != directions[inner : inner + 1])
+        end = inner + int(turns[0]) if turns.size else max(end, inner)
+        cut.append((first, end))
+        first = end
+    return cut
+
+
+def _encode(node: Node, sources: tuple[Node, ...], table: Table, z: Array) -> Spiking:
+    """Coarse and fine populations of one layer, in groups of neurons."""
+    assert isinstance(node.op, Staircase)
+    neurons, blocks, units = table.fine.shape
+    per_group = max(1, int(np.sqrt(_LATERAL_ENTRIES / max(1, units * (blocks - 1)))))
+    found: list[Population] = []
+    silent = node.op.base.copy()
+    for number, first in enumerate(range(0, neurons, per_group)):
+        members = slice(first, min(first + per_group, neurons))
+        suffix = f"_g{number}" if per_group < neurons else ""
+        group = _Group(node, sources, members, suffix, table, z[:, members])
+        for op, population in group.populations():
+            step = node.op.step[members]
+            decode = step[:, None] * op.level_weight.reshape(step.size, -1)
+            found.append(Population(population, members, BlockDiagonal(decode[:, None, :])))
+            silent[members] += step * op.level_offset
+    return Spiking(tuple(found), silent)
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Some neurons of a layer, on their way to two populations."""
+
+    node: Node
+    sources: tuple[Node, ...]
+    members: slice
+    suffix: str
+    table: Table
+    z: Array
+
+    def populations(self) -> Iterator[tuple[Threshold, Node]]:
+        coarse, jump = self.table.coarse[self.members], self.table.jump[self.members]
+        fine, start = self.table.fine[self.members], self.table.start[self.members]
+        inverted, fine_inverted = _mostly_firing(coarse, fine, self.z)
+        sign, fine_sign = np.where(inverted, -1, 1), np.where(fine_inverted, -1, 1)
+        laterals: tuple[Node, ...] = ()
+        if coarse.shape[1]:
+            offset = start + (inverted * jump).sum(axis=1, dtype=np.int32)
+            op = _units(np.where(inverted, _just_above(-coarse), coarse), sign * jump, offset)
+            population = self._named("coarse", op, (self._expand("coarse", sign),))
+            yield op, population
+            start = np.zeros_like(start)
+            laterals = (self._lateral(population, fine, sign, fine_sign),)
+        # An inverted coarse unit says 1 - c, so its share of the threshold is constant.
+        threshold = fine[:, 0] + (np.diff(fine, axis=1) * inverted[:, :, None]).sum(axis=1)
+        threshold = np.where(fine_inverted, _just_above(-threshold), threshold)
+        weight = fine_sign * self.table.weight
+        offset = start + (fine_inverted * self.table.weight).sum(axis=1, dtype=np.int32)
+        op = _units(threshold, weight, offset)
+        yield op, self._named("fine", op, (self._expand("fine", fine_sign), *laterals))
+
+    def _named(self, kind: str, op: Op, operands: tuple[Node, ...]) -> Node:
+        name = f"{self.node.name}_{kind}{self.suffix}"
+        return Node(name, op, operands, self.node.segment)
+
+    def _expand(self, kind: str, sign: NDArray[np.int64]) -> Node:
+        """Copy each neuron's accumulated input, with the unit's sign, to its units."""
+        blocks = BlockDiagonal(sign[:, :, None].astype(np.float64))
+        neurons = len(self.table.start)
+        weight: Matrix = blocks
+        if len(sign) < neurons:
+            weight = np.zeros((blocks.shape[0], neurons))
+            weight[:, self.members] = dense(blocks)
+        return self._named(f"{kind}_in", Affine(weight, np.zeros(sign.size)), self.sources)
+
+    def _lateral(
+        self, coarse: Node, fine: Array, sign: NDArray[np.int64], fine_sign: NDArray[np.int64]
+    ) -> Node:
+        """Synapses that move the fine thresholds as the thermometer rises."""
+        change = np.diff(fine, axis=1) * sign[:, :, None]  # (neurons, coarse, fine)
+        blocks = -fine_sign[:, :, None] * change.swapaxes(1, 2)
+        return self._named(
+            "lateral", Affine(BlockDiagonal(blocks), np.zeros(fine_sign.size)), (coarse,)
+        )
+
+
+def _units(threshold: Array, weight: NDArray[np.int64], offset: NDArray[np.int32]) -> Threshold:
+    return Threshold(
+        threshold.reshape(-1), weight.reshape(-1).astype(np.int32), offset.astype(np.int32)
+    )
+
+
+def _just_above(value: Array) -> Array:
+    # -z > -t is wanted, and units compare with >=.
+    return np.nextafter(value, np.inf)
+
+
+def _mostly_firing(
+    coarse: Array, fine: Array, z: Array
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which coarse and fine units fire on more than half of the points ``z``."""
+    inverted = np.empty(coarse.shape, bool)
+    fine_inverted = np.empty((len(fine), fine.shape[2]), bool)
+    for i, thresholds in enumerate(coarse):
+        block = np.searchsorted(thresholds, z[:, i], side="right")
+        inverted[i] = (z[:, i, None] >= thresholds).mean(axis=0) > 0.5
+        fine_inverted[i] = (z[:, i, None] >= fine[i][block]).mean(axis=0) > 0.5
+    return inverted, fine_inverted

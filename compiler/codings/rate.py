@@ -1,0 +1,77 @@
+"""Rate coding: a uniform staircase as a soft-reset IF neuron over T steps.
+
+An IF neuron with threshold ``theta`` and constant input ``z - low`` fires
+``floor(T (z - low) / theta + v0 / theta)`` times, clipped to 0..T. With the initial potential
+``v0 = theta / 2``, folded into the bias as ``v0 / T`` a step, that is the nearest of the T + 1
+levels of ``clip(z, low, low + theta)``. A signed neuron counts from zero in both directions,
+``v0 = 0``, and has 2T + 1 levels. Deeper layers see spikes instead of a constant input, so a rate
+program approaches its staircase network only as T grows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pinnir.codings.common import Population, Spiking, lower_core
+from pinnir.errors import LegalizeError
+from pinnir.ir import Graph, Node, Staircase
+from pinnir.manager import Context
+from pinnir.matrix import BlockDiagonal
+from pinnir.neurons import IF
+
+
+def lower(graph: Graph, context: Context, steps: int) -> Graph:
+    """Replace each staircase by IF neurons.
+
+    Args:
+        graph: Staircase graph whose staircases have T + 1 (or, signed, 2T + 1) uniform levels.
+        context: Not used.
+        steps: Time steps T.
+
+    Returns:
+        Spiking graph of T steps, read out as the mean.
+
+    Raises:
+        LegalizeError: If a staircase is not what an IF neuron can count.
+    """
+
+    def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
+        assert isinstance(node.op, Staircase)
+        neuron = _neuron(node, node.op, steps)
+        # A spike a step is one level; the mean over T steps wants T of them.
+        decode = BlockDiagonal(node.op.step[:, None, None] * steps)
+        population = Population(
+            Node(node.name, neuron, sources, node.segment), slice(None), decode
+        )
+        return Spiking((population,), node.op.base)
+
+    return lower_core(graph, encode, steps=steps, read_out="mean")
+
+
+def _neuron(node: Node, op: Staircase, steps: int) -> IF:
+    signed = bool((op.start < 0).any())
+    count = op.boundaries.shape[1]
+    if count != (2 * steps if signed else steps):
+        raise _refusal(node, f"has {count + 1} levels, which is not what {steps} steps can count")
+    t = op.boundaries[:, steps:] if signed else op.boundaries
+    spacing = t[:, 1] - t[:, 0] if steps > 1 else t[:, 0] * (1 if signed else 2)
+    uniform = t[:, :1] + spacing[:, None] * np.arange(steps)
+    if np.any(op.directions != 1) or not np.allclose(t, uniform, rtol=1e-9, atol=1e-12):
+        raise _refusal(node, "has levels that are not evenly spaced")
+    threshold = spacing * steps
+    if signed:
+        mirrored = np.allclose(op.boundaries[:, :steps], -t[:, ::-1], atol=1e-12)
+        if not (mirrored and np.allclose(t[:, 0], spacing) and np.all(op.start == -steps)):
+            raise _refusal(node, "is not symmetric around zero")
+        return IF(threshold, signed=True)
+    return IF(threshold, bias=spacing - t[:, 0])
+
+
+def _refusal(node: Node, problem: str) -> LegalizeError:
+    return LegalizeError(
+        f"{problem}, so no integrate-and-fire neuron counts it",
+        node=node.name,
+        op="Staircase",
+        hint="run split-thresholds or balance-thresholds, then quantise-activations with "
+        "levels = steps + 1 (2 steps + 1 and rounding=zero for signed neurons)",
+    )

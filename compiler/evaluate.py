@@ -1,0 +1,159 @@
+"""The oracle: what a graph of any level means, in float64.
+
+One walk serves all levels. Segments run one after the other. A segment with spiking neurons runs
+``graph.steps`` time steps, all its nodes in topological order within a step, so a feed-forward
+spike arrives in the step it was fired in; what leaves it is the mean over the steps or the last
+step's value. Everything else is one ordinary forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+
+import numpy as np
+
+from pinnir.activations import activation
+from pinnir.errors import VerifyError
+from pinnir.ir import (
+    Activation,
+    Affine,
+    Array,
+    Constant,
+    Graph,
+    Input,
+    Neuron,
+    Node,
+    Primitive,
+    Staircase,
+)
+from pinnir.matrix import apply
+from pinnir.primitives import compute
+
+Observer = Callable[[int, Node, Array], None]
+
+
+def evaluate(
+    graph: Graph, inputs: Mapping[str, Array], observe: Observer | None = None
+) -> list[Array]:
+    """Values of the graph's outputs.
+
+    Args:
+        graph: A graph of any level.
+        inputs: Value of each input, ``(samples, width)``, by name.
+        observe: Called with ``(step, node, value)`` for every computed value; ``step`` counts
+            from 0, and is 0 for what is computed once.
+
+    Returns:
+        One array per output, ``(samples, columns)``.
+
+    Raises:
+        VerifyError: If an input is missing or shapes do not fit.
+    """
+    values: dict[Node, Array] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Input):
+            if node.name not in inputs:
+                raise VerifyError("no value was given", node=node.name, op="Input")
+            values[node] = np.asarray(inputs[node.name], np.float64)
+        elif isinstance(node.op, Constant):
+            values[node] = node.op.value
+    for nodes in graph.segments.values():
+        if any(isinstance(node.op, Neuron) for node in nodes):
+            _simulate(graph, nodes, values, observe)
+        else:
+            for node in nodes:
+                values[node] = compute_node(node, values)
+                if observe is not None:
+                    observe(0, node, values[node])
+    return [values[output] for output in graph.outputs]
+
+
+def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
+    """Value of a node that has no state, from the values of its operands."""
+    op = node.op
+    operands = [values[operand] for operand in node.operands]
+    if isinstance(op, Primitive):
+        return compute(op.kind, op.attributes, operands, node.name)
+    total = add(operands)
+    if isinstance(op, Affine):
+        return apply(op.weight, total) + op.bias
+    if isinstance(op, Activation):
+        return activation(op.function).function(total, *op.parameters)
+    if isinstance(op, Staircase):
+        return op(total)
+    raise VerifyError("has no value outside a simulation", node=node.name, op=type(op).__name__)
+
+
+def add(operands: list[Array]) -> Array:
+    """Sum of several in-edges, in their order."""
+    total = operands[0]
+    for operand in operands[1:]:
+        total = total + operand
+    return total
+
+
+def _simulate(
+    graph: Graph, nodes: tuple[Node, ...], values: dict[Node, Array], observe: Observer | None
+) -> None:
+    """Run one spiking core over time; ``values`` receives what leaves it."""
+    inside = set(nodes)
+    samples = next(
+        len(values[operand]) for node in nodes for operand in node.operands if operand in values
+    )
+    state = {
+        node: node.op.initial_state(samples) for node in nodes if isinstance(node.op, Neuron)
+    }
+    constant = _constant_nodes(nodes, inside)
+    leaving = [
+        node
+        for node in nodes
+        if node in graph.outputs or any(user not in inside for user in graph.users[node])
+    ]
+    total: dict[Node, Array] = {}
+    for step in range(graph.steps):
+        for node in nodes:
+            if isinstance(node.op, Neuron):
+                current = add([values[operand] for operand in node.operands])
+                values[node], state[node] = node.op.step(state[node], current)
+            elif step == 0 or node not in constant:
+                values[node] = compute_node(node, values)
+            if observe is not None:
+                observe(step, node, values[node])
+        if graph.read_out == "mean":
+            for node in leaving:
+                total[node] = total[node] + values[node] if step else values[node]
+    for node, sums in total.items():
+        values[node] = sums / graph.steps
+
+
+def _constant_nodes(nodes: tuple[Node, ...], inside: set[Node]) -> set[Node]:
+    """Nodes that no spike reaches: their value is the same in every step."""
+    constant: set[Node] = set()
+    for node in nodes:
+        quiet = all(o not in inside or o in constant for o in node.operands)
+        if quiet and not isinstance(node.op, Neuron):
+            constant.add(node)
+    return constant
+
+
+def trace(graph: Graph, inputs: Mapping[str, Array], names: Container[str]) -> dict[str, Array]:
+    """Values of the named nodes, averaged over the time steps.
+
+    Args:
+        graph: A graph of any level.
+        inputs: Value of each input, by name.
+        names: Which nodes to keep.
+
+    Returns:
+        ``(samples, columns)`` for each name that the graph holds.
+    """
+    sums: dict[str, Array] = {}
+    counts: dict[str, int] = {}
+
+    def keep(step: int, node: Node, value: Array) -> None:
+        if node.name in names:
+            sums[node.name] = sums[node.name] + value if node.name in sums else value
+            counts[node.name] = counts.get(node.name, 0) + 1
+
+    evaluate(graph, inputs, keep)
+    return {name: value / counts[name] for name, value in sums.items()}

@@ -1,0 +1,89 @@
+"""The two forms of a synaptic weight matrix: dense, and block-diagonal.
+
+A layer's dense map is an ordinary array. The expansion of a neuron into its units and the
+lateral synapses inside one neuron connect nothing across neurons, so they are block-diagonal;
+keeping the blocks makes evaluation fast and memory small. Both mean the same matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDiagonal:
+    """A block-diagonal matrix with equal blocks.
+
+    Attributes:
+        blocks: ``(neurons, rows, columns)``; block ``i`` maps neuron ``i``'s slice.
+    """
+
+    blocks: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(outputs, inputs)`` of the whole matrix."""
+        neurons, rows, columns = self.blocks.shape
+        return neurons * rows, neurons * columns
+
+    @classmethod
+    def from_dense(cls, matrix: Array, neurons: int) -> BlockDiagonal:
+        """Take the diagonal blocks of ``matrix``; everything else must be zero."""
+        rows, columns = matrix.shape[0] // neurons, matrix.shape[1] // neurons
+        tiles = matrix.reshape(neurons, rows, neurons, columns)
+        diagonal = np.arange(neurons)
+        result = cls(np.ascontiguousarray(tiles[diagonal, :, diagonal, :]))
+        if np.count_nonzero(matrix) != np.count_nonzero(result.blocks):
+            raise ValueError(f"matrix is not block-diagonal with {neurons} blocks")
+        return result
+
+
+Matrix: TypeAlias = Array | BlockDiagonal
+
+
+def dense(matrix: Matrix) -> Array:
+    """The matrix as a plain array ``(outputs, inputs)``."""
+    if not isinstance(matrix, BlockDiagonal):
+        return matrix
+    neurons, rows, columns = matrix.blocks.shape
+    tiles = np.zeros((neurons, rows, neurons, columns))
+    diagonal = np.arange(neurons)
+    tiles[diagonal, :, diagonal, :] = matrix.blocks
+    return tiles.reshape(matrix.shape)
+
+
+def apply(matrix: Matrix, x: Array) -> Array:
+    """``x @ matrix.T`` for ``x`` of shape ``(..., inputs)``."""
+    if not isinstance(matrix, BlockDiagonal):
+        return x @ matrix.T
+    neurons, rows, columns = matrix.blocks.shape
+    lead = x.shape[:-1]
+    stacked = x.reshape(-1, neurons, columns).swapaxes(0, 1)
+    product = np.matmul(stacked, matrix.blocks.swapaxes(1, 2))
+    return product.swapaxes(0, 1).reshape(*lead, neurons * rows)
+
+
+def compose(outer: Array, inner: BlockDiagonal) -> Array:
+    """The dense product ``outer @ inner``, without forming ``inner`` densely."""
+    neurons, _, columns = inner.blocks.shape
+    pieces = outer.reshape(outer.shape[0], neurons, -1)
+    return np.einsum("onr,nrc->onc", pieces, inner.blocks).reshape(-1, neurons * columns)
+
+
+def nonzeros(matrix: Matrix) -> int:
+    """How many synapses the matrix stands for: its non-zero entries."""
+    values = matrix.blocks if isinstance(matrix, BlockDiagonal) else matrix
+    return int(np.count_nonzero(values))
+
+
+def fan_out(matrix: Matrix) -> NDArray[np.int64]:
+    """Non-zero synapses that leave each input, shape ``(inputs,)``."""
+    if isinstance(matrix, BlockDiagonal):
+        return np.count_nonzero(matrix.blocks, axis=1).reshape(-1).astype(np.int64)
+    return np.count_nonzero(matrix, axis=0).astype(np.int64)

@@ -1,0 +1,68 @@
+"""What each target can run: the table that legalisation reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pinnir.errors import LegalizeError
+
+
+@dataclass(frozen=True)
+class Target:
+    """Capabilities of a target.
+
+    Attributes:
+        name: As the command line spells it.
+        summary: One line for listings.
+        codings: Codings it can run, cheapest first.
+        neurons: Neuron models it can run, by class name.
+        signed_spikes: Whether a unit may fire -1.
+        recurrent: Whether a population may feed itself, one step later.
+        soft_reset: Whether reset by subtraction exists.
+        max_neurons: Most units of a program, or None.
+    """
+
+    name: str
+    summary: str
+    codings: tuple[str, ...]
+    neurons: tuple[str, ...]
+    signed_spikes: bool
+    recurrent: bool
+    soft_reset: bool
+    max_neurons: int | None = None
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target(
+            name="nir",
+            summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
+            codings=("population", "rate"),
+            neurons=("Threshold", "IF"),
+            signed_spikes=False,
+            recurrent=True,
+            soft_reset=True,
+        ),
+        Target(
+            name="norse",
+            summary="simulation with Norse's LIFBox cells in PyTorch",
+            codings=("population", "rate"),
+            neurons=("Threshold", "IF"),
+            signed_spikes=False,
+            recurrent=True,
+            soft_reset=True,
+        ),
+    )
+}
+
+
+def find_target(name: str) -> Target:
+    """The target of that name.
+
+    Raises:
+        LegalizeError: If there is none.
+    """
+    if name not in TARGETS:
+        raise LegalizeError("unknown target", node=name, hint=f"known are {', '.join(TARGETS)}")
+    return TARGETS[name]

@@ -1,0 +1,15 @@
+"""All passes by name. A new pass is one file here and one line in this table."""
+
+PASSES: dict[str, str] = {
+    "fold-constants": "pinnir.passes.fold_constants:FoldConstants",
+    "drop-identity": "pinnir.passes.drop_identity:DropIdentity",
+    "fuse-affine": "pinnir.passes.fuse_affine:FuseAffine",
+    "split-host": "pinnir.passes.split_host:SplitHost",
+    "balance-thresholds": "pinnir.passes.balance_thresholds:BalanceThresholds",
+    "split-thresholds": "pinnir.passes.split_thresholds:SplitThresholds",
+    "quantise-activations": "pinnir.passes.quantise_activations:QuantiseActivations",
+    "calibrate-light": "pinnir.passes.calibrate_light:CalibrateLight",
+    "lower": "pinnir.passes.lower:Lower",
+    "split-signs": "pinnir.passes.split_signs:SplitSigns",
+    "legalise": "pinnir.passes.legalise:Legalise",
+}

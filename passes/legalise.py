@@ -1,0 +1,82 @@
+"""legalise: bring a spiking graph to what the target can run, or refuse.
+
+1. Signed neurons are split where the target has none.
+2. A neuron's constant current moves into the affine maps that feed it: no target has another
+   place for it.
+3. Everything else the target cannot do is refused, with the numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.errors import LegalizeError
+from pinnir.ir import Affine, Graph, Level, Neuron, Node
+from pinnir.manager import Context, Pass
+from pinnir.neurons import IF
+from pinnir.passes.split_signs import SplitSigns
+from pinnir.target import Target
+
+
+@dataclass(frozen=True)
+class Legalise(Pass):
+    """Bring the graph to what the target can run, or refuse."""
+
+    name = "legalise"
+    accepts = (Level.SPIKING,)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Apply cases 1 to 3 for ``context.target``.
+
+        Raises:
+            LegalizeError: If the target cannot run the graph and no lowering exists.
+        """
+        if not context.target.signed_spikes:
+            graph = SplitSigns().apply(graph, context)
+        graph = _move_biases(graph)
+        _refuse_the_rest(graph, context.target)
+        return graph
+
+
+def _move_biases(graph: Graph) -> Graph:
+    """Case 2: the first map that feeds a biased population alone takes the bias."""
+
+    def change(node: Node) -> Node:
+        op = node.op
+        if not isinstance(op, IF) or np.all(op.bias == 0):
+            return node
+        first, *rest = node.operands
+        assert isinstance(first.op, Affine)
+        bias = first.op.bias + op.bias
+        entry = Node(f"{first.name}_biased", Affine(first.op.weight, bias), first.operands,
+                     first.segment)  # fmt: skip
+        plain = IF(op.threshold, signed=op.signed, feedback=op.feedback)
+        return Node(node.name, plain, (entry, *rest), node.segment)
+
+    return graph.rewrite(change)
+
+
+def _refuse_the_rest(graph: Graph, target: Target) -> None:
+    """Case 3."""
+    neurons = [node for node in graph.nodes if isinstance(node.op, Neuron)]
+    for node in neurons:
+        model = type(node.op).__name__
+        if model not in target.neurons:
+            raise LegalizeError(
+                f"target {target.name} has no {model} neurons",
+                node=node.name,
+                op=model,
+                hint=f"it has {', '.join(target.neurons)}; codings: {', '.join(target.codings)}",
+            )
+        if isinstance(node.op, IF) and not target.soft_reset:
+            raise LegalizeError(f"target {target.name} has no soft reset", node=node.name, op=model)
+        if isinstance(node.op, IF) and node.op.feedback is not None and not target.recurrent:
+            raise LegalizeError(f"target {target.name} has no recurrence", node=node.name, op=model)
+    total = sum(node.op.units for node in neurons if isinstance(node.op, Neuron))
+    if target.max_neurons is not None and total > target.max_neurons:
+        raise LegalizeError(
+            f"the program has {total} units, target {target.name} holds {target.max_neurons}",
+            hint="allow a larger tolerance or fewer levels",
+        )

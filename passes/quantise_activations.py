@@ -1,0 +1,74 @@
+"""quantise-activations: round every activation of the core to a staircase of levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pinnir.evaluate import trace
+from pinnir.ir import Activation, Array, Graph, Level, Node, Staircase
+from pinnir.manager import Context, Pass
+from pinnir.staircase import build_staircase
+
+
+@dataclass(frozen=True)
+class QuantiseActivations(Pass):
+    """Round every activation of the core to a staircase of levels.
+
+    Attributes:
+        levels: Levels per neuron.
+        range: Over which pre-activations: each ``neuron``'s own over the calibration points, or
+            one for the whole ``layer``.
+        margin: How far the range reaches beyond the calibration points, as a share of its width.
+        rounding: To the ``nearest`` level; or, for signed ``clip`` activations, towards ``zero``,
+            as a signed integrate-and-fire neuron counts its spikes.
+    """
+
+    name = "quantise-activations"
+    accepts = (Level.TENSOR,)
+
+    levels: int = 256
+    range: Literal["neuron", "layer"] = "neuron"
+    margin: float = 0.01
+    rounding: Literal["nearest", "zero"] = "nearest"
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Replace the activations; ranges come from the calibration points."""
+        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
+        wanted = {node.operands[0].name for node in layers}
+        values = trace(graph, graph.bind(context.calibration), wanted)
+
+        def change(node: Node) -> Node:
+            if node.in_core and isinstance(node.op, Activation):
+                return node.with_op(self._round(node.op, values[node.operands[0].name]))
+            return node
+
+        return graph.rewrite(change, level=Level.STAIRCASE)
+
+    def _round(self, op: Activation, z: Array) -> Staircase:
+        if op.function == "clip":
+            return _clip_staircase(op, z.shape[1], self.levels, self.rounding)
+        low, high = z.min(axis=0), z.max(axis=0)
+        if self.range == "layer":
+            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+        reach = self.margin * (high - low)
+        return build_staircase(op, low - reach, high + reach, self.levels)
+
+
+def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) -> Staircase:
+    """A clip is bounded by itself; its levels are the spike counts of an IF neuron."""
+    low, high = (np.broadcast_to(value, (neurons,)) for value in op.parameters)
+    if rounding == "nearest":
+        step = (high - low) / (levels - 1)
+        boundaries = low[:, None] + step[:, None] * (np.arange(1, levels) - 0.5)
+        start, base = np.zeros(neurons, np.int32), low
+    else:
+        counts = np.arange(1, levels // 2 + 1)
+        step = high / len(counts)
+        # Level -k ends above -k * step, that is at the next float.
+        falling = np.nextafter(-step[:, None] * counts[::-1], np.inf)
+        boundaries = np.concatenate([falling, step[:, None] * counts], axis=1)
+        start, base = np.full(neurons, -len(counts), np.int32), np.zeros(neurons)
+    return Staircase(boundaries, np.ones(boundaries.shape, np.int8), start, base, step)

@@ -1,0 +1,62 @@
+"""split-signs: a signed IF neuron as two unsigned ones.
+
+The pair gets inputs ``x`` and ``-x``; when one fires, the other's potential is raised by the
+threshold one step later, before its next input. So at every comparison the two potentials are
+exact negatives of each other, and the pair fires exactly when the signed neuron does: the first
+for +1, the second for -1. Units are interleaved: ``+, -, +, -, ...``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.ir import Affine, Array, Graph, Level, Node
+from pinnir.manager import Context, Pass
+from pinnir.matrix import BlockDiagonal, Matrix, dense
+from pinnir.neurons import IF
+
+
+@dataclass(frozen=True)
+class SplitSigns(Pass):
+    """Replace every signed IF neuron by two unsigned ones with cross feedback."""
+
+    name = "split-signs"
+    accepts = (Level.SPIKING,)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Double the populations, their inputs and the columns of what reads them."""
+        split: set[str] = set()
+
+        def change(node: Node) -> Node:
+            op = node.op
+            if isinstance(op, IF) and op.signed:
+                split.add(node.name)
+                entries = tuple(_mirror(entry, node.name) for entry in node.operands)
+                return Node(node.name, _pair(op), entries, node.segment)
+            if isinstance(op, Affine) and any(o.name in split for o in node.operands):
+                columns = np.repeat(dense(op.weight), 2, axis=1)
+                columns[:, 1::2] *= -1.0
+                return node.with_op(Affine(columns, op.bias))
+            return node
+
+        return graph.rewrite(change)
+
+
+def _pair(op: IF) -> IF:
+    threshold = np.repeat(op.threshold, 2)
+    cross = op.threshold[:, None, None] * np.array([[0.0, 1.0], [1.0, 0.0]])
+    bias = _with_negative(np.broadcast_to(op.bias, op.threshold.shape))
+    return IF(threshold, bias=bias, feedback=BlockDiagonal(cross))
+
+
+def _mirror(entry: Node, reader: str) -> Node:
+    """Give both signs of what ``entry`` computes to the pairs."""
+    rows = entry.op.weight.shape[0] if isinstance(entry.op, Affine) else 0
+    signs: Matrix = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
+    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), (entry,), entry.segment)
+
+
+def _with_negative(values: Array) -> Array:
+    return np.column_stack([values, -values]).reshape(-1)

@@ -1,0 +1,111 @@
+"""split-thresholds: one activation as several clipped ramps, each an IF neuron can count.
+
+``f(z)`` becomes ``f_0 + sum_j a_j r_j(z)`` with ramps ``r_j = (clip(z, z_j, z_{j+1}) - z_j)`` over
+consecutive intervals: a piecewise-linear fit with ``units`` pieces. The knots lie where the
+function bends and the pre-activations are dense, with density ``(p f''^2)^(1/5)``, which is optimal
+for the mean square error (de Boor, A Practical Guide to Splines, ch. XII); the slopes are the
+least-squares fit over the calibration points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.activations import activation
+from pinnir.evaluate import trace
+from pinnir.ir import Activation, Affine, Array, Graph, Level, Node
+from pinnir.manager import Context, Pass
+from pinnir.matrix import BlockDiagonal, compose, dense
+
+# Points of the fine grid on which the knot density is integrated.
+_GRID = 512
+# Share of the knots spread evenly, so that no interval becomes uselessly long or short.
+_EVEN = 0.2
+
+
+@dataclass(frozen=True)
+class SplitThresholds(Pass):
+    """Split every activation of the core into several clipped ramps.
+
+    Attributes:
+        units: Ramps, and so IF neurons, per source neuron.
+        margin: How far the ramps reach beyond the calibration points, as a share of their width.
+    """
+
+    name = "split-thresholds"
+    accepts = (Level.TENSOR,)
+
+    units: int = 16
+    margin: float = 0.01
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Fit per neuron on the calibration points' pre-activations."""
+        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
+        wanted = {node.operands[0].name for node in layers}
+        values = trace(graph, graph.bind(context.calibration), wanted)
+        fits: dict[str, tuple[Array, BlockDiagonal, Array]] = {}
+
+        def change(node: Node) -> Node:
+            source = node.operands[0] if node.operands else None
+            if node.in_core and isinstance(node.op, Activation):
+                knots, slopes, base = self._fit(node.op, values[node.operands[0].name])
+                fits[node.name] = knots, BlockDiagonal(slopes[:, None, :]), base
+                return _ramps(node, knots)
+            if source is not None and source.name in fits and isinstance(node.op, Affine):
+                _, slopes_of, base = fits[source.name]
+                weight = dense(node.op.weight)
+                bias = node.op.bias + weight @ base
+                return node.with_op(Affine(compose(weight, slopes_of), bias))
+            return node
+
+        return graph.rewrite(change)
+
+    def _fit(self, op: Activation, z: Array) -> tuple[Array, Array, Array]:
+        """Knots ``(neurons, units + 1)``, slopes ``(neurons, units)``, value at the first knot."""
+
+        def f(x: Array) -> Array:
+            return activation(op.function).function(x, *op.parameters)
+
+        knots = np.stack([self._knots(f, column) for column in z.T])
+        slopes = np.empty((len(knots), self.units))
+        base = np.empty(len(knots))
+        for i, row in enumerate(knots):
+            ramps = _ramp_values(z[:, i], row)
+            # Interpolation is the anchor: intervals without points keep its slope.
+            anchor = np.diff(f(row)) / np.diff(row)
+            rest = f(z[:, i]) - f(row[:1]) - ramps @ anchor
+            design = np.column_stack([np.ones(len(z)), ramps])
+            ridge = 1e-6 * len(z) * np.diag(np.append(1e-6, np.diff(row) ** 2))
+            change = np.linalg.solve(design.T @ design + ridge, design.T @ rest)
+            base[i], slopes[i] = f(row[:1])[0] + change[0], anchor + change[1:]
+        # The ramps start at their knots: shift the constant accordingly.
+        return knots, slopes, base - (slopes * knots[:, :-1]).sum(axis=1)
+
+    def _knots(self, f: object, z: Array) -> Array:
+        assert callable(f)
+        reach = self.margin * np.ptp(z) + 1e-9
+        low, high = z.min() - reach, z.max() + reach
+        grid = np.linspace(low, high, _GRID)
+        h = grid[1] - grid[0]
+        bend = np.abs(np.gradient(np.gradient(f(grid), h), h))
+        density, _ = np.histogram(z, bins=_GRID // 8, range=(low, high), density=True)
+        near = np.repeat(density, 8) + 1e-3 * density.max()
+        share = (near * bend**2) ** 0.2
+        share = share / share.sum() + _EVEN / _GRID if share.sum() > 0 else np.ones(_GRID)
+        mass = np.concatenate([[0.0], np.cumsum(0.5 * (share[1:] + share[:-1]))])
+        return np.interp(np.linspace(0, mass[-1], self.units + 1), mass, grid)
+
+
+def _ramps(node: Node, knots: Array) -> Node:
+    """Expand every neuron to its ramps: clip between consecutive knots."""
+    neurons, units = knots.shape[0], knots.shape[1] - 1
+    expand = Affine(BlockDiagonal(np.ones((neurons, units, 1))), np.zeros(neurons * units))
+    entry = Node(f"{node.name}_in", expand, node.operands, node.segment)
+    clip = Activation("clip", (knots[:, :-1].reshape(-1), knots[:, 1:].reshape(-1)))
+    return Node(node.name, clip, (entry,), node.segment)
+
+
+def _ramp_values(z: Array, knots: Array) -> Array:
+    return np.clip(z[:, None], knots[:-1], knots[1:]) - knots[:-1]
