@@ -1,0 +1,61 @@
+"""What runs spiking cores. A new backend is one file here and one line in the table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Protocol
+
+from pinnir.errors import BackendError
+from pinnir.ir import Array, Graph, Node
+
+# (step, node, value): called for every population in every step
+Observer = Callable[[int, Node, Array], None]
+# (core input (samples, columns), observer) -> core output (samples, columns)
+CoreRunner = Callable[[Array, Observer], Array]
+
+
+class Backend(Protocol):
+    """Runs spiking cores; the class docstring's first line is its listing."""
+
+    def load(self, core: Graph) -> CoreRunner:
+        """Prepare a core, so that it can be run on many chunks of points.
+
+        Raises:
+            BackendError: If the backend cannot run it.
+        """
+        ...
+
+
+BACKENDS: dict[str, str] = {
+    "reference": "pinnir.backends.reference:ReferenceBackend",
+    "norse": "pinnir.backends.norse:NorseBackend",
+}
+
+
+def find_backend(name: str) -> Backend:
+    """The backend of that name, imported on demand.
+
+    Raises:
+        BackendError: If there is none, or what it needs is not installed.
+    """
+    if name not in BACKENDS:
+        raise BackendError("unknown backend", node=name, hint=f"known are {', '.join(BACKENDS)}")
+    module, _, attribute = BACKENDS[name].partition(":")
+    try:
+        backend: Backend = getattr(importlib.import_module(module), attribute)()
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            f"backend {name} needs the package {error.name}, which is not installed",
+            hint=f"pip install 'pinnir[{name}]'",
+        ) from error
+    return backend
+
+
+def describe(name: str) -> dict[str, str]:
+    """What a backend is and whether it can run here, for listings."""
+    try:
+        backend = find_backend(name)
+    except BackendError as error:
+        return {"is": "", "installed": f"no: {error.hint}"}
+    return {"is": (backend.__doc__ or "").strip().splitlines()[0], "installed": "yes"}

@@ -1,0 +1,21 @@
+"""The reference backend: the float64 oracle itself."""
+
+from __future__ import annotations
+
+from pinnir.backends import CoreRunner, Observer
+from pinnir.evaluate import evaluate
+from pinnir.ir import Array, Graph
+
+
+class ReferenceBackend:
+    """The oracle in evaluate.py: numpy, float64, every step as the design defines it."""
+
+    def load(self, core: Graph) -> CoreRunner:
+        """Nothing to prepare."""
+        name = core.inputs[0].name
+
+        def run(x: Array, observe: Observer) -> Array:
+            (output,) = evaluate(core, {name: x}, observe)
+            return output
+
+        return run

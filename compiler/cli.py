@@ -1,0 +1,262 @@
+"""The command line. Exit codes: 0 good, 1 a requirement was not met, 2 bad input, 3 a bug."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pinnir.errors import PinnirError, ToleranceError
+
+REQUIREMENT_NOT_MET, BAD_INPUT, BUG, INTERRUPTED = 1, 2, 3, 130
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON for machines.")
+
+
+class Commands(click.Group):
+    """Turns errors into one message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted; nothing was written", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            ctx.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, PinnirError):
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        click.echo(f"error: {error}{notes}", err=True)
+        return REQUIREMENT_NOT_MET if isinstance(error, ToleranceError) else BAD_INPUT
+    click.echo(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "this is a bug in pinnir; run again with 'pinnir --debug ...' and report it",
+        err=True,
+    )
+    return BUG
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pinnir")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(debug: bool) -> None:
+    """Compile trained physics-informed networks (ONNX) to spiking programs (NIR)."""
+
+
+@main.command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--domain", required=True, help='Ranges of the columns, such as "x=-1:1,t=0:1".')
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.nir")
+@click.option("--target", default="nir", show_default=True, help="See 'pinnir targets'.")
+@click.option("--coding", default="auto", show_default=True, help="auto, population or rate.")
+@click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
+@click.option("--steps", type=int, help="Time steps of a rate program; searched if not given.")
+@click.option("--levels", type=int, help="Levels per neuron; searched if not given.")
+@click.option("--calibration", type=click.Path(path_type=Path), metavar="POINTS.npz",
+              help="Points to fit on; drawn from the domain if not given.")  # fmt: skip
+@click.option("--reference", type=click.Path(path_type=Path), metavar="REF.npz",
+              help="Arrays points and outputs of a reference solution.")  # fmt: skip
+@click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
+@click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
+              help="Write the graph after every pass there.")  # fmt: skip
+@click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")
+@click.option("--seed", default=0, show_default=True, help="Of all random points.")
+@as_json
+def compile_command(model: Path, output: Path, dump: Path | None, json_: bool, **ask: Any) -> None:
+    """Compile MODEL.onnx to a spiking program and measure it."""
+    from time import perf_counter
+
+    from pinnir.driver import compile, load_reference
+    from pinnir.program import check_writable
+    from pinnir.report.tables import print_program
+
+    started = perf_counter()
+    check_writable(output)
+    if dump is not None:
+        check_writable(dump / "dump", make_folder=True)
+    reference, calibration = ask.pop("reference"), ask.pop("calibration")
+    try:
+        with _progress(json_) as progress:
+            program = compile(
+                model,
+                reference=load_reference(reference) if reference else None,
+                calibration=_points(calibration) if calibration else None,
+                progress=progress,
+                **ask,
+            )
+    except ToleranceError as error:
+        if json_:
+            click.echo(_json({"error": error.message, "reached": error.reached}))
+        raise
+    program.save(output)
+    if dump is not None:
+        program.dump(dump)
+    seconds = perf_counter() - started
+    if json_:
+        click.echo(_json({**program.metrics, "rtol": program.manifest["rtol"],
+                          "seconds": seconds, "output": str(output)}))  # fmt: skip
+    else:
+        print_program(program, output, seconds)
+
+
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--points", type=click.Path(path_type=Path), metavar="P.npy|P.npz",
+              help="Points to run on.")  # fmt: skip
+@click.option("--grid", metavar="256x101", help="A uniform grid over the domain.")
+@click.option("--backend", default="reference", show_default=True, help="See 'pinnir backends'.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+              metavar="FIELD.npz")  # fmt: skip
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FIELD.png")
+@as_json
+def run(
+    program: Path,
+    points: Path | None,
+    grid: str | None,
+    backend: str,
+    output: Path,
+    plot: Path | None,
+    json_: bool,
+) -> None:
+    """Run a program file on points and save the field."""
+    from time import perf_counter
+
+    from pinnir.domain import parse_grid
+    from pinnir.program import check_writable, read
+    from pinnir.report.fields import save_field
+    from pinnir.report.tables import print_run
+
+    if (points is None) == (grid is None):
+        raise click.UsageError("give either --points or --grid")
+    for path in filter(None, (output, plot)):
+        check_writable(path)
+    loaded = read(program)
+    shape = None if grid is None else parse_grid(grid)
+    where = _points(points) if points is not None else loaded.domain.grid(shape or ())
+    started = perf_counter()
+    with _progress(json_) as progress:
+        progress(f"running {len(where)} points on {backend}")
+        result = loaded.run(where, backend)
+    seconds = perf_counter() - started
+    save_field(output, loaded, where, result, shape)
+    if plot is not None:
+        from pinnir.report.figures import plot_field
+
+        plot_field(plot, loaded, where, result, shape)
+    if json_:
+        click.echo(_json({**result.metrics, "layers": result.layers, "seconds": seconds}))
+    else:
+        print_run(loaded, result, seconds, [p for p in (output, plot) if p is not None])
+
+
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--pass", "name", help="Show what this pass changed, by its name or number.")
+@as_json
+def inspect(program: Path, name: str | None, json_: bool) -> None:
+    """Show what each pass did to a program."""
+    from pinnir.program import read
+    from pinnir.report.tables import pass_diffs, pass_rows, print_passes
+
+    loaded = read(program)
+    if name is None:
+        if json_:
+            click.echo(_json(pass_rows(loaded)))
+        else:
+            print_passes(loaded, program)
+        return
+    diffs = pass_diffs(loaded, name)
+    click.echo(_json(diffs) if json_ else "\n".join(f"{d['call']}\n{d['diff']}" for d in diffs))
+
+
+@main.command()
+@as_json
+def passes(json_: bool) -> None:
+    """List the passes and their options."""
+    from pinnir.manager import describe
+    from pinnir.passes import PASSES
+
+    rows = [
+        {"pass": name, "does": does, "options": ", ".join(options)}
+        for name, (does, options) in ((name, describe(name)) for name in PASSES)
+    ]
+    _listing(rows, json_)
+
+
+@main.command()
+@as_json
+def targets(json_: bool) -> None:
+    """List the targets and what they can run."""
+    from pinnir.target import TARGETS
+
+    rows = [
+        {
+            "target": target.name,
+            "is": target.summary,
+            "codings": ", ".join(target.codings),
+            "neurons": ", ".join(target.neurons),
+            "signed spikes": _yes(target.signed_spikes),
+            "recurrent": _yes(target.recurrent),
+            "soft reset": _yes(target.soft_reset),
+            "most neurons": str(target.max_neurons or "any"),
+        }
+        for target in TARGETS.values()
+    ]
+    _listing(rows, json_)
+
+
+@main.command()
+@as_json
+def backends(json_: bool) -> None:
+    """List the backends and whether they are installed."""
+    from pinnir.backends import BACKENDS, describe
+
+    _listing([{"backend": name, **describe(name)} for name in BACKENDS], json_)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _listing(rows: list[dict[str, str]], json_: bool) -> None:
+    if json_:
+        click.echo(_json(rows))
+        return
+    from pinnir.report.tables import print_rows
+
+    print_rows(rows)
+
+
+def _points(path: Path) -> Any:
+    from pinnir.domain import load_points
+
+    return load_points(path)["points"]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that says what is being done; nothing in files and pipes."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("compiling") as status:
+        yield lambda text: status.update(text)

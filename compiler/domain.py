@@ -1,0 +1,231 @@
+"""The box that the network is evaluated on, its columns' names, and points drawn from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinnir.errors import DomainError
+from pinnir.ir import Graph, Input
+from pinnir.matrix import Array
+
+_SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
+_PI = re.compile(r"([+-]?)(\d*\.?\d*)\*?pi", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A box with named columns.
+
+    Attributes:
+        columns: Name of each column of a point.
+        low: Lower bounds, ``(columns,)``.
+        high: Upper bounds, ``(columns,)``.
+    """
+
+    columns: tuple[str, ...]
+    low: Array
+    high: Array
+
+    def __str__(self) -> str:
+        ranges = zip(self.columns, self.low, self.high, strict=True)
+        return ",".join(f"{name}={low:.17g}:{high:.17g}" for name, low, high in ranges)
+
+    def sample(self, count: int, seed: int) -> Array:
+        """Points of a scrambled Sobol sequence, ``(count, columns)``.
+
+        ``count`` should be a power of two; different seeds give different points.
+        """
+        from scipy.stats import qmc
+
+        unit = qmc.Sobol(len(self.columns), scramble=True, rng=seed).random(count)
+        return np.asarray(self.low + unit * (self.high - self.low))
+
+    def grid(self, shape: tuple[int, ...]) -> Array:
+        """Points of a uniform grid with both ends, first column slowest.
+
+        Raises:
+            DomainError: If ``shape`` has another number of columns or a size below 1.
+        """
+        if len(shape) != len(self.columns) or min(shape) < 1:
+            raise DomainError(
+                f"the grid {'x'.join(map(str, shape))} does not fit "
+                f"{len(self.columns)} columns ({', '.join(self.columns)})",
+                hint="give one size a column, for example "
+                + "x".join(["64"] * len(self.columns)),
+            )
+        axes = [
+            np.linspace(low, high, size)
+            for low, high, size in zip(self.low, self.high, shape, strict=True)
+        ]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+
+    def check(self, points: Array, what: str) -> Array:
+        """``points`` as float64, if they fit the domain.
+
+        Raises:
+            DomainError: If their shape is wrong, or some are not finite or outside.
+        """
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != len(self.columns) or len(points) == 0:
+            raise DomainError(
+                f"{what} has shape {points.shape}, not (samples, {len(self.columns)})",
+                hint=f"give the columns {', '.join(self.columns)}, one row a point",
+            )
+        if not np.isfinite(points).all():
+            raise DomainError(f"{what} holds NaN or infinite values", hint="remove them")
+        slack = 1e-6 * (self.high - self.low)
+        outside = np.any((points < self.low - slack) | (points > self.high + slack), axis=1)
+        if outside.any():
+            first = ", ".join(f"{value:g}" for value in points[np.argmax(outside)])
+            raise DomainError(
+                f"{int(outside.sum())} of the {len(points)} points of {what} lie outside the "
+                f"domain {self}; the first is ({first})",
+                hint="compile with a wider --domain, or leave these points out",
+            )
+        return points
+
+
+def parse_domain(text: str, graph: Graph) -> Domain:
+    """Read a domain for the inputs of a graph.
+
+    Args:
+        text: ``x=-1:1,t=0:1`` labels the columns in order if the model has one input; with
+            several inputs ``NAME=lo:hi`` is for all columns of one and ``NAME.j=lo:hi`` for one;
+            ``lo:hi`` alone is for every column. Bounds are numbers or multiples of ``pi``.
+        graph: Its inputs say how many columns there are.
+
+    Raises:
+        DomainError: If the text is missing, malformed or does not fit the inputs.
+    """
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        raise DomainError("the domain is empty", hint=_SYNTAX)
+    if "=" not in items[0] and len(items) == 1:
+        columns = _default_names(graph)
+        low, high = _range(items[0], items[0])
+        return Domain(columns, np.full(len(columns), low), np.full(len(columns), high))
+    ranges: dict[str, tuple[float, float]] = {}
+    for item in items:
+        name, equals, bounds = item.partition("=")
+        if not equals or not name.strip():
+            raise DomainError(f"{item!r} in the domain is not NAME=lo:hi", hint=_SYNTAX)
+        if name.strip() in ranges:
+            raise DomainError(f"the domain gives {name.strip()!r} twice", hint=_SYNTAX)
+        ranges[name.strip()] = _range(bounds, item)
+    if len(graph.inputs) == 1:
+        return _one_input(graph, ranges)
+    return _several_inputs(graph, ranges)
+
+
+def _one_input(graph: Graph, ranges: dict[str, tuple[float, float]]) -> Domain:
+    op = graph.inputs[0].op
+    assert isinstance(op, Input)
+    if op.width is not None and len(ranges) != op.width:
+        raise DomainError(
+            f"the domain gives {len(ranges)} columns ({', '.join(ranges)}), "
+            f"the model's input '{graph.inputs[0].name}' has {op.width}",
+            hint=_SYNTAX,
+        )
+    bounds = np.array(list(ranges.values()))
+    return Domain(tuple(ranges), bounds[:, 0], bounds[:, 1])
+
+
+def _several_inputs(graph: Graph, ranges: dict[str, tuple[float, float]]) -> Domain:
+    left = dict(ranges)
+    found: list[tuple[float, float]] = []
+    columns = _default_names(graph)
+    for node in graph.inputs:
+        own = [name for name in columns if name == node.name or name.startswith(f"{node.name}.")]
+        whole = left.pop(node.name, None)
+        for name in own:
+            bounds = whole if name == node.name else left.pop(name, whole)
+            if bounds is None:
+                raise DomainError(
+                    f"the domain says nothing of the model's input {name!r}",
+                    hint=f"the inputs are {', '.join(columns)}; write NAME=lo:hi for each",
+                )
+            found.append(bounds)
+    if left:
+        raise DomainError(
+            f"the model has no input {', '.join(map(repr, left))}",
+            hint=f"its inputs are {', '.join(columns)}",
+        )
+    bounds = np.array(found)
+    return Domain(columns, bounds[:, 0], bounds[:, 1])
+
+
+def _default_names(graph: Graph) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in graph.inputs:
+        assert isinstance(node.op, Input)
+        if node.op.width is None:
+            raise DomainError(
+                f"the model's input '{node.name}' leaves its number of columns open",
+                hint="name every column: " + _SYNTAX,
+            )
+        many = node.op.width > 1
+        names += [f"{node.name}.{j}" if many else node.name for j in range(node.op.width)]
+    return tuple(names)
+
+
+def _range(text: str, item: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    try:
+        bounds = _number(low), _number(high)
+    except ValueError:
+        raise DomainError(f"{item!r} in the domain is not lo:hi", hint=_SYNTAX) from None
+    if not colon or not np.isfinite(bounds).all() or bounds[0] >= bounds[1]:
+        raise DomainError(f"{item!r} in the domain is not a range lo:hi with lo < hi",
+                          hint=_SYNTAX)  # fmt: skip
+    return bounds
+
+
+def _number(text: str) -> float:
+    match = _PI.fullmatch(text.strip())
+    if match is None:
+        return float(text)
+    factor = float(match[2]) if match[2] else 1.0
+    return float(np.pi) * (-factor if match[1] == "-" else factor)
+
+
+def parse_grid(text: str) -> tuple[int, ...]:
+    """Sizes of a grid such as ``256x101``.
+
+    Raises:
+        DomainError: If the text is something else.
+    """
+    try:
+        return tuple(int(size) for size in text.lower().split("x"))
+    except ValueError:
+        raise DomainError(f"{text!r} is not a grid", hint="write sizes such as 256x101") from None
+
+
+def load_points(path: str | Path, keys: tuple[str, ...] = ("points",)) -> dict[str, Any]:
+    """Arrays of an ``.npz`` file, or the array of an ``.npy`` file under ``keys[0]``.
+
+    Raises:
+        DomainError: If the file cannot be read or lacks one of ``keys``.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {keys[0]: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except FileNotFoundError:
+        raise DomainError(f"the file {path} does not exist",
+                          hint="give an .npy or .npz file") from None  # fmt: skip
+    except (OSError, ValueError, EOFError) as error:
+        raise DomainError(
+            f"{path} is not a readable .npy or .npz file ({error})", hint="save it with numpy"
+        ) from error
+    missing = [key for key in keys if key not in arrays]
+    if missing:
+        raise DomainError(
+            f"{path} has no array {', '.join(map(repr, missing))}; it holds "
+            f"{', '.join(arrays) or 'nothing'}",
+            hint=f"save the arrays {', '.join(keys)}",
+        )
+    return arrays

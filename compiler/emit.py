@@ -1,0 +1,157 @@
+"""Spiking cores as NIR graphs, and back.
+
+One NIR node per graph node under the same name, plus ``input`` and ``output``. NIR sums several
+in-edges, as our graphs do. Block-diagonal weights are written densely, because NIR knows no other
+form, and carry their number of blocks in the metadata. A population's feedback becomes a
+``Linear`` in a loop; an edge of a loop arrives one step later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import networkx
+import nir
+import numpy as np
+
+from pinnir.errors import LegalizeError, ProgramFileError
+from pinnir.ir import Affine, Graph, Input, Level, Neuron, Node, Op
+from pinnir.matrix import BlockDiagonal, Matrix, dense
+from pinnir.neurons import IF, Threshold
+
+_INPUT, _OUTPUT, _FEEDBACK = "input", "output", "_feedback"
+
+
+def safe_names(names: Iterable[str]) -> dict[str, str]:
+    """Names that NIR readers accept: letters, digits and underscores, all different.
+
+    A slash breaks reading the file, a dot means a port, and ``input`` and ``output`` are taken.
+    """
+    taken = {_INPUT, _OUTPUT}
+    result: dict[str, str] = {}
+    for name in names:
+        base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "node"
+        base = f"n{base}" if base[0].isdigit() else base
+        candidate, number = base, 1
+        while candidate in taken or candidate.endswith(_FEEDBACK):
+            number += 1
+            candidate = f"{base}_{number}"
+        taken.add(candidate)
+        result[name] = candidate
+    return result
+
+
+def to_nir(core: Graph) -> nir.NIRGraph:
+    """A spiking core with one input and one output as a NIR graph.
+
+    Raises:
+        LegalizeError: If the core has several inputs or outputs, or holds what NIR cannot say.
+    """
+    if len(core.inputs) != 1 or len(core.outputs) != 1:
+        raise LegalizeError(
+            f"a core of {len(core.inputs)} inputs and {len(core.outputs)} outputs "
+            "cannot be one NIR graph"
+        )
+    (source,), (sink,) = core.inputs, core.outputs
+    columns = _columns(core)
+    nodes: dict[str, nir.NIRNode] = {_INPUT: nir.Input(input_type=np.array([columns]))}
+    loops: list[tuple[str, str]] = []
+    edges: list[tuple[str, str]] = []
+    for node in core.nodes:
+        if node is source:
+            continue
+        nodes[node.name] = _to_nir_node(node.op, node.name)
+        for operand in node.operands:
+            edges.append((_INPUT if operand is source else operand.name, node.name))
+        if isinstance(node.op, IF) and node.op.feedback is not None:
+            loop = f"{node.name}{_FEEDBACK}"
+            nodes[loop] = _linear(node.op.feedback, np.zeros(node.op.units))
+            loops += [(node.name, loop), (loop, node.name)]
+    assert isinstance(sink.op, Affine)
+    nodes[_OUTPUT] = nir.Output(output_type=np.array([sink.op.bias.size]))
+    edges.append((sink.name, _OUTPUT))
+    # Loops first: readers that walk edges in order then meet the feedback before the neuron.
+    return nir.NIRGraph(nodes=nodes, edges=loops + edges)
+
+
+def _columns(core: Graph) -> int:
+    (source,) = core.inputs
+    first = core.users[source][0].op
+    assert isinstance(first, Affine)
+    return first.weight.shape[1]
+
+
+def _to_nir_node(op: Op, name: str) -> nir.NIRNode:
+    if isinstance(op, Affine):
+        return _linear(op.weight, op.bias)
+    if isinstance(op, Threshold | IF):
+        return op.to_nir()
+    raise LegalizeError("NIR has no such node", node=name, op=type(op).__name__)
+
+
+def _linear(weight: Matrix, bias: np.ndarray) -> nir.NIRNode:
+    blocks = len(weight.blocks) if isinstance(weight, BlockDiagonal) else 0
+    metadata = {"pinnir": {"blocks": blocks}} if blocks else {}
+    # NIR's constructors keep what they are given, so they get copies.
+    matrix = np.array(dense(weight), np.float64)
+    if not np.any(bias):
+        return nir.Linear(weight=matrix, metadata=metadata)
+    return nir.Affine(weight=matrix, bias=np.array(bias), metadata=metadata)
+
+
+def from_nir(graph: nir.NIRGraph, steps: int, read_out: str) -> Graph:
+    """The spiking core that :func:`to_nir` wrote.
+
+    Args:
+        graph: As read from a file.
+        steps: Time steps of one inference, which NIR does not carry.
+        read_out: ``last`` or ``mean``, likewise.
+
+    Raises:
+        ProgramFileError: If the graph holds what pinnir does not write.
+    """
+    loops = {name for name in graph.nodes if name.endswith(_FEEDBACK)}
+    forward = networkx.DiGraph()
+    forward.add_nodes_from(graph.nodes)
+    forward.add_edges_from(e for e in graph.edges if not loops.intersection(e))
+    operands: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for before, after in graph.edges:
+        operands[after].append(before)
+    built: dict[str, Node] = {}
+    for name in networkx.lexicographical_topological_sort(forward):
+        if name in loops or name == _OUTPUT:
+            continue
+        feedback = graph.nodes.get(f"{name}{_FEEDBACK}")
+        sources = tuple(built[o] for o in operands[name] if o not in loops)
+        op = _from_nir_node(graph.nodes[name], feedback, name)
+        built[name] = Node(name, op, sources, "" if name == _INPUT else "core.1")
+    (sink,) = operands[_OUTPUT]
+    return Graph(Level.SPIKING, (built[_INPUT],), (built[sink],), steps, read_out)
+
+
+def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -> Op:
+    if isinstance(node, nir.Input):
+        return Input(int(node.input_type["input"][0]))
+    if isinstance(node, nir.Linear):
+        return Affine(_weight(node), np.zeros(node.weight.shape[0]))
+    if isinstance(node, nir.Affine):
+        return Affine(_weight(node), node.bias)
+    if isinstance(node, nir.Threshold):
+        return Threshold.from_nir(node)
+    if isinstance(node, nir.IF):
+        loop = None if feedback is None else _weight(feedback)
+        assert loop is None or isinstance(loop, BlockDiagonal)
+        return IF(IF.from_nir(node).threshold, feedback=loop)
+    raise ProgramFileError("is not something pinnir writes", node=name, op=type(node).__name__)
+
+
+def _weight(node: nir.NIRNode) -> Matrix:
+    blocks = int(node.metadata.get("pinnir", {}).get("blocks", 0))
+    weight: Matrix = BlockDiagonal.from_dense(node.weight, blocks) if blocks else node.weight
+    return weight
+
+
+def neurons_of(graph: Graph) -> list[Node]:
+    """The spiking populations of a graph, in topological order."""
+    return [node for node in graph.nodes if isinstance(node.op, Neuron)]

@@ -1,0 +1,194 @@
+"""One definition of each figure that pinnir reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinnir.ir import Activation, Affine, Array, Graph, Neuron, Node
+from pinnir.matrix import fan_out, nonzeros
+
+# 45 nm, 32-bit: a multiply-accumulate is 3.7 + 0.9 pJ, an addition 0.9 pJ.
+# M. Horowitz, "Computing's energy problem", ISSCC 2014, fig. 1.1.9.
+MAC_PJ = 4.6
+ADD_PJ = 0.9
+
+
+def relative_l2(value: Array, truth: Array) -> float:
+    """``||value - truth||_2 / ||truth||_2`` over all entries (absolute if the truth is zero)."""
+    norm = float(np.linalg.norm(truth))
+    return float(np.linalg.norm(value - truth)) / (norm or 1.0)
+
+
+def field_errors(value: Array, truth: Array) -> dict[str, object]:
+    """``rel_l2``, ``max_abs`` and ``rel_l2_per_output`` of ``(samples, outputs)`` fields."""
+    columns = [relative_l2(v, t) for v, t in zip(value.T, truth.T, strict=True)]
+    return {
+        "rel_l2": relative_l2(value, truth),
+        "max_abs": float(np.abs(value - truth).max()),
+        "rel_l2_per_output": columns,
+    }
+
+
+def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[str, object]:
+    """Errors of program and source network against the reference solution, apart."""
+    errors: dict[str, object] = {"rel_l2_reference": relative_l2(value, truth)}
+    if source is not None:
+        errors["source_rel_l2_reference"] = relative_l2(source, truth)
+    return errors
+
+
+@dataclass(frozen=True)
+class SourceCost:
+    """What the source network costs, per point.
+
+    Attributes:
+        macs: Multiply-accumulates of all its affine maps.
+        core_macs: Those in the spiking core.
+        activations: Activations in the core.
+    """
+
+    macs: int
+    core_macs: int
+    activations: int
+
+    @property
+    def core_mac_share(self) -> float:
+        """Share of the multiply-accumulates that spikes take over."""
+        return self.core_macs / self.macs
+
+
+def source_cost(graph: Graph) -> SourceCost:
+    """Cost of a tensor graph after ``split-host``."""
+    maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
+    sizes = {node: int(np.prod(node.op.weight.shape)) for node in maps
+             if isinstance(node.op, Affine)}  # fmt: skip
+    layers = [node.operands[0].op for node in graph.nodes
+              if node.in_core and isinstance(node.op, Activation)]  # fmt: skip
+    return SourceCost(
+        macs=sum(sizes.values()),
+        core_macs=sum(size for node, size in sizes.items() if node.in_core),
+        activations=sum(op.bias.size for op in layers if isinstance(op, Affine)),
+    )
+
+
+@dataclass
+class SpikeCounter:
+    """Counts spikes while a core runs; ``counter(step, node, value)`` is an observer.
+
+    Attributes:
+        spikes: Spikes of every unit over all steps and samples, ``(units,)`` by population.
+    """
+
+    spikes: dict[str, Array] = field(default_factory=dict)
+
+    def __call__(self, step: int, node: Node, value: Array) -> None:
+        """Add one step of one node."""
+        if isinstance(node.op, Neuron):
+            fired = np.abs(value).sum(axis=0)
+            self.spikes[node.name] = self.spikes.get(node.name, 0.0) + fired
+
+
+def program_size(cores: list[Graph]) -> dict[str, int]:
+    """``neurons``, ``synapses``, ``steps`` and ``depth`` (populations in a row) of the cores."""
+    neurons = synapses = 0
+    depth: dict[Node, int] = {}
+    for core in cores:
+        for node in core.nodes:
+            here = max((depth[operand] for operand in node.operands), default=0)
+            depth[node] = here + isinstance(node.op, Neuron)
+            if isinstance(node.op, Neuron):
+                neurons += node.op.units
+            synapses += node_synapses(node)
+    return {
+        "neurons": neurons,
+        "synapses": synapses,
+        "steps": max((core.steps for core in cores), default=0),
+        "depth": max(depth.values(), default=0),
+    }
+
+
+def node_synapses(node: Node) -> int:
+    """Non-zero weights of a node: of its map, or of its feedback."""
+    if isinstance(node.op, Affine):
+        return nonzeros(node.op.weight)
+    feedback = getattr(node.op, "feedback", None)
+    return 0 if feedback is None else nonzeros(feedback)
+
+
+def spike_costs(
+    cores: list[Graph], spikes: dict[str, Array], samples: int, source: SourceCost
+) -> dict[str, object]:
+    """Spikes, synaptic operations and energy per point.
+
+    Args:
+        cores: The spiking cores as executed.
+        spikes: Counts of every unit, as :class:`SpikeCounter` keeps them.
+        samples: Number of points they were counted over.
+        source: Cost of the source network.
+    """
+    synops, macs, slots = 0.0, float(source.macs - source.core_macs), 0
+    for core in cores:
+        for node in core.nodes:
+            if isinstance(node.op, Neuron):
+                synops += float(spikes[node.name] @ _outgoing(core, node)) / samples
+                slots += node.op.units * core.steps
+        macs += _analog_macs(core)
+    total = sum(float(count.sum()) for count in spikes.values()) / samples
+    energy, source_energy = ADD_PJ * synops + MAC_PJ * macs, MAC_PJ * source.macs
+    return {
+        "spikes": total,
+        "spikes_per_activation": total / source.activations,
+        "spiking_rate": total / slots,
+        "synops": synops,
+        "synops_per_mac": synops / source.macs,
+        "analog_macs": macs,
+        "energy_45nm_pj": energy,
+        "source_energy_45nm_pj": source_energy,
+        "energy_ratio": energy / source_energy,
+        "core_mac_share": source.core_mac_share,
+    }
+
+
+def layer_rates(
+    cores: list[Graph], spikes: dict[str, Array], samples: int
+) -> dict[str, dict[str, float]]:
+    """Units, spikes per point and fraction of non-zero outputs of each population."""
+    return {
+        node.name: {
+            "units": node.op.units,
+            "spikes": float(spikes[node.name].sum()) / samples,
+            "spiking_rate": float(spikes[node.name].mean()) / samples / core.steps,
+        }
+        for core in cores
+        for node in core.nodes
+        if isinstance(node.op, Neuron)
+    }
+
+
+def _outgoing(core: Graph, node: Node) -> Array:
+    """Synapses that each unit's spike travels through."""
+    assert isinstance(node.op, Neuron)
+    total = np.zeros(node.op.units)
+    for user in core.users[node]:
+        if isinstance(user.op, Affine):
+            total += fan_out(user.op.weight)
+    feedback = getattr(node.op, "feedback", None)
+    return total if feedback is None else total + fan_out(feedback)
+
+
+def _analog_macs(core: Graph) -> float:
+    """Multiply-accumulates of maps that carry real numbers: the first layer, expansions.
+
+    What no spike reaches is computed once per point, the rest in every step.
+    """
+    macs = 0.0
+    moving: set[Node] = set()
+    for node in core.nodes:
+        if isinstance(node.op, Neuron) or any(operand in moving for operand in node.operands):
+            moving.add(node)
+        fed_by_spikes = any(isinstance(operand.op, Neuron) for operand in node.operands)
+        if isinstance(node.op, Affine) and not fed_by_spikes:
+            macs += nonzeros(node.op.weight) * (core.steps if node in moving else 1)
+    return macs

@@ -1,0 +1,121 @@
+"""Figures of fields: network, spiking program, and their difference."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinnir.errors import BackendError
+from pinnir.matrix import Array
+from pinnir.program import Program, RunResult, write_atomic
+
+
+def plot_field(
+    path: Path, program: Program, points: Array, result: RunResult, grid: tuple[int, ...] | None
+) -> None:
+    """Write a figure with one row an output.
+
+    One column: curves. A grid of two or more columns: maps over the first two that have more
+    than one point, the others held at their middle. Other points: dots over the first two columns.
+
+    Raises:
+        BackendError: If matplotlib is not installed.
+        ProgramFileError: If the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            "plots need matplotlib, which is not installed", hint="pip install 'pinnir[plot]'"
+        ) from error
+    panels = _panels(result)
+    outputs = result.outputs.shape[1]
+    figure = Figure(figsize=(4.2 * len(panels), 3.4 * outputs), layout="constrained")
+    axes = figure.subplots(outputs, len(panels), squeeze=False)
+    for row in range(outputs):
+        fields = {title: values[:, row] for title, values in panels.items()}
+        _draw_row(figure, axes[row], fields, program, points, grid)
+        if outputs > 1:
+            axes[row][0].annotate(f"output {row}", (-0.3, 0.5), xycoords="axes fraction",
+                                  rotation=90, va="center")  # fmt: skip
+    figure.suptitle(_title(program, result))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
+    write_atomic(path, buffer.getvalue())
+
+
+def _panels(result: RunResult) -> dict[str, Array]:
+    if result.source is None:
+        return {"spiking program": result.outputs}
+    return {
+        "network": result.source,
+        "spiking program": result.outputs,
+        "difference": result.outputs - result.source,
+    }
+
+
+def _title(program: Program, result: RunResult) -> str:
+    error = result.metrics.get("rel_l2")
+    told = f"{program.manifest['coding']}, {result.metrics['neurons']:,} neurons, "
+    told += f"{result.metrics['steps']} steps" if result.metrics["steps"] > 1 else "1 step"
+    told += f", {result.metrics['spikes_per_activation']:.1f} spikes per activation"
+    return told if error is None else f"{told}; relative L2 error {error:.2g}"
+
+
+def _draw_row(
+    figure: Any,
+    axes: Any,
+    fields: dict[str, Array],
+    program: Program,
+    points: Array,
+    grid: tuple[int, ...] | None,
+) -> None:
+    shown = [values for title, values in fields.items() if title != "difference"]
+    low, high = min(v.min() for v in shown), max(v.max() for v in shown)
+    for axis, (title, values) in zip(axes, fields.items(), strict=True):
+        axis.set_title(title)
+        if points.shape[1] == 1:
+            order = np.argsort(points[:, 0])
+            axis.plot(points[order, 0], values[order], linewidth=1)
+            axis.set_xlabel(program.domain.columns[0])
+            continue
+        if title == "difference":
+            reach = float(np.abs(values).max()) or 1.0
+            style = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        else:
+            style = {"cmap": "viridis", "vmin": low, "vmax": high}
+        drawn = _map(axis, values, program, points, grid, style)
+        figure.colorbar(drawn, ax=axis)
+
+
+def _map(
+    axis: Any,
+    values: Array,
+    program: Program,
+    points: Array,
+    grid: tuple[int, ...] | None,
+    style: dict[str, Any],
+) -> Any:
+    """A colour map; the later column (time, in most PINNs) runs along the abscissa."""
+    columns = program.domain.columns
+    wide = [i for i, size in enumerate(grid or ()) if size > 1]
+    if grid is None or len(wide) < 2:
+        axis.set_xlabel(columns[1])
+        axis.set_ylabel(columns[0])
+        return axis.scatter(points[:, 1], points[:, 0], c=values, s=4, **style)
+    a, b = wide[:2]
+    middle = tuple(slice(None) if i in (a, b) else size // 2 for i, size in enumerate(grid))
+    cut = points.reshape(*grid, -1)[middle]
+    axis.set_xlabel(columns[b])
+    axis.set_ylabel(columns[a])
+    held = [f"{columns[i]} = {cut[0, 0, i]:.3g}" for i in range(len(grid)) if i not in (a, b)]
+    if held:
+        axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, va="top", fontsize=7,
+                  bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0})  # fmt: skip
+    return axis.pcolormesh(
+        cut[..., b], cut[..., a], values.reshape(grid)[middle], shading="nearest",
+        rasterized=True, **style,
+    )  # fmt: skip

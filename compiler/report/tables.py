@@ -1,0 +1,136 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pinnir.errors import PipelineError
+from pinnir.program import Program, RunResult
+from pinnir.text import diff
+
+
+def print_program(program: Program, path: Path, seconds: float) -> None:
+    """What a compilation gave."""
+    told, metrics = program.manifest, program.metrics
+    table = Table(title=f"{path}: {told['coding']} program for {told['target']}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    wanted = told.get("rtol")
+    asked = f" (asked: {wanted:.3g})" if wanted is not None else ""
+    _add(table, f"relative L2 error against the network{asked}", f"{metrics['rel_l2']:.3e}")
+    _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
+    _add_reference(table, metrics)
+    _add(table, "levels per neuron", f"{metrics['levels']:,}")
+    _add_costs(table, metrics)
+    _add(table, "seconds", f"{seconds:.1f}")
+    Console().print(table)
+
+
+def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
+    """What a run gave."""
+    metrics = result.metrics
+    table = Table(title=f"{metrics['points']:,} points on {metrics['backend']}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    if "rel_l2" in metrics:
+        _add(table, "relative L2 error against the network", f"{metrics['rel_l2']:.3e}")
+        _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
+    _add_reference(table, metrics)
+    _add_costs(table, metrics)
+    _add(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
+    Console().print(table)
+    Console().print("written: " + ", ".join(map(str, written)), soft_wrap=True)
+
+
+def _add(table: Table, figure: str, value: str) -> None:
+    table.add_row(figure, value)
+
+
+def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
+    if "rel_l2_reference" in metrics:
+        _add(table, "relative L2 error against the reference", f"{metrics['rel_l2_reference']:.3e}")
+    if "source_rel_l2_reference" in metrics:
+        own = metrics["source_rel_l2_reference"]
+        _add(table, "the network's own error against the reference", f"{own:.3e}")
+
+
+def _add_costs(table: Table, metrics: dict[str, Any]) -> None:
+    _add(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
+    _add(table, "time steps", f"{metrics['steps']:,}")
+    _add(table, "spikes per activation", f"{metrics['spikes_per_activation']:.2f}")
+    _add(table, "spiking rate", f"{metrics['spiking_rate']:.4f}")
+    _add(table, "synaptic operations per MAC", f"{metrics['synops_per_mac']:.2f}")
+    ratio = metrics["energy_ratio"]
+    compared = f"{ratio:.2f} x" if ratio >= 0.01 else f"{ratio:.2g} x"
+    _add(
+        table,
+        "energy per point at 45 nm (the network's)",
+        f"{metrics['energy_45nm_pj'] / 1e3:,.1f} nJ "
+        f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {compared}",
+    )
+    _add(table, "share of the network's MACs that spikes", f"{metrics['core_mac_share']:.1%}")
+
+
+def pass_rows(program: Program) -> list[dict[str, Any]]:
+    """The pass log as plain values; ``seconds`` is None where it is not known."""
+    seconds: Iterable[float | None] = program.seconds or [None] * len(program.passes)
+    return [
+        {
+            "pass": record.call,
+            "seconds": took,
+            "neurons": record.neurons,
+            "synapses": record.synapses,
+            "error_before": record.error_before,
+            "error_after": record.error_after,
+        }
+        for record, took in zip(program.passes, seconds, strict=True)
+    ]
+
+
+def print_passes(program: Program, path: Path) -> None:
+    """The pass log as a table."""
+    table = Table(title=f"{path}: what each pass did")
+    for heading in ("", "pass", "seconds", "neurons", "synapses", "error before", "error after"):
+        table.add_column(heading, justify="left" if heading == "pass" else "right")
+    for number, row in enumerate(pass_rows(program), 1):
+        took = "unknown" if row["seconds"] is None else f"{row['seconds']:.3f}"
+        table.add_row(
+            str(number), row["pass"], took, f"{row['neurons']:,}", f"{row['synapses']:,}",
+            f"{row['error_before']:.3e}", f"{row['error_after']:.3e}",
+        )  # fmt: skip
+    Console().print(table)
+    Console().print("errors: relative L2 against the network, on points of the search")
+
+
+def pass_diffs(program: Program, name: str) -> list[dict[str, str]]:
+    """What the passes of that name (or number) changed in the printed graph.
+
+    Raises:
+        PipelineError: If the program was compiled without such a pass.
+    """
+    texts = [program.initial, *(record.text for record in program.passes)]
+    found = [
+        {"pass": record.name, "call": record.call, "diff": diff(texts[i], texts[i + 1])}
+        for i, record in enumerate(program.passes)
+        if name in (record.name, str(i + 1))
+    ]
+    if not found:
+        ran = ", ".join(record.name for record in program.passes)
+        raise PipelineError("did not run in this program", node=name, op="pass",
+                            hint=f"these ran: {ran}")  # fmt: skip
+    return found
+
+
+def print_rows(rows: list[dict[str, str]]) -> None:
+    """A listing: one row each, columns by key."""
+    table = Table()
+    for key in rows[0]:
+        table.add_column(key)
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
