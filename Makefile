@@ -1,4 +1,4 @@
-# make demo | test | lint | clean          options: VENV=/tmp/x  PYTHON=python3.12  PYTEST_ARGS="-k rate"
+# make demo | test | lint | clean          options: VENV=/tmp/x  PYTHON=python3.11  PYTEST_ARGS="-k rate"
 VENV ?= .venv
 PYTHON ?= python3
 PYTEST_ARGS ?=

@@ -53,9 +53,9 @@ def find_backend(name: str) -> Backend:
 
 
 def describe(name: str) -> dict[str, str]:
-    """What a backend is and whether it can run here, for listings."""
+    """What a backend is, and whether it can run here, for listings."""
     try:
         backend = find_backend(name)
     except BackendError as error:
-        return {"is": "", "installed": f"no: {error.hint}"}
+        return {"is": error.message, "installed": f"no; {error.hint}"}
     return {"is": (backend.__doc__ or "").strip().splitlines()[0], "installed": "yes"}

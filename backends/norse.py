@@ -81,9 +81,7 @@ class IntegrateFire(torch.nn.Module):
         silent = np.zeros(op.units)
         self.feedback = None if op.feedback is None else Synapses(op.feedback, silent, dtype)
 
-    def forward(
-        self, current: torch.Tensor, state: IFState | None
-    ) -> tuple[torch.Tensor, IFState]:
+    def forward(self, current: torch.Tensor, state: IFState | None) -> tuple[torch.Tensor, IFState]:
         """Spikes ``(samples, units)`` and the new state."""
         if state is None:
             zeros = torch.zeros_like(current)

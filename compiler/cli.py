@@ -189,10 +189,10 @@ def passes(json_: bool) -> None:
     from pinnir.manager import describe
     from pinnir.passes import PASSES
 
-    rows = [
-        {"pass": name, "does": does, "options": ", ".join(options)}
-        for name, (does, options) in ((name, describe(name)) for name in PASSES)
-    ]
+    rows = []
+    for name in PASSES:
+        does, options = describe(name)
+        rows.append({"name": name, "is": does, "options": options})
     _listing(rows, json_)
 
 
@@ -204,14 +204,14 @@ def targets(json_: bool) -> None:
 
     rows = [
         {
-            "target": target.name,
+            "name": target.name,
             "is": target.summary,
-            "codings": ", ".join(target.codings),
-            "neurons": ", ".join(target.neurons),
-            "signed spikes": _yes(target.signed_spikes),
-            "recurrent": _yes(target.recurrent),
-            "soft reset": _yes(target.soft_reset),
-            "most neurons": str(target.max_neurons or "any"),
+            "codings": list(target.codings),
+            "neurons": list(target.neurons),
+            "signed-spikes": target.signed_spikes,
+            "recurrent": target.recurrent,
+            "soft-reset": target.soft_reset,
+            "max-neurons": target.max_neurons,
         }
         for target in TARGETS.values()
     ]
@@ -224,20 +224,27 @@ def backends(json_: bool) -> None:
     """List the backends and whether they are installed."""
     from pinnir.backends import BACKENDS, describe
 
-    _listing([{"backend": name, **describe(name)} for name in BACKENDS], json_)
+    _listing([{"name": name, **describe(name)} for name in BACKENDS], json_)
 
 
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _listing(rows: list[dict[str, str]], json_: bool) -> None:
+def _listing(rows: list[dict[str, Any]], json_: bool) -> None:
+    """One line each: name, what it is, everything else in brackets."""
     if json_:
         click.echo(_json(rows))
         return
-    from pinnir.report.tables import print_rows
+    space = max(len(row["name"]) for row in rows)
+    for row in rows:
+        more = [_told(key, value) for key, value in row.items() if key not in ("name", "is")]
+        told = "; ".join(filter(None, more))
+        click.echo(f"{row['name']:{space}}  {row['is']}" + (f"  [{told}]" if told else ""))
 
-    print_rows(rows)
+
+def _told(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return f"{key}: {', '.join(value)}" if value else ""
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    return "" if value is None else f"{key}: {value}"
 
 
 def _points(path: Path) -> Any:

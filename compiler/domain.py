@@ -55,8 +55,7 @@ class Domain:
             raise DomainError(
                 f"the grid {'x'.join(map(str, shape))} does not fit "
                 f"{len(self.columns)} columns ({', '.join(self.columns)})",
-                hint="give one size a column, for example "
-                + "x".join(["64"] * len(self.columns)),
+                hint="give one size a column, for example " + "x".join(["64"] * len(self.columns)),
             )
         axes = [
             np.linspace(low, high, size)
@@ -155,8 +154,8 @@ def _several_inputs(graph: Graph, ranges: dict[str, tuple[float, float]]) -> Dom
             f"the model has no input {', '.join(map(repr, left))}",
             hint=f"its inputs are {', '.join(columns)}",
         )
-    bounds = np.array(found)
-    return Domain(columns, bounds[:, 0], bounds[:, 1])
+    box = np.array(found)
+    return Domain(columns, box[:, 0], box[:, 1])
 
 
 def _default_names(graph: Graph) -> tuple[str, ...]:

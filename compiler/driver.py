@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pinnir import pipelines
 from pinnir.domain import Domain, load_points, parse_domain
@@ -83,7 +84,8 @@ class Job:
         """The graph after a pipeline."""
         context = Context(self.model.graph, self.calibration, self.target, self.seed)
         manager = PassManager(parse_pipeline(pipeline), tuple(observers))
-        return manager.run(self.model.graph, context)
+        with threadpool_limits(1):  # one order of summation on every machine
+            return manager.run(self.model.graph, context)
 
 
 @dataclass(frozen=True)
@@ -301,8 +303,7 @@ def _population(
 
     def sufficient(count: int) -> bool:
         graph = job.lower(pipelines.staircase(count))
-        (value,) = [np.concatenate(evaluate(graph, graph.bind(job.selection)), axis=1)]
-        error = relative_l2(value, truth)
+        error = relative_l2(_outputs(graph, job.selection), truth)
         job.progress(f"{count} levels: {error:.3e}")
         return error <= _MARGIN * wanted
 
@@ -322,24 +323,18 @@ def _guess(counts: list[int], wanted: float) -> int:
 
 def _smallest(counts: list[int], start: int, sufficient: Callable[[int], bool]) -> int:
     """Index of the smallest sufficient count (the last if none is): gallop, then bisect."""
-    low, high, stride = 0, len(counts) - 1, 1
-    index = start
-    if sufficient(counts[start]):
-        high = start
-        while low < high and sufficient(counts[index := max(high - stride, low)]):
-            high, stride = index, 2 * stride
-        low = min(index + 1, high)
-    else:
-        low = min(start + 1, high)
-        while low < high and not sufficient(counts[index := min(low + stride, high)]):
-            low, stride = min(index + 1, high), 2 * stride
-        high = index if low < high else high
+    low, high = 0, len(counts) - 1  # below low none is sufficient, high is or is the last
+    probe, stride = start, 1
     while low < high:
-        middle = (low + high) // 2
-        if sufficient(counts[middle]):
-            high = middle
+        if sufficient(counts[probe]):
+            high = probe
+            probe -= stride
         else:
-            low = middle + 1
+            low = probe + 1
+            probe += stride
+        stride *= 2
+        if not low <= probe < high:
+            probe = (low + high) // 2
     return low
 
 
@@ -361,8 +356,7 @@ def _rate(
     errors: dict[tuple[int, int], float] = {}
     for t, k in tried:
         graph = job.lower(pipelines.rate(t, k))
-        value = np.concatenate(evaluate(graph, graph.bind(points)), axis=1)
-        errors[t, k] = relative_l2(value, truth)
+        errors[t, k] = relative_l2(_outputs(graph, points), truth)
         job.progress(f"{t} steps, {k} units: {errors[t, k]:.3e}")
         if errors[t, k] <= _MARGIN * wanted:
             yield make(t, k)
@@ -379,7 +373,7 @@ def _build(
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:LOG_POINTS]
-    log = PassLog(_measure_on(points), job.source(points))
+    log = PassLog(lambda graph: _outputs(graph, points), job.source(points))
     graph = job.lower(candidate.pipeline, [log, *observers])
     program = Program(
         segments=build_segments(graph, job.model.dtype),
@@ -397,8 +391,9 @@ def _build(
     return replace(program, seconds=tuple(log.seconds))
 
 
-def _measure_on(points: Array) -> Callable[[Graph], Array]:
-    return lambda graph: np.concatenate(evaluate(graph, graph.bind(points)), axis=1)
+def _outputs(graph: Graph, points: Array) -> Array:
+    with threadpool_limits(1):
+        return np.concatenate(evaluate(graph, graph.bind(points)), axis=1)
 
 
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:

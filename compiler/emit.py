@@ -79,7 +79,7 @@ def _columns(core: Graph) -> int:
     (source,) = core.inputs
     first = core.users[source][0].op
     assert isinstance(first, Affine)
-    return first.weight.shape[1]
+    return int(first.weight.shape[1])
 
 
 def _to_nir_node(op: Op, name: str) -> nir.NIRNode:

@@ -100,9 +100,7 @@ def _simulate(
     samples = next(
         len(values[operand]) for node in nodes for operand in node.operands if operand in values
     )
-    state = {
-        node: node.op.initial_state(samples) for node in nodes if isinstance(node.op, Neuron)
-    }
+    state = {node: node.op.initial_state(samples) for node in nodes if isinstance(node.op, Neuron)}
     constant = _constant_nodes(nodes, inside)
     leaving = [
         node

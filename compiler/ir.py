@@ -139,9 +139,7 @@ class Neuron(Op):
         """State before the first step, arrays ``(samples, units)``."""
         raise NotImplementedError
 
-    def step(
-        self, state: tuple[Array, ...], current: Array
-    ) -> tuple[Array, tuple[Array, ...]]:
+    def step(self, state: tuple[Array, ...], current: Array) -> tuple[Array, tuple[Array, ...]]:
         """Advance one step: ``(spikes, new state)`` for input ``current`` ``(samples, units)``."""
         raise NotImplementedError
 
@@ -295,17 +293,15 @@ def width(node: Node) -> int:
     return node.op.width
 
 
-
-
 def columns_of(node: Node) -> int | None:
     """Columns of a node's value where its operation fixes them, else None."""
     op = node.op
     if isinstance(op, Affine):
-        return op.weight.shape[0]
+        return int(op.weight.shape[0])
     if isinstance(op, Input):
         return op.width
     if isinstance(op, Staircase):
-        return op.base.size
+        return int(op.base.size)
     if isinstance(op, Neuron):
         return op.units
     return columns_of(node.operands[0]) if isinstance(op, Activation) else None

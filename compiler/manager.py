@@ -124,7 +124,7 @@ def parse_pipeline(text: str) -> tuple[Pass, ...]:
         match = _ITEM.match(text, position)
         if match is None:
             raise PipelineError(
-                f"malformed pipeline at character {position}: {text[position:position + 20]!r}",
+                f"malformed pipeline at character {position}: {text[position : position + 20]!r}",
                 hint='write "pass{option=value},pass"',
             )
         passes.append(make_pass(match[1], _parse_options(match[1], match[2] or "")))

@@ -64,16 +64,20 @@ def apply(matrix: Matrix, x: Array) -> Array:
         return x @ matrix.T
     neurons, rows, columns = matrix.blocks.shape
     lead = x.shape[:-1]
+    if columns == 1:
+        return (x[..., :, None] * matrix.blocks[:, :, 0]).reshape(*lead, neurons * rows)
     stacked = x.reshape(-1, neurons, columns).swapaxes(0, 1)
-    product = np.matmul(stacked, matrix.blocks.swapaxes(1, 2))
-    return product.swapaxes(0, 1).reshape(*lead, neurons * rows)
+    result = np.empty((stacked.shape[1], neurons, rows))
+    np.matmul(stacked, matrix.blocks.swapaxes(1, 2), out=result.swapaxes(0, 1))
+    return result.reshape(*lead, neurons * rows)
 
 
 def compose(outer: Array, inner: BlockDiagonal) -> Array:
     """The dense product ``outer @ inner``, without forming ``inner`` densely."""
     neurons, _, columns = inner.blocks.shape
     pieces = outer.reshape(outer.shape[0], neurons, -1)
-    return np.einsum("onr,nrc->onc", pieces, inner.blocks).reshape(-1, neurons * columns)
+    product: Array = np.einsum("onr,nrc->onc", pieces, inner.blocks)
+    return product.reshape(-1, neurons * columns)
 
 
 def nonzeros(matrix: Matrix) -> int:
@@ -85,5 +89,7 @@ def nonzeros(matrix: Matrix) -> int:
 def fan_out(matrix: Matrix) -> NDArray[np.int64]:
     """Non-zero synapses that leave each input, shape ``(inputs,)``."""
     if isinstance(matrix, BlockDiagonal):
-        return np.count_nonzero(matrix.blocks, axis=1).reshape(-1).astype(np.int64)
-    return np.count_nonzero(matrix, axis=0).astype(np.int64)
+        counts = np.count_nonzero(matrix.blocks, axis=1).reshape(-1)
+    else:
+        counts = np.count_nonzero(matrix, axis=0)
+    return np.asarray(counts, np.int64)

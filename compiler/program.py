@@ -20,6 +20,7 @@ from typing import Any
 import h5py
 import nir
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pinnir.backends import Backend, find_backend
 from pinnir.domain import Domain
@@ -41,8 +42,9 @@ from pinnir.onnx_runner import OnnxRunner
 
 FORMAT = 1
 _GROUP = "pinnir"
-# Values that the widest population may hold for one chunk of points.
-_CHUNK_VALUES = 2**22
+# Values that the widest population may hold for one chunk of points: memory stays flat, and what
+# one layer writes is still in the cache when the next one reads it.
+_CHUNK_VALUES = 2**19
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,9 @@ class Program:
         """
         points = self.domain.check(points, "points")
         counter = SpikeCounter()
-        outputs = self._execute(points, find_backend(backend), counter)
+        # One thread: sums have one order on every machine, and layers are too small to share.
+        with threadpool_limits(1):
+            outputs = self._execute(points, find_backend(backend), counter)
         source = None if self.source is None else run_source(self.source, points, self.inputs)
         metrics: dict[str, Any] = {"points": len(points), "backend": backend}
         if source is not None:
@@ -420,9 +424,7 @@ def build_segments(graph: Graph, dtype: str) -> tuple[Segment, ...]:
     Raises:
         LegalizeError: If a core has several inputs or outputs.
     """
-    return tuple(
-        _segment(graph, label, nodes, dtype) for label, nodes in graph.segments.items()
-    )
+    return tuple(_segment(graph, label, nodes, dtype) for label, nodes in graph.segments.items())
 
 
 def _segment(graph: Graph, label: str, nodes: tuple[Node, ...], dtype: str) -> Segment:

@@ -61,9 +61,7 @@ def _monotone_staircase(
     live = step > 0
     boundaries = np.full(crossing.shape, np.inf)
     boundaries[live] = spec.inverse(crossing[live], *op.parameters)
-    directions = np.where(live[:, None], np.int8(1), np.int8(0)) * np.ones(
-        (1, levels - 1), np.int8
-    )
+    directions = np.where(live[:, None], np.int8(1), np.int8(0)) * np.ones((1, levels - 1), np.int8)
     start = np.zeros(len(bottom), np.int32)
     return Staircase(boundaries, directions.astype(np.int8), start, bottom, step)
 
@@ -80,7 +78,7 @@ def _crossings(
     for a, b, ya, yb in zip(knots[:-1], knots[1:], ends[:-1], ends[1:], strict=True):
         first, last = _level(ya, bottom, step), _level(yb, bottom, step)
         sign = 1 if last > first else -1
-        passed = np.arange(first, last, sign) + max(sign, 0)
+        passed = np.arange(first, last, sign, dtype=np.float64) + max(sign, 0)
         boundaries.append(_bisect(f, a, b, bottom + step * (passed - 0.5), sign))
         directions.append(np.full(passed.size, sign))
     return np.concatenate(boundaries), np.concatenate(directions)

@@ -57,7 +57,11 @@ def _parameters(op: Op) -> list[tuple[str, Any]]:
     if isinstance(op, Primitive):
         return sorted(op.attributes.items())
     found = [(field.name, getattr(op, field.name)) for field in fields(op)]
-    return [(key, value) for key, value in found if not (value is None or isinstance(value, tuple) and not value)]
+    return [(key, value) for key, value in found if not (value is None or _is_empty(value))]
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, tuple) and not value
 
 
 def _value(value: Any) -> str:

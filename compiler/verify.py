@@ -163,7 +163,7 @@ def violations(graph: Graph) -> Iterator[tuple[Node, str]]:
 
 def _columns_in(op: Op) -> int | None:
     if isinstance(op, Affine):
-        return op.weight.shape[1]
+        return int(op.weight.shape[1])
     if isinstance(op, Staircase):
-        return op.base.size
+        return int(op.base.size)
     return op.units if isinstance(op, Neuron) else None

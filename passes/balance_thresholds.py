@@ -92,6 +92,9 @@ class BalanceThresholds(Pass):
             clipped = np.clip(counted, np.sign(lower) * self.steps, self.steps) * step
             errors.append(((clipped - y) ** 2).mean(axis=None if self.per == "layer" else 0))
         best = np.argmin(errors, axis=0)
-        chosen: Array = np.take_along_axis(candidates, np.atleast_1d(best)[None], axis=0)[0] \
-            if self.per == "channel" else candidates[best]
+        chosen: Array = (
+            np.take_along_axis(candidates, np.atleast_1d(best)[None], axis=0)[0]
+            if self.per == "channel"
+            else candidates[best]
+        )
         return chosen

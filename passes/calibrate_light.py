@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pinnir.evaluate import trace
-from pinnir.ir import Affine, Graph, Level, Node
+from pinnir.ir import Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 
 
@@ -40,7 +40,7 @@ class CalibrateLight(Pass):
         return graph
 
 
-def _shift(graph: Graph, name: str, amount: object) -> Graph:
+def _shift(graph: Graph, name: str, amount: Array) -> Graph:
     def change(node: Node) -> Node:
         if node.name != name:
             return node

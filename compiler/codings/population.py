@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,8 @@ class _Group:
         coarse, jump = self.table.coarse[self.members], self.table.jump[self.members]
         fine, start = self.table.fine[self.members], self.table.start[self.members]
         inverted, fine_inverted = _mostly_firing(coarse, fine, self.z)
-        sign, fine_sign = np.where(inverted, -1, 1), np.where(fine_inverted, -1, 1)
+        sign = np.where(inverted, np.int64(-1), np.int64(1))
+        fine_sign = np.where(fine_inverted, np.int64(-1), np.int64(1))
         laterals: tuple[Node, ...] = ()
         if coarse.shape[1]:
             offset = start + (inverted * jump).sum(axis=1, dtype=np.int32)
@@ -206,7 +208,9 @@ class _Group:
         )
 
 
-def _units(threshold: Array, weight: NDArray[np.int64], offset: NDArray[np.int32]) -> Threshold:
+def _units(
+    threshold: Array, weight: NDArray[np.signedinteger[Any]], offset: NDArray[np.int32]
+) -> Threshold:
     return Threshold(
         threshold.reshape(-1), weight.reshape(-1).astype(np.int32), offset.astype(np.int32)
     )

@@ -40,9 +40,7 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
         neuron = _neuron(node, node.op, steps)
         # A spike a step is one level; the mean over T steps wants T of them.
         decode = BlockDiagonal(node.op.step[:, None, None] * steps)
-        population = Population(
-            Node(node.name, neuron, sources, node.segment), slice(None), decode
-        )
+        population = Population(Node(node.name, neuron, sources, node.segment), slice(None), decode)
         return Spiking((population,), node.op.base)
 
     return lower_core(graph, encode, steps=steps, read_out="mean")

@@ -37,14 +37,16 @@ def _cast(node: OnnxNode) -> Node:
     return _identity(node)
 
 
+_ACTIVATIONS = ("Cos", "Relu", "Sigmoid", "Sin", "Tanh")
+_ARITHMETIC = (
+    "Abs", "Add", "Div", "Erf", "Exp", "Log", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal",
+    "Sqrt", "Sub",
+)  # fmt: skip
+
 IMPORTERS: dict[str, Importer] = {
-    **{kind: _activation(kind.lower()) for kind in ("Tanh", "Sigmoid", "Relu", "Sin", "Cos")},
-    **{
-        kind: _plain
-        for kind in ("Abs", "Add", "Div", "Erf", "Exp", "Log", "Max", "Min", "Mul", "Neg", "Pow",
-                     "Reciprocal", "Sqrt", "Sub")
-    },
+    **{kind: _activation(kind.lower()) for kind in _ACTIVATIONS},
+    **dict.fromkeys(_ARITHMETIC, _plain),
     "Identity": _identity,
     "Dropout": _identity,
     "Cast": _cast,
-}  # fmt: skip
+}

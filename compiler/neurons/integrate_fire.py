@@ -38,16 +38,14 @@ class IF(Neuron):
     @property
     def units(self) -> int:
         """Number of units."""
-        return self.threshold.size
+        return int(self.threshold.size)
 
     def initial_state(self, samples: int) -> tuple[Array, ...]:
         """Membrane potential and last spikes, all zero."""
         zeros = np.zeros((samples, self.units))
         return zeros, zeros
 
-    def step(
-        self, state: tuple[Array, ...], current: Array
-    ) -> tuple[Array, tuple[Array, ...]]:
+    def step(self, state: tuple[Array, ...], current: Array) -> tuple[Array, tuple[Array, ...]]:
         """Spikes ``(samples, units)`` of one step, and the new state."""
         potential, last = state
         if self.feedback is not None:

@@ -31,22 +31,20 @@ class Threshold(Neuron):
     @property
     def units(self) -> int:
         """Number of units."""
-        return self.threshold.size
+        return int(self.threshold.size)
 
     def initial_state(self, samples: int) -> tuple[Array, ...]:
         """Nothing is remembered."""
         return ()
 
-    def step(
-        self, state: tuple[Array, ...], current: Array
-    ) -> tuple[Array, tuple[Array, ...]]:
+    def step(self, state: tuple[Array, ...], current: Array) -> tuple[Array, tuple[Array, ...]]:
         """Spikes ``(samples, units)`` of one step."""
         return (current >= self.threshold).astype(np.float64), ()
 
     def levels(self, spikes: Array) -> NDArray[np.int64]:
         """Contribution of this population to its source neurons' levels ``(samples, neurons)``."""
         weighted = (spikes * self.level_weight).reshape(len(spikes), self.level_offset.size, -1)
-        return weighted.sum(axis=2).astype(np.int64) + self.level_offset
+        return np.asarray(weighted.sum(axis=2) + self.level_offset, np.int64)
 
     def to_nir(self) -> nir.Threshold:
         """The NIR primitive, which compares with ``>``: the next float below the threshold."""
@@ -67,6 +65,4 @@ class Threshold(Neuron):
     def from_nir(cls, node: nir.Threshold) -> Threshold:
         """The population that :meth:`to_nir` wrote."""
         own = node.metadata["pinnir"]
-        return cls(
-            np.nextafter(node.threshold, np.inf), own["level_weight"], own["level_offset"]
-        )
+        return cls(np.nextafter(node.threshold, np.inf), own["level_weight"], own["level_offset"])

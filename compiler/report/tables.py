@@ -14,6 +14,12 @@ from pinnir.program import Program, RunResult
 from pinnir.text import diff
 
 
+def _console() -> Console:
+    """The terminal; in files and pipes lines may be as long as they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def print_program(program: Program, path: Path, seconds: float) -> None:
     """What a compilation gave."""
     told, metrics = program.manifest, program.metrics
@@ -28,7 +34,7 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     _add(table, "levels per neuron", f"{metrics['levels']:,}")
     _add_costs(table, metrics)
     _add(table, "seconds", f"{seconds:.1f}")
-    Console().print(table)
+    _console().print(table)
 
 
 def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
@@ -43,8 +49,8 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
     _add_reference(table, metrics)
     _add_costs(table, metrics)
     _add(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
-    Console().print(table)
-    Console().print("written: " + ", ".join(map(str, written)), soft_wrap=True)
+    _console().print(table)
+    _console().print("written: " + ", ".join(map(str, written)), soft_wrap=True)
 
 
 def _add(table: Table, figure: str, value: str) -> None:
@@ -96,15 +102,15 @@ def print_passes(program: Program, path: Path) -> None:
     """The pass log as a table."""
     table = Table(title=f"{path}: what each pass did")
     for heading in ("", "pass", "seconds", "neurons", "synapses", "error before", "error after"):
-        table.add_column(heading, justify="left" if heading == "pass" else "right")
+        table.add_column(heading, justify="left" if heading == "pass" else "right", no_wrap=True)
     for number, row in enumerate(pass_rows(program), 1):
         took = "unknown" if row["seconds"] is None else f"{row['seconds']:.3f}"
         table.add_row(
             str(number), row["pass"], took, f"{row['neurons']:,}", f"{row['synapses']:,}",
             f"{row['error_before']:.3e}", f"{row['error_after']:.3e}",
         )  # fmt: skip
-    Console().print(table)
-    Console().print("errors: relative L2 against the network, on points of the search")
+    _console().print(table)
+    _console().print("errors: relative L2 against the network, on points of the search")
 
 
 def pass_diffs(program: Program, name: str) -> list[dict[str, str]]:
@@ -124,13 +130,3 @@ def pass_diffs(program: Program, name: str) -> list[dict[str, str]]:
         raise PipelineError("did not run in this program", node=name, op="pass",
                             hint=f"these ran: {ran}")  # fmt: skip
     return found
-
-
-def print_rows(rows: list[dict[str, str]]) -> None:
-    """A listing: one row each, columns by key."""
-    table = Table()
-    for key in rows[0]:
-        table.add_column(key)
-    for row in rows:
-        table.add_row(*row.values())
-    Console().print(table)
