@@ -14,6 +14,8 @@ from pinnir.ir import Graph, Input
 from pinnir.matrix import Array
 
 _SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
+# A box of more columns has too many corners to list.
+_MOST_CORNERED = 6
 _PI = re.compile(r"([+-]?)(\d*\.?\d*)\*?pi", re.IGNORECASE)
 
 
@@ -44,6 +46,21 @@ class Domain:
 
         unit = qmc.Sobol(len(self.columns), scramble=True, rng=seed).random(count)
         return np.asarray(self.low + unit * (self.high - self.low))
+
+    def boundary(self, count: int, seed: int) -> Array:
+        """Points on the boundary: ``count`` on each face, and the corners of a small box.
+
+        Pre-activations are largest there, and a random sample of the inside never gets there.
+        """
+        faces = []
+        for column in range(len(self.columns)):
+            for bound in (self.low[column], self.high[column]):
+                face = self.sample(count, seed)
+                face[:, column] = bound
+                faces.append(face)
+        if len(self.columns) <= _MOST_CORNERED:
+            faces.append(self.grid((2,) * len(self.columns)))
+        return np.concatenate(faces)
 
     def grid(self, shape: tuple[int, ...]) -> Array:
         """Points of a uniform grid with both ends, first column slowest.

@@ -2,100 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pinnir import pipelines
-from pinnir.domain import Domain, load_points, parse_domain
+from pinnir.domain import load_points, parse_domain
 from pinnir.errors import DomainError, PinnirError, ToleranceError
-from pinnir.evaluate import evaluate
 from pinnir.frontend import Model, read_model
 from pinnir.ir import Array, Graph, Input
-from pinnir.manager import Context, PassManager, PassObserver, parse_pipeline
+from pinnir.job import (
+    CALIBRATION_POINTS,
+    EVALUATION_POINTS,
+    FACE_POINTS,
+    FEW_POINTS,
+    SELECTION_POINTS,
+    Job,
+    Progress,
+    outputs_of,
+)
+from pinnir.manager import PassObserver
 from pinnir.metrics import field_errors, reference_errors, relative_l2, source_cost
 from pinnir.observe import PassLog
-from pinnir.program import Program, build_segments, from_bytes, run_source
-from pinnir.target import Target, find_target
+from pinnir.program import Program, build_segments, from_bytes
+from pinnir.search import Candidate, make_search
+from pinnir.target import find_target
 
 DEFAULT_RTOL = 1e-2
 
-# Numbers of Sobol points. The search looks at the selection points only; what is reported is
-# measured on the evaluation points. All three sets are different.
-CALIBRATION_POINTS = 2048
-SELECTION_POINTS = 1024
-EVALUATION_POINTS = 4096
-# Points on which the pass log measures errors, and the search simulates rate programs.
-LOG_POINTS = 256
-
-# A candidate is taken if its error on the selection points is below this share of the tolerance,
-# because evaluation points differ.
-_MARGIN = 0.97
-_MAX_LEVELS = 256**2
-_RATE_STEPS = (8, 16, 32, 64, 128, 256)
-_RATE_UNITS = (1, 2, 4, 8, 16, 32)
-_RETRIES = 6
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One compilation: the model and everything that is asked of it.
-
-    Attributes:
-        model: The source network.
-        domain: Where it is to be accurate.
-        target: What it is compiled for.
-        seed: Of all points.
-        calibration: Points to fit on.
-        selection: Points that the search looks at.
-        evaluation: Points that the result is measured on.
-        progress: Told what is being done.
-    """
-
-    model: Model
-    domain: Domain
-    target: Target
-    seed: int
-    calibration: Array
-    selection: Array
-    evaluation: Array
-    progress: Progress
-
-    @property
-    def inputs(self) -> tuple[tuple[str, int], ...]:
-        """The model's inputs as ``(name, columns)``."""
-        return tuple(
-            (node.name, node.op.width)
-            for node in self.model.graph.inputs
-            if isinstance(node.op, Input) and node.op.width is not None
-        )
-
-    def source(self, points: Array) -> Array:
-        """The source network's outputs, by ONNX Runtime."""
-        return run_source(self.model.data, points, self.inputs)
-
-    def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
-        """The graph after a pipeline."""
-        context = Context(self.model.graph, self.calibration, self.target, self.seed)
-        manager = PassManager(parse_pipeline(pipeline), tuple(observers))
-        with threadpool_limits(1):  # one order of summation on every machine
-            return manager.run(self.model.graph, context)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to compile: a pipeline and what it is called."""
-
-    coding: str
-    steps: int
-    levels: int
-    pipeline: str
+# How often the search may propose a larger program after one failed on the evaluation points.
+_TRIES = 6
 
 
 def compile(
@@ -143,16 +82,18 @@ def compile(
     """
     job = _prepare(model, domain, target, seed, calibration, progress)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
-    best: Program | None = None
-    for candidate in _candidates(job, coding, steps, levels, pipeline, wanted):
+    search = make_search(job, coding, steps, levels, pipeline, wanted)
+    candidate: Candidate | None = search.first()
+    built: list[Program] = []
+    while candidate is not None and len(built) < _TRIES:
         program = _build(job, candidate, strip_source, observers, reference)
         error = program.metrics["rel_l2"]
         if wanted is None or error <= wanted:
             return _with_manifest(program, rtol=wanted)
         progress(f"{candidate.levels} levels: {error:.3e} on the evaluation points, one more try")
-        if best is None or error < best.metrics["rel_l2"]:
-            best = program
-    assert best is not None and wanted is not None
+        built.append(program)
+        candidate = search.after(candidate, error / wanted)
+    best = min(built, key=lambda program: program.metrics["rel_l2"])
     raise ToleranceError(
         f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
         f"{best.metrics['rel_l2']:.3g} ({best.manifest['coding']}, "
@@ -176,7 +117,8 @@ def _prepare(
     loaded = _with_width(loaded, len(box.columns))
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3)]
     if calibration is None:
-        calibration = box.sample(CALIBRATION_POINTS, seeds[0])
+        inside = box.sample(CALIBRATION_POINTS, seeds[0])
+        calibration = np.concatenate([inside, box.boundary(FACE_POINTS, seeds[0])])
     return Job(
         model=loaded,
         domain=box,
@@ -230,140 +172,6 @@ def _tolerance(
     return value
 
 
-def _candidates(
-    job: Job,
-    coding: str,
-    steps: int | None,
-    levels: int | None,
-    pipeline: str | None,
-    wanted: float | None,
-) -> Iterator[Candidate]:
-    """What to try, most promising first; the caller stops at the first that holds."""
-    _check_counts(steps, levels)
-    if pipeline is not None:
-        yield _own_pipeline(pipeline)
-        return
-    chosen = _choose_coding(job.target, coding)
-    if chosen == "population":
-        yield from _population(job, steps, levels, wanted)
-    else:
-        yield from _rate(job, steps, levels, wanted)
-
-
-def _check_counts(steps: int | None, levels: int | None) -> None:
-    if steps is not None and steps < 1:
-        raise PinnirError(f"{steps} steps are too few", hint="give --steps 1 or more")
-    if levels is not None and not 2 <= levels <= _MAX_LEVELS:
-        raise PinnirError(
-            f"{levels} levels are out of range", hint=f"give --levels from 2 to {_MAX_LEVELS}"
-        )
-
-
-def _choose_coding(target: Target, coding: str) -> str:
-    if coding == "auto":
-        return target.codings[0]
-    if coding not in target.codings:
-        raise PinnirError(
-            f"target {target.name} does not run the coding {coding!r}",
-            hint=f"it runs auto, {', '.join(target.codings)}",
-        )
-    return coding
-
-
-def _own_pipeline(text: str) -> Candidate:
-    passes = {one.name: one for one in parse_pipeline(text)}
-    lower = passes.get("lower")
-    if lower is None:
-        raise PinnirError(
-            "the pipeline makes no spiking program: it has no pass 'lower'",
-            hint="a complete pipeline is " + pipelines.population(256),
-        )
-    levels = getattr(passes.get("quantise-activations"), "levels", 0)
-    return Candidate(lower.coding, lower.steps, levels, text)  # type: ignore[attr-defined]
-
-
-def _population(
-    job: Job, steps: int | None, levels: int | None, wanted: float | None
-) -> Iterator[Candidate]:
-    if steps not in (None, 1):
-        raise PinnirError(
-            f"population coding takes one step, not {steps}",
-            hint="leave --steps out, or use --coding rate",
-        )
-
-    def make(count: int) -> Candidate:
-        return Candidate("population", 1, count, pipelines.population(count))
-
-    if levels is not None:
-        yield make(levels)
-        return
-    assert wanted is not None
-    counts = _level_counts()
-    truth = job.source(job.selection)
-
-    def sufficient(count: int) -> bool:
-        graph = job.lower(pipelines.staircase(count))
-        error = relative_l2(_outputs(graph, job.selection), truth)
-        job.progress(f"{count} levels: {error:.3e}")
-        return error <= _MARGIN * wanted
-
-    first = _smallest(counts, _guess(counts, wanted), sufficient)
-    yield from (make(count) for count in counts[first : first + _RETRIES])
-
-
-def _level_counts() -> list[int]:
-    """n^2 and n (n + 1): the numbers of levels that coarse and fine units reach without waste."""
-    return [n * m for n in range(2, 257) for m in (n, n + 1) if n * m <= _MAX_LEVELS]
-
-
-def _guess(counts: list[int], wanted: float) -> int:
-    """Where the search starts: relative L2 errors are about 2.5 / levels."""
-    return int(np.clip(np.searchsorted(counts, 2.5 / wanted), 0, len(counts) - 1))
-
-
-def _smallest(counts: list[int], start: int, sufficient: Callable[[int], bool]) -> int:
-    """Index of the smallest sufficient count (the last if none is): gallop, then bisect."""
-    low, high = 0, len(counts) - 1  # below low none is sufficient, high is or is the last
-    probe, stride = start, 1
-    while low < high:
-        if sufficient(counts[probe]):
-            high = probe
-            probe -= stride
-        else:
-            low = probe + 1
-            probe += stride
-        stride *= 2
-        if not low <= probe < high:
-            probe = (low + high) // 2
-    return low
-
-
-def _rate(
-    job: Job, steps: int | None, levels: int | None, wanted: float | None
-) -> Iterator[Candidate]:
-    def make(t: int, units: int) -> Candidate:
-        return Candidate("rate", t, units * t + 1, pipelines.rate(t, units))
-
-    if levels is not None:
-        t = steps or 32
-        yield make(t, max(1, round((levels - 1) / t)))
-        return
-    assert wanted is not None
-    tried = [(t, k) for t in ((steps,) if steps else _RATE_STEPS) for k in _RATE_UNITS]
-    tried.sort(key=lambda pair: (pair[0] * pair[1], pair[0]))
-    points = job.selection[:LOG_POINTS]
-    truth = job.source(points)
-    errors: dict[tuple[int, int], float] = {}
-    for t, k in tried:
-        graph = job.lower(pipelines.rate(t, k))
-        errors[t, k] = relative_l2(_outputs(graph, points), truth)
-        job.progress(f"{t} steps, {k} units: {errors[t, k]:.3e}")
-        if errors[t, k] <= _MARGIN * wanted:
-            yield make(t, k)
-    if min(errors.values()) > _MARGIN * wanted:
-        yield make(*min(errors, key=errors.__getitem__))
-
-
 def _build(
     job: Job,
     candidate: Candidate,
@@ -372,8 +180,8 @@ def _build(
     reference: tuple[Array, Array] | None,
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
-    points = job.selection[:LOG_POINTS]
-    log = PassLog(lambda graph: _outputs(graph, points), job.source(points))
+    points = job.selection[:FEW_POINTS]
+    log = PassLog(lambda graph: outputs_of(graph, points), job.source(points))
     graph = job.lower(candidate.pipeline, [log, *observers])
     program = Program(
         segments=build_segments(graph, job.model.dtype),
@@ -389,11 +197,6 @@ def _build(
     program = from_bytes(program.to_bytes())
     program = _with_manifest(program, metrics=_metrics(job, program, candidate, reference))
     return replace(program, seconds=tuple(log.seconds))
-
-
-def _outputs(graph: Graph, points: Array) -> Array:
-    with threadpool_limits(1):
-        return np.concatenate(evaluate(graph, graph.bind(points)), axis=1)
 
 
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:

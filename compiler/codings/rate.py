@@ -1,11 +1,16 @@
 """Rate coding: a uniform staircase as a soft-reset IF neuron over T steps.
 
-An IF neuron with threshold ``theta`` and constant input ``z - low`` fires
-``floor(T (z - low) / theta + v0 / theta)`` times, clipped to 0..T. With the initial potential
-``v0 = theta / 2``, folded into the bias as ``v0 / T`` a step, that is the nearest of the T + 1
-levels of ``clip(z, low, low + theta)``. A signed neuron counts from zero in both directions,
-``v0 = 0``, and has 2T + 1 levels. Deeper layers see spikes instead of a constant input, so a rate
-program approaches its staircase network only as T grows.
+An IF neuron with threshold ``theta``, initial potential ``v0`` and constant input ``z - low`` fires
+``floor((T (z - low) + v0) / theta)`` times, clipped to 0..T; with ``v0 = theta / 2`` that is the
+nearest of the T + 1 levels of ``clip(z, low, low + theta)``. A signed neuron counts from zero in
+both directions, ``v0 = 0``, and has 2T + 1 levels. Deeper layers see spikes instead of a constant
+input, so a rate program approaches its staircase network only as T grows.
+
+The initial potential must be there from the first step. Spread over the steps as a bias ``v0 / T``
+it gives the same count for a constant input, but every spike comes late, all neurons' partial sums
+are biased the same way, and the next layer fires on them: on the Burgers example that costs a
+factor of seven in error (docs/codings.md). No file format carries initial potentials, so each
+layer gets a *start unit*, which fires once, in step 1, through synapses of weight ``v0``.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import numpy as np
 
 from pinnir.codings.common import Population, Spiking, lower_core
 from pinnir.errors import LegalizeError
-from pinnir.ir import Graph, Node, Staircase
+from pinnir.ir import Affine, Array, Graph, Node, Staircase
 from pinnir.manager import Context
 from pinnir.matrix import BlockDiagonal
 from pinnir.neurons import IF
@@ -38,6 +43,8 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
         neuron = _neuron(node, node.op, steps)
+        if not neuron.signed:
+            sources = (*sources, _start(node, sources[0], neuron.threshold / 2, steps))
         # A spike a step is one level; the mean over T steps wants T of them.
         decode = BlockDiagonal(node.op.step[:, None, None] * steps)
         population = Population(Node(node.name, neuron, sources, node.segment), slice(None), decode)
@@ -62,7 +69,22 @@ def _neuron(node: Node, op: Staircase, steps: int) -> IF:
         if not (mirrored and np.allclose(t[:, 0], spacing) and np.all(op.start == -steps)):
             raise _refusal(node, "is not symmetric around zero")
         return IF(threshold, signed=True)
-    return IF(threshold, bias=spacing - t[:, 0])
+    return IF(threshold, bias=spacing / 2 - t[:, 0])
+
+
+def _start(node: Node, source: Node, potential: Array, steps: int) -> Node:
+    """Synapses that add ``potential`` to the layer's units in step 1, from a unit that fires then.
+
+    The unit has threshold 1 and a constant input of 1, so it fires in step 1; its feedback then
+    takes away more than the remaining steps can bring back.
+    """
+    assert isinstance(source.op, Affine)
+    constant = Affine(np.zeros((1, source.op.bias.size)), np.ones(1))
+    entry = Node(f"{node.name}_start_in", constant, (source,), node.segment)
+    unit = IF(np.ones(1), feedback=BlockDiagonal(np.full((1, 1, 1), -(steps + 1.0))))
+    start = Node(f"{node.name}_start", unit, (entry,), node.segment)
+    synapses = Affine(potential[:, None], np.zeros(potential.size))
+    return Node(f"{node.name}_start_out", synapses, (start,), node.segment)
 
 
 def _refusal(node: Node, problem: str) -> LegalizeError:
