@@ -80,7 +80,7 @@ def compile(
         PinnirError: For bad input, naming what, where and what to do.
         ToleranceError: If ``rtol`` cannot be reached; it carries what was.
     """
-    job = _prepare(model, domain, target, seed, calibration, progress)
+    job = prepare(model, domain, target, seed, calibration, progress)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
     search = make_search(job, coding, steps, levels, pipeline, wanted)
     candidate: Candidate | None = search.first()
@@ -103,14 +103,15 @@ def compile(
     )
 
 
-def _prepare(
+def prepare(
     model: str | Path | Model,
     domain: str,
-    target: str,
-    seed: int,
-    calibration: Array | None,
-    progress: Progress,
+    target: str = "nir",
+    seed: int = 0,
+    calibration: Array | None = None,
+    progress: Progress = lambda text: None,
 ) -> Job:
+    """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
     loaded = model if isinstance(model, Model) else read_model(model)
     box = parse_domain(domain, loaded.graph)

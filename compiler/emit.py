@@ -16,7 +16,7 @@ import nir
 import numpy as np
 
 from pinnir.errors import LegalizeError, ProgramFileError
-from pinnir.ir import Affine, Graph, Input, Level, Neuron, Node, Op
+from pinnir.ir import Affine, Graph, Input, Level, Node, Op
 from pinnir.matrix import BlockDiagonal, Matrix, dense
 from pinnir.neurons import IF, Threshold
 
@@ -150,8 +150,3 @@ def _weight(node: nir.NIRNode) -> Matrix:
     blocks = int(node.metadata.get("pinnir", {}).get("blocks", 0))
     weight: Matrix = BlockDiagonal.from_dense(node.weight, blocks) if blocks else node.weight
     return weight
-
-
-def neurons_of(graph: Graph) -> list[Node]:
-    """The spiking populations of a graph, in topological order."""
-    return [node for node in graph.nodes if isinstance(node.op, Neuron)]

@@ -8,7 +8,7 @@ several in-edges; a ``Primitive`` takes its operands in order, as ONNX does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -259,12 +259,7 @@ class Graph:
 
     def bind(self, points: Array) -> dict[str, Array]:
         """Split ``points`` ``(samples, columns)`` into the model's inputs, by name."""
-        widths = [width(node) for node in self.inputs]
-        edges = np.cumsum([0, *widths])
-        return {
-            node.name: points[:, a:b]
-            for node, a, b in zip(self.inputs, edges[:-1], edges[1:], strict=True)
-        }
+        return split_columns(points, [(node.name, width(node)) for node in self.inputs])
 
     def to_networkx(self) -> networkx.DiGraph:
         """A view for graph algorithms: node names with their operations, edges by operand."""
@@ -275,6 +270,16 @@ class Graph:
             view.add_node(node.name, op=type(node.op).__name__, segment=node.segment)
             view.add_edges_from((operand.name, node.name) for operand in node.operands)
         return view
+
+
+def split_columns(points: Array, inputs: Iterable[tuple[str, int]]) -> dict[str, Array]:
+    """Cut ``points`` ``(samples, columns)`` into the inputs, given as ``(name, columns)``."""
+    found: dict[str, Array] = {}
+    first = 0
+    for name, size in inputs:
+        found[name] = points[:, first : first + size]
+        first += size
+    return found
 
 
 def width(node: Node) -> int:

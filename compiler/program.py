@@ -27,7 +27,7 @@ from pinnir.domain import Domain
 from pinnir.emit import from_nir, safe_names, to_nir
 from pinnir.errors import LegalizeError, ProgramFileError
 from pinnir.host import to_onnx
-from pinnir.ir import Array, Constant, Graph, Input, Neuron, Node
+from pinnir.ir import Array, Constant, Graph, Input, Neuron, Node, split_columns
 from pinnir.metrics import (
     SourceCost,
     SpikeCounter,
@@ -403,12 +403,6 @@ def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
         initial=texts[0],
         passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
     )
-
-
-def split_columns(points: Array, inputs: tuple[tuple[str, int], ...]) -> dict[str, Array]:
-    """Columns of ``points`` by input name."""
-    edges = np.cumsum([0, *(size for _, size in inputs)])
-    return {name: points[:, a:b] for (name, _), a, b in zip(inputs, edges, edges[1:], strict=False)}
 
 
 def run_source(source: bytes, points: Array, inputs: tuple[tuple[str, int], ...]) -> Array:

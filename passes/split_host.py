@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pinnir.activations import ACTIVATIONS
 from pinnir.errors import LegalizeError
 from pinnir.ir import CORE, HOST, Activation, Affine, Constant, Graph, Input, Level, Node
 from pinnir.manager import Context, Pass
@@ -31,7 +32,8 @@ class SplitHost(Pass):
         if not found:
             raise LegalizeError(
                 "the network has no chain of affine maps and activations, so nothing can spike",
-                hint="pinnir compiles multilayer perceptrons; see docs/frontends.md",
+                hint="pinnir compiles multilayer perceptrons with the activations "
+                + ", ".join(sorted(set(ACTIVATIONS) - {"clip"})),
             )
         core = max(found, key=_multiply_accumulates)
         before = _ancestors(core[0])

@@ -9,6 +9,7 @@ least-squares fit over the calibration points.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,8 +84,8 @@ class SplitThresholds(Pass):
         # The ramps start at their knots: shift the constant accordingly.
         return knots, slopes, base - (slopes * knots[:, :-1]).sum(axis=1)
 
-    def _knots(self, f: object, z: Array) -> Array:
-        assert callable(f)
+    def _knots(self, f: Callable[[Array], Array], z: Array) -> Array:
+        """Ends of one neuron's ramps, ``(units + 1,)``, ascending."""
         reach = self.margin * np.ptp(z) + 1e-9
         low, high = z.min() - reach, z.max() + reach
         grid = np.linspace(low, high, _GRID)

@@ -65,4 +65,6 @@ class Threshold(Neuron):
     def from_nir(cls, node: nir.Threshold) -> Threshold:
         """The population that :meth:`to_nir` wrote."""
         own = node.metadata["pinnir"]
-        return cls(np.nextafter(node.threshold, np.inf), own["level_weight"], own["level_offset"])
+        with np.errstate(over="ignore"):  # the largest float becomes the infinity it came from
+            threshold = np.nextafter(node.threshold, np.inf)
+        return cls(threshold, own["level_weight"], own["level_offset"])

@@ -1,0 +1,67 @@
+"""Compile the examples: programs, metrics, and golden dumps of every pass.
+
+Run ``python -m ir_examples.build`` after a change that is meant to change them, and read the
+difference before committing it.
+"""
+
+import argparse
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pinnir
+from pinnir import pipelines
+from pinnir.driver import load_reference
+from pinnir.program import Program
+
+ROOT = Path(__file__).parent
+DOMAINS = {"burgers": "x=-1:1,t=0:1", "poisson": "x=-1:1,y=-1:1"}
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One pipeline whose dumps are kept; together they run every pass."""
+
+    name: str
+    pipeline: str
+
+
+GOLDENS = (
+    Golden("population", pipelines.population(64)),
+    Golden("rate", pipelines.rate(16, 4)),
+    Golden("rate-signed", pipelines.rate_signed(16).replace("legalise", "split-signs,legalise")),
+)
+
+
+def compile_golden(example: str, golden: Golden) -> Program:
+    """The program whose dumps are golden."""
+    model = ROOT / example / "model.onnx"
+    return pinnir.compile(model, DOMAINS[example], pipeline=golden.pipeline)
+
+
+def build(example: str) -> None:
+    """Write ``program.nir``, ``metrics.json`` and ``dumps/`` of one example."""
+    folder = ROOT / example
+    reference = load_reference(folder / "reference.npz")
+    program = pinnir.compile(folder / "model.onnx", DOMAINS[example], reference=reference)
+    (folder / "program.nir").write_bytes(program.to_bytes())
+    metrics = json.dumps(program.metrics, indent=1, sort_keys=True)
+    (folder / "metrics.json").write_text(metrics + "\n")
+    for golden in GOLDENS:
+        dumps = folder / "dumps" / golden.name
+        program = compile_golden(example, golden)
+        shutil.rmtree(dumps, ignore_errors=True)
+        program.dump(dumps)
+
+
+def main() -> None:
+    """Build the examples named on the command line, or all."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("examples", nargs="*", default=list(DOMAINS), metavar="EXAMPLE")
+    for example in parser.parse_args().examples:
+        build(example)
+
+
+if __name__ == "__main__":
+    main()

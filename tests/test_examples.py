@@ -1,0 +1,78 @@
+"""The committed examples: golden dumps, metrics, and programs that still run."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pinnir
+from ir_examples.build import DOMAINS, GOLDENS, ROOT, Golden, compile_golden
+from pinnir.driver import load_reference
+from pinnir.frontend import read_model
+from pinnir.metrics import relative_l2
+from pinnir.passes import PASSES
+from pinnir.program import run_source
+
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
+
+
+def same_text(golden: str, fresh: str) -> str:
+    """Difference of two dumps, where numbers may differ in their last printed digit."""
+    old, new = golden.splitlines(), fresh.splitlines()
+    pairs = zip(old, new, strict=False)
+    if len(old) == len(new) and all(same_line(a, b) for a, b in pairs):
+        return ""
+    return "\n".join(difflib.unified_diff(old, new, "golden", "fresh", lineterm=""))
+
+
+def same_line(a: str, b: str) -> bool:
+    if NUMBER.sub("#", a) != NUMBER.sub("#", b):
+        return False
+    x, y = (np.array(NUMBER.findall(text), float) for text in (a, b))
+    return np.allclose(x, y, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("example", DOMAINS)
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+def test_golden_dumps(example: str, golden: Golden, tmp_path: Path) -> None:
+    compile_golden(example, golden).dump(tmp_path)
+    folder = ROOT / example / "dumps" / golden.name
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    for name in names:
+        assert not same_text((folder / name).read_text(), (tmp_path / name).read_text()), name
+
+
+def test_goldens_run_every_pass() -> None:
+    ran = {path.stem[3:] for path in ROOT.glob("*/dumps/*/*.txt")}
+    assert ran == {*PASSES, "frontend"}
+
+
+@pytest.mark.parametrize(("before", "after"), [("w=1.234", "w=1.25"), ("a(%b)", "a(%c)")])
+def test_dumps_that_differ_are_told(before: str, after: str) -> None:
+    assert same_text(before, after)
+
+
+@pytest.mark.parametrize("example", DOMAINS)
+def test_program_still_does_what_its_metrics_say(example: str) -> None:
+    program = pinnir.read(ROOT / example / "program.nir")
+    told = json.loads((ROOT / example / "metrics.json").read_text())
+    assert told["rel_l2"] <= 1e-2
+    points, truth = load_reference(ROOT / example / "reference.npz")
+    result = program.run(points, reference=truth)
+    assert result.metrics["rel_l2_reference"] == pytest.approx(told["rel_l2_reference"], rel=1e-3)
+    assert result.metrics["neurons"] == told["neurons"]
+
+
+@pytest.mark.parametrize(("example", "limit"), [("burgers", 2e-3), ("poisson", 1e-3)])
+def test_network_solves_its_equation(example: str, limit: float) -> None:
+    model = read_model(ROOT / example / "model.onnx")
+    points, truth = load_reference(ROOT / example / "reference.npz")
+    outputs = run_source(model.data, points, (("points", 2),))
+    told = json.loads((ROOT / example / "training.json").read_text())
+    assert relative_l2(outputs, truth) == pytest.approx(told["rel_l2_reference"], rel=1e-2)
+    assert relative_l2(outputs, truth) <= limit
+    assert relative_l2(np.zeros_like(outputs), truth) == pytest.approx(1.0)
