@@ -58,14 +58,20 @@ def _node_protos(
     op = node.op
     if isinstance(op, Primitive):
         return [helper.make_node(op.kind, operands, [node.name], node.name, **op.attributes)]
+    total: list[onnx.NodeProto] = []
+    if len(operands) > 1:
+        total = [helper.make_node("Sum", operands, [f"{node.name}:sum"])]
+        operands = [f"{node.name}:sum"]
     if isinstance(op, Activation) and op.function in _ACTIVATIONS:
-        return [helper.make_node(_ACTIVATIONS[op.function], operands, [node.name], node.name)]
+        kind = _ACTIVATIONS[op.function]
+        return [*total, helper.make_node(kind, operands, [node.name], node.name)]
     if isinstance(op, Affine):
         weight, bias, product = (f"{node.name}:{part}" for part in ("weight", "bias", "product"))
         transposed = np.ascontiguousarray(dense(op.weight).T.astype(dtype))
         weights[weight] = numpy_helper.from_array(transposed, weight)
         weights[bias] = numpy_helper.from_array(op.bias.astype(dtype), bias)
         return [
+            *total,
             helper.make_node("MatMul", [operands[0], weight], [product]),
             helper.make_node("Add", [product, bias], [node.name], node.name),
         ]

@@ -44,10 +44,22 @@ class Pass:
     Attributes:
         name: Kebab-case name in pipelines.
         accepts: The levels of graph it takes.
+        limits: Name, smallest and largest value of numeric options.
     """
 
     name: ClassVar[str]
     accepts: ClassVar[tuple[Level, ...]]
+    limits: ClassVar[tuple[tuple[str, float, float], ...]] = ()
+
+    def __post_init__(self) -> None:
+        for key, low, high in self.limits:
+            value = getattr(self, key)
+            if not low <= value <= high:
+                raise PipelineError(
+                    f"option {key}={value} must lie between {low:g} and {high:g}",
+                    node=self.name,
+                    op="pass",
+                )
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Return the transformed graph; ``graph`` itself is not changed."""

@@ -27,6 +27,8 @@ class OnnxRunner:
         # One thread: sums then have one order, and results do not depend on the machine's cores.
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
+        # The extended optimisations round constants of double models to float32.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=["CPUExecutionProvider"]
@@ -65,8 +67,8 @@ class OnnxRunner:
     def _run(self, inputs: list[Array]) -> list[Array]:
         samples = len(inputs[0])
         if self._batch and samples < self._batch:  # a model exported for a fixed batch
-            inputs = [np.concatenate([x, np.repeat(x[-1:], self._batch - samples, 0)])
-                      for x in inputs]  # fmt: skip
+            rest = self._batch - samples
+            inputs = [np.concatenate([x, np.zeros((rest, *x.shape[1:]))]) for x in inputs]
         feed = {
             name: np.ascontiguousarray(x, kind)
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)

@@ -26,6 +26,14 @@ def _gemm(
     return np.asarray(alpha * product + beta * c)
 
 
+def _div(a: Tensor, b: Tensor) -> Tensor:
+    """ONNX divides integers towards zero."""
+    if not (np.issubdtype(a.dtype, np.integer) and np.issubdtype(b.dtype, np.integer)):
+        return np.asarray(np.divide(a, b))
+    quotient, rest = np.divmod(a, b)
+    return np.asarray(quotient + ((rest != 0) & ((a < 0) != (b < 0))))
+
+
 def _slice(
     x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None
 ) -> Tensor:
@@ -36,7 +44,8 @@ def _slice(
         # ONNX says "to the end" with numbers beyond any length; numpy agrees, except that going
         # backwards past the first element is spelled None.
         stop = None if stride < 0 and end < -x.shape[axis] else int(end)
-        index[int(axis)] = slice(int(start), stop, int(stride))
+        # Likewise a start before the first element is the first element.
+        index[int(axis)] = slice(max(int(start), -x.shape[axis]), stop, int(stride))
     return x[tuple(index)]
 
 
@@ -84,7 +93,7 @@ PRIMITIVES: dict[str, Callable[..., Tensor]] = {
     "Tanh": np.tanh,
     # element-wise, several operands
     "Add": np.add,
-    "Div": np.divide,
+    "Div": _div,
     "Max": lambda *x: np.maximum.reduce(np.broadcast_arrays(*x)),
     "Min": lambda *x: np.minimum.reduce(np.broadcast_arrays(*x)),
     "Mul": np.multiply,

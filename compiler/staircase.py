@@ -37,7 +37,10 @@ def build_staircase(op: Activation, low: Array, high: Array, levels: int) -> Sta
     pieces = [_pieces(spec, op, a, b) for a, b in zip(low, high, strict=True)]
     ends = [f(knots) for knots in pieces]
     bottom = np.array([e.min() for e in ends])
-    step = (np.array([e.max() for e in ends]) - bottom) / (levels - 1)
+    top = np.array([e.max() for e in ends])
+    step = (top - bottom) / (levels - 1)
+    # Levels closer than rounding errors are one level: a saturated neuron is constant.
+    step[step <= 4 * np.finfo(np.float64).eps * np.maximum(np.abs(bottom), np.abs(top))] = 0.0
     if spec.inverse is not None and all(len(knots) == 2 for knots in pieces):
         return _monotone_staircase(spec, op, bottom, step, levels)
     rows = [_crossings(f, *row) for row in zip(pieces, ends, bottom, step, strict=True)]

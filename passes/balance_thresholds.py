@@ -37,6 +37,7 @@ class BalanceThresholds(Pass):
 
     name = "balance-thresholds"
     accepts = (Level.TENSOR,)
+    limits = (("percentile", 0, 100), ("steps", 1, 2**20))
 
     method: Literal["max", "percentile", "mmse"] = "mmse"
     per: Literal["layer", "channel"] = "layer"

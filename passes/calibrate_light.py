@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pinnir.errors import PipelineError
 from pinnir.evaluate import trace
 from pinnir.ir import Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
@@ -25,11 +26,23 @@ class CalibrateLight(Pass):
 
     name = "calibrate-light"
     accepts = (Level.STAIRCASE, Level.SPIKING)
+    limits = (("points", 1, 2**30),)
 
     points: int = 1024
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Correct every affine map that has a counterpart of the same name in the source."""
+        """Correct every affine map that has a counterpart of the same name in the source.
+
+        Raises:
+            PipelineError: For a lowered population program, whose maps are split over populations.
+        """
+        if graph.level is Level.SPIKING and graph.read_out == "last":
+            raise PipelineError(
+                "cannot correct a population program",
+                node=self.name,
+                op="pass",
+                hint="run it before lower: the program equals its staircase network",
+            )
         points = context.calibration[: self.points]
         wanted = {n.name for n in graph.nodes if n.in_core and isinstance(n.op, Affine)}
         target = trace(context.source, context.source.bind(points), wanted)

@@ -98,10 +98,22 @@ def _absorb(node: Node, shared: set[str]) -> Node:
         columns = _per_column(scale, weight.shape[1]), _per_column(shift, weight.shape[1])
         if columns[0] is None or columns[1] is None:
             return node
-        if max(scale.size, shift.size) > 1 and columns_of(inner) != weight.shape[1]:
+        if max(scale.size, shift.size) > 1 and _columns(inner) != weight.shape[1]:
             return node  # the constant may widen its operand by broadcasting
         op = Affine(weight * columns[0], bias + weight @ columns[1])
         node = Node(node.name, op, (inner,))
+
+
+def _columns(node: Node) -> int | None:
+    """Columns of a value, seen through scalings and shifts that cannot widen it."""
+    found = _scale_and_shift(node)
+    if found is None:
+        return columns_of(node)
+    inner, *constants = found
+    columns = _columns(inner)
+    if columns is None or any(_per_column(c, columns) is None for c in constants):
+        return None
+    return columns
 
 
 def _scale_and_shift(node: Node) -> tuple[Node, Array, Array] | None:

@@ -20,6 +20,7 @@ class Lower(Pass):
 
     name = "lower"
     accepts = (Level.STAIRCASE,)
+    limits = (("steps", 1, 2**20),)
 
     coding: str = "population"
     steps: int = 1

@@ -28,6 +28,7 @@ class QuantiseActivations(Pass):
 
     name = "quantise-activations"
     accepts = (Level.TENSOR,)
+    limits = (("levels", 2, 2**20), ("margin", 0, 10))
 
     levels: int = 256
     range: Literal["neuron", "layer"] = "neuron"
@@ -60,7 +61,7 @@ class QuantiseActivations(Pass):
 def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) -> Staircase:
     """A clip is bounded by itself; its levels are the spike counts of an IF neuron."""
     low, high = (np.broadcast_to(value, (neurons,)) for value in op.parameters)
-    if rounding == "nearest":
+    if rounding == "nearest" or np.any(low != -high):
         step = (high - low) / (levels - 1)
         boundaries = low[:, None] + step[:, None] * (np.arange(1, levels) - 0.5)
         start, base = np.zeros(neurons, np.int32), low

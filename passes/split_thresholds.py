@@ -37,6 +37,7 @@ class SplitThresholds(Pass):
 
     name = "split-thresholds"
     accepts = (Level.TENSOR,)
+    limits = (("units", 1, 4096), ("margin", 0, 10))
 
     units: int = 16
     margin: float = 0.01

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.ir import Affine, Array, Graph, Level, Node, Staircase
-from pinnir.matrix import BlockDiagonal, apply, compose, dense
+from pinnir.matrix import BlockDiagonal, compose, dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,23 +111,27 @@ def upper_bounds(graph: Graph, first_inputs: dict[str, Array]) -> dict[str, Arra
     Behind a staircase it follows from the staircase's range. For the first map of the core it is
     the largest value in ``first_inputs`` widened by the range of the values.
     """
-    bounds: dict[str, Array] = {}
+    spans: dict[str, tuple[Array, Array]] = {}
     for node in graph.nodes:
         if not (node.in_core and isinstance(node.op, Affine)):
             continue
-        previous = node.operands[0].op
+        source, previous = node.operands[0].name, node.operands[0].op
         if isinstance(previous, Staircase):
             ends = previous.level_table
             low = previous.base + previous.step * ends.min(axis=1)
             high = previous.base + previous.step * ends.max(axis=1)
-            weight = dense(node.op.weight)
-            bounds[node.name] = (
-                np.maximum(weight, 0) @ high + np.minimum(weight, 0) @ low + node.op.bias
-            )
+            spans[node.name] = _image(node.op, low, high)
+        elif source in spans:
+            spans[node.name] = _image(node.op, *spans[source])
         elif node.name in first_inputs:
             z = first_inputs[node.name]
-            bounds[node.name] = z.max(axis=0) + np.ptp(z, axis=0)
-        else:
-            inner = bounds[node.operands[0].name]
-            bounds[node.name] = apply(node.op.weight, inner[None])[0] + node.op.bias
-    return bounds
+            width = np.ptp(z, axis=0)
+            spans[node.name] = z.min(axis=0) - width, z.max(axis=0) + width
+    return {name: high for name, (_, high) in spans.items()}
+
+
+def _image(op: Affine, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of an affine map's values from those of its input."""
+    weight = dense(op.weight)
+    rising, falling = np.maximum(weight, 0), np.minimum(weight, 0)
+    return rising @ low + falling @ high + op.bias, rising @ high + falling @ low + op.bias

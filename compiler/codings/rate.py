@@ -59,7 +59,7 @@ def _neuron(node: Node, op: Staircase, steps: int) -> IF:
     if count != (2 * steps if signed else steps):
         raise _refusal(node, f"has {count + 1} levels, which is not what {steps} steps can count")
     t = op.boundaries[:, steps:] if signed else op.boundaries
-    spacing = t[:, 1] - t[:, 0] if steps > 1 else t[:, 0] * (1 if signed else 2)
+    spacing = t[:, 1] - t[:, 0] if steps > 1 else op.step
     uniform = t[:, :1] + spacing[:, None] * np.arange(steps)
     if np.any(op.directions != 1) or not np.allclose(t, uniform, rtol=1e-9, atol=1e-12):
         raise _refusal(node, "has levels that are not evenly spaced")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from pinnir.errors import FrontendError
 from pinnir.frontend import elementwise, linear, shapes
-from pinnir.frontend.table import Importer, OnnxNode, attributes_of
+from pinnir.frontend.table import Importer, OnnxNode, attributes_of, constant_value
 from pinnir.ir import Constant, Graph, Input, Level, Node
 
 IMPORTERS: dict[str, Importer] = {
@@ -61,8 +58,11 @@ def read_model(path: str | Path) -> Model:
             cannot compile; all such nodes are listed at once.
     """
     proto = _load(Path(path))
-    _check(proto, Path(path))
-    return Model(proto.SerializeToString(deterministic=True), *_import_graph(proto))
+    try:
+        _check(proto, Path(path))
+        return Model(proto.SerializeToString(deterministic=True), *_import_graph(proto))
+    except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
+        raise _not_onnx(Path(path), str(error)) from error
 
 
 def import_bytes(data: bytes) -> Model:
@@ -81,7 +81,7 @@ def _load(path: Path) -> onnx.ModelProto:
             f"the model file {path} {problem}", hint="give the path of an .onnx file"
         )
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        proto = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, ValueError, UnicodeDecodeError) as error:
         raise _not_onnx(path, str(error)) from error
     if not proto.graph.node or not proto.opset_import:
@@ -100,7 +100,7 @@ def _not_onnx(path: Path, why: str) -> FrontendError:
 def _load_external(proto: onnx.ModelProto, path: Path) -> None:
     """Read weights kept beside the model, never from outside its folder."""
     folder = path.resolve().parent
-    for tensor in proto.graph.initializer:
+    for tensor in _tensors(proto):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
         location = next((e.value for e in tensor.external_data if e.key == "location"), "")
@@ -129,6 +129,13 @@ def _load_external(proto: onnx.ModelProto, path: Path) -> None:
         del tensor.external_data[:]
 
 
+def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of the model: initialisers, and what Constant nodes hold."""
+    yield from proto.graph.initializer
+    for node in proto.graph.node:
+        yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+
+
 def _check(proto: onnx.ModelProto, path: Path) -> None:
     opset = _opset(proto)
     if opset < _OLDEST_OPSET:
@@ -153,14 +160,21 @@ def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str]:
     _refuse_unknown(proto)
     values: dict[str, Node] = {}
     for tensor in proto.graph.initializer:
-        values[tensor.name] = Node(tensor.name, Constant(_constant_value(tensor)))
+        values[tensor.name] = Node(
+            tensor.name, Constant(constant_value(tensor, tensor.name, "initializer"))
+        )
     inputs, dtype = _inputs(proto, values)
     values |= {node.name: node for node in inputs}
+    used = {key for item in proto.graph.node for key in item.input}
+    used |= {value.name for value in proto.graph.output}
     opset, taken = _opset(proto), set(values)
     for index, item in enumerate(proto.graph.node):
         name = _unique(item.name or (item.output[0] if item.output else f"node_{index}"), taken)
         operands = tuple(values[key] if key else None for key in item.input)
         node = OnnxNode(name, item.op_type, attributes_of(item), operands, opset)
+        unmet = [key for key in item.output[1:] if key in used]
+        if unmet:
+            raise node.refuse(f"gives a second value {unmet[0]!r}, which pinnir does not compute")
         values[item.output[0]] = IMPORTERS[item.op_type](node)
     outputs = tuple(values[value.name] for value in proto.graph.output)
     return Graph(Level.TENSOR, inputs, outputs), dtype
@@ -190,24 +204,6 @@ def _refuse_unknown(proto: onnx.ModelProto) -> None:
             f"{len(unknown)} nodes use operators that pinnir does not compile:\n{listing}",
             hint="pinnir compiles " + ", ".join(sorted(IMPORTERS)),
         )
-
-
-def _constant_value(tensor: onnx.TensorProto) -> NDArray[Any]:
-    value = numpy_helper.to_array(tensor)
-    if 0 in value.shape and value.ndim > 1:
-        raise FrontendError(
-            f"has a zero-size shape {value.shape}", node=tensor.name, op="initializer",
-            hint="every layer needs at least one neuron",
-        )  # fmt: skip
-    if np.issubdtype(value.dtype, np.floating):
-        bad = int(value.size - np.count_nonzero(np.isfinite(value)))
-        if bad:
-            raise FrontendError(
-                f"holds {bad} NaN or infinite values", node=tensor.name, op="initializer",
-                hint="the training diverged, or the file is damaged",
-            )  # fmt: skip
-        value = value.astype(np.float64)
-    return value
 
 
 def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node, ...], str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import numpy_helper
 
-from pinnir.frontend.table import Importer, OnnxNode
+from pinnir.frontend.table import Importer, OnnxNode, constant_value
 from pinnir.ir import Constant, Node, Primitive
 
 
@@ -49,7 +48,7 @@ def _transpose(node: OnnxNode) -> Node:
 def _constant(node: OnnxNode) -> Node:
     ((kind, value),) = node.attributes.items()
     if kind == "value":
-        return Node(node.name, Constant(numpy_helper.to_array(value)))
+        return Node(node.name, Constant(constant_value(value, node.name, node.op_type)))
     if kind in ("value_float", "value_floats"):
         return Node(node.name, Constant(np.asarray(value, np.float64)))
     if kind in ("value_int", "value_ints"):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from pinnir.errors import FrontendError
 from pinnir.ir import Constant, Node, Primitive
@@ -40,11 +42,39 @@ class OnnxNode:
 
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""
-        return Node(f"{self.name}_{suffix}", Constant(np.asarray(value)))
+        return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
 
     def refuse(self, problem: str, hint: str = "") -> FrontendError:
         """An error about this node."""
         return FrontendError(problem, node=self.name, op=self.op_type, hint=hint)
+
+
+def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]:
+    """A fixed tensor, floating point as float64.
+
+    Raises:
+        FrontendError: If it is empty, not finite, or no tensor of numbers.
+    """
+    try:
+        value = numpy_helper.to_array(tensor)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FrontendError(f"cannot be read: {error}", node=name, op=op) from error
+    if 0 in value.shape and value.ndim > 1:
+        raise FrontendError(
+            f"has a zero-size shape {value.shape}", node=name, op=op,
+            hint="every layer needs at least one neuron",
+        )  # fmt: skip
+    if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
+        raise FrontendError(f"holds {value.dtype} instead of real numbers", node=name, op=op)
+    if np.issubdtype(value.dtype, np.floating):
+        bad = int(value.size - np.count_nonzero(np.isfinite(value)))
+        if bad:
+            raise FrontendError(
+                f"holds {bad} NaN or infinite values", node=name, op=op,
+                hint="the training diverged, or the file is damaged",
+            )  # fmt: skip
+        value = value.astype(np.float64)
+    return value
 
 
 Importer = Callable[[OnnxNode], Node]

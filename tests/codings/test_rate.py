@@ -1,0 +1,92 @@
+"""Rate coding: which staircases an integrate-and-fire neuron can count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pinnir.codings.rate import lower
+from pinnir.errors import LegalizeError
+from pinnir.ir import Activation, Graph, Node, Staircase
+from pinnir.neurons import IF
+from pinnir.passes.quantise_activations import QuantiseActivations
+from tests.helpers import context, one_neuron
+
+HINT = (
+    "hint: run split-thresholds or balance-thresholds, then quantise-activations with "
+    "levels = steps + 1 (2 steps + 1 and rounding=zero for signed neurons)"
+)
+
+
+def quantised(low: float, high: float, levels: int, rounding: str = "nearest") -> Graph:
+    graph = one_neuron(Activation("clip", (low, high)))
+    return QuantiseActivations(levels=levels, rounding=rounding).apply(graph, context(graph))
+
+
+def lowered(graph: Graph, steps: int) -> IF:
+    op = lower(graph, context(graph), steps).node("act0").op
+    assert isinstance(op, IF)
+    return op
+
+
+def changed(graph: Graph, **fields) -> Graph:
+    def change(node: Node) -> Node:
+        return node.with_op(replace(node.op, **fields)) if isinstance(node.op, Staircase) else node
+
+    return graph.rewrite(change)
+
+
+def refusal(graph: Graph, steps: int) -> str:
+    with pytest.raises(LegalizeError) as caught:
+        lower(graph, context(graph), steps)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8])
+def test_unsigned_neuron(steps):
+    """``theta = high - low``, so that one spike a step is the whole width of the clip."""
+    neuron = lowered(quantised(0.5, 2.5, steps + 1), steps)
+    np.testing.assert_allclose(neuron.threshold, [2.0])
+    assert not neuron.signed
+
+
+@pytest.mark.parametrize("steps", [1, 8])
+def test_signed_neuron(steps):
+    neuron = lowered(quantised(-2.0, 2.0, 2 * steps + 1, "zero"), steps)
+    np.testing.assert_allclose(neuron.threshold, [2.0])
+    assert np.all(neuron.bias == 0)
+    assert neuron.signed
+
+
+@pytest.mark.parametrize(("levels", "rounding"), [(8, "nearest"), (17, "nearest"), (9, "zero")])
+def test_wrong_number_of_levels(levels, rounding):
+    assert refusal(quantised(-2.0, 2.0, levels, rounding), 8) == (
+        f"Staircase 'act0': has {levels} levels, which is not what 8 steps can count, "
+        f"so no integrate-and-fire neuron counts it\n{HINT}"
+    )
+
+
+def test_levels_that_are_not_even():
+    graph = one_neuron(Activation("tanh"))
+    graph = QuantiseActivations(levels=9).apply(graph, context(graph))
+    assert refusal(graph, 8) == (
+        "Staircase 'act0': has levels that are not evenly spaced, "
+        f"so no integrate-and-fire neuron counts it\n{HINT}"
+    )
+
+
+def test_a_falling_staircase():
+    graph = changed(quantised(0.0, 2.0, 9), directions=np.full((1, 8), -1, np.int8))
+    assert "has levels that are not evenly spaced" in refusal(graph, 8)
+
+
+@pytest.mark.parametrize("shift", [np.full(16, 0.1), np.repeat([-0.1, 0.0], 8)])
+def test_signed_levels_that_are_not_symmetric(shift):
+    graph = quantised(-2.0, 2.0, 17, "zero")
+    stairs = graph.node("act0").op
+    assert refusal(changed(graph, boundaries=stairs.boundaries + shift), 8) == (
+        "Staircase 'act0': is not symmetric around zero, "
+        f"so no integrate-and-fire neuron counts it\n{HINT}"
+    )

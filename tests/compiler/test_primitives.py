@@ -1,0 +1,146 @@
+"""Each primitive means what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from pinnir.errors import VerifyError
+from pinnir.primitives import PRIMITIVES, compute
+
+RNG = np.random.default_rng(0)
+A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+ROW, POSITIVE = RNG.normal(size=4), RNG.uniform(0.1, 3, (3, 4))
+CUBE = RNG.normal(size=(3, 1, 2, 1))
+KINDS = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
+
+# kind, attributes, operands
+CASES = [
+    *((kind, {}, (A,)) for kind in (
+        "Abs", "Cos", "Erf", "Exp", "Identity", "Neg", "Relu", "Sigmoid", "Sin", "Tanh")),
+    *((kind, {}, (POSITIVE,)) for kind in ("Log", "Reciprocal", "Sqrt")),
+    *((kind, {}, (A, b)) for kind in ("Add", "Div", "Mul", "Sub")
+      for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])),
+    ("Div", {}, (np.array([7, -7, 7, 2**53 + 1]), np.array([2, 2, -2, 1]))),
+    ("Pow", {}, (POSITIVE, ROW)),
+    ("Pow", {}, (A, np.array(2.0))),
+    ("Max", {}, (A, POSITIVE, ROW)),
+    ("Max", {}, (A,)),
+    ("Min", {}, (A, POSITIVE, np.array(0.1))),
+    ("Min", {}, (A,)),
+    ("Gemm", {}, (A, B)),
+    ("Gemm", {"alpha": 0.5, "beta": 2.0}, (A, B, B[0])),
+    ("Gemm", {"transA": 1, "transB": 1}, (A.T.copy(), B.T.copy(), B[:1])),
+    ("Gemm", {"beta": 0.5}, (A, B, np.array(3.0))),
+    ("Gemm", {}, (A, B, A[:, :1])),
+    ("MatMul", {}, (A, B)),
+    ("MatMul", {}, (ROW, B)),
+    ("MatMul", {}, (CUBE.swapaxes(2, 3), CUBE)),
+    ("Concat", {"axis": 1}, (A, POSITIVE[:, :2], A)),
+    ("Concat", {"axis": -2}, (A, POSITIVE)),
+    ("Reshape", {}, (A, np.array([2, -1]))),
+    ("Reshape", {}, (A, np.array([0, 2, 2]))),
+    ("Reshape", {"allowzero": 1}, (A[:, :0], np.array([0, 7]))),
+    ("Slice", {}, (A, np.array([1]), np.array([3]))),
+    ("Squeeze", {}, (CUBE,)),
+    ("Squeeze", {}, (CUBE, np.array([1]))),
+    ("Squeeze", {}, (CUBE, np.array([-1, 1]))),
+    ("Transpose", {}, (CUBE,)),
+    ("Transpose", {"perm": [2, 0, 1, 3]}, (CUBE,)),
+    ("Unsqueeze", {}, (A, np.array([1]))),
+    ("Unsqueeze", {}, (A, np.array([-1, 0]))),
+]  # fmt: skip
+
+
+@cache
+def session(
+    kind: str, attributes: tuple, types: tuple[str, ...], ranks: tuple[int, ...]
+) -> onnxruntime.InferenceSession:
+    """A model of one node whose operands are all inputs."""
+    names = [f"x{i}" for i in range(len(types))]
+    inputs = [
+        helper.make_tensor_value_info(name, KINDS[dtype], [None] * rank)
+        for name, dtype, rank in zip(names, types, ranks, strict=True)
+    ]
+    node = helper.make_node(kind, names, ["y"], **dict(attributes))
+    output = helper.make_tensor_value_info("y", KINDS[types[0]], None)
+    model = helper.make_model(
+        helper.make_graph([node], "one", inputs, [output]),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def runtime(kind: str, attributes: dict, operands: list[np.ndarray]) -> np.ndarray:
+    hashable = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items())
+    types = tuple(str(x.dtype) for x in operands)
+    model = session(kind, hashable, types, tuple(x.ndim for x in operands))
+    return model.run(None, {f"x{i}": np.ascontiguousarray(x) for i, x in enumerate(operands)})[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "operands", "dtype"),
+    [(*case, "float32") for case in CASES]
+    # ONNX Runtime has no Erf of doubles.
+    + [(*case, "float64") for case in CASES if case[0] != "Erf"],
+)
+def test_equals_onnx_runtime(kind, attributes, operands, dtype):
+    values = [x.astype(dtype) if x.dtype == np.float64 else x for x in operands]
+    expected = runtime(kind, attributes, values)
+    actual = compute(kind, attributes, values)
+    assert actual.shape == expected.shape
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_every_primitive_is_compared():
+    assert {kind for kind, *_ in CASES} == set(PRIMITIVES)
+
+
+FAR = 2**63 - 1
+ENDS = st.one_of(st.integers(-7, 7), st.sampled_from([FAR, -FAR]))
+# Backwards to the largest number means nothing in ONNX; ONNX Runtime takes it for the beginning.
+RANGE = st.tuples(ENDS, ENDS, st.integers(-3, 3).filter(bool)).filter(
+    lambda r: r[1] != FAR or r[2] > 0
+)
+
+
+@settings(max_examples=200)
+@given(ranges=st.lists(RANGE, min_size=1, max_size=2), axes=st.permutations([0, 1]))
+def test_slice_equals_onnx_runtime(ranges, axes):
+    x = np.arange(20.0).reshape(4, 5)
+    starts, ends, steps = np.array(ranges, np.int64).T
+    operands = [x, starts, ends, np.array(axes[: len(ranges)]) - 2, steps]
+    np.testing.assert_array_equal(compute("Slice", {}, operands), runtime("Slice", {}, operands))
+    whole = [x, starts, ends]
+    np.testing.assert_array_equal(compute("Slice", {}, whole), runtime("Slice", {}, whole))
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "cause"),
+    [
+        ("Add", [np.ones(2), np.ones(3)], ValueError),
+        ("Reshape", [np.ones(4), np.array([3])], ValueError),
+        ("Concat", [np.ones(2), np.ones(2)], TypeError),
+        ("Slice", [np.ones(2), np.array([0]), np.array([1]), np.array([5])], IndexError),
+    ],
+)
+def test_operands_that_do_not_fit(kind, operands, cause):
+    with pytest.raises(VerifyError) as caught:
+        compute(kind, {}, operands, "node")
+    assert isinstance(caught.value.__cause__, cause)
+    assert str(caught.value) == (
+        f"{kind} 'node': cannot be computed: {caught.value.__cause__}\n"
+        "hint: check the shapes in the ONNX model"
+    )

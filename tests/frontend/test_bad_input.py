@@ -1,0 +1,223 @@
+"""What the frontend refuses, and what it says then."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper, numpy_helper
+
+from pinnir.errors import FrontendError
+from pinnir.frontend import read_model
+from pinnir.frontend.reader import IMPORTERS
+from tests.helpers import onnx_model, save
+
+WEIGHT = np.array([[1.0], [2.0]], np.float32)
+LAYER = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Tanh", ["h"], ["y"])]
+AGAIN = "hint: the file may be truncated or of another format; export it again"
+
+
+def refusal(path) -> str:
+    with pytest.raises(FrontendError) as caught:
+        read_model(path)
+    return str(caught.value)
+
+
+def refusal_of(folder, nodes, weights=None, **options) -> str:
+    return refusal(save(folder, onnx_model(nodes, weights, **options)))
+
+
+# files
+
+
+def test_missing_file(tmp_path):
+    path = tmp_path / "none.onnx"
+    assert refusal(path) == (
+        f"the model file {path} does not exist\nhint: give the path of an .onnx file"
+    )
+
+
+def test_folder(tmp_path):
+    assert refusal(tmp_path) == (
+        f"the model file {tmp_path} is a folder\nhint: give the path of an .onnx file"
+    )
+
+
+def test_empty_file(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.touch()
+    assert refusal(path) == f"{path} is not a readable ONNX model (it holds no graph)\n{AGAIN}"
+
+
+@pytest.mark.parametrize(
+    "data", [b"x,y\n0.0,1.0\n", np.random.default_rng(0).bytes(500), b"\x89HDF\r\n\x1a\n"]
+)
+def test_not_onnx(tmp_path, data):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    with pytest.raises(DecodeError) as reason:
+        onnx.load_from_string(data)
+    assert refusal(path) == f"{path} is not a readable ONNX model ({reason.value})\n{AGAIN}"
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.textproto", "model.onnxtxt", "model"])
+def test_not_onnx_under_any_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("garbage")
+    message = refusal(path)
+    assert message.startswith(f"{path} is not a readable ONNX model (")
+    assert message.endswith(f")\n{AGAIN}")
+
+
+def test_file_truncated_anywhere(tmp_path):
+    data = onnx_model(LAYER, {"w": WEIGHT}).SerializeToString()
+    path = tmp_path / "model.onnx"
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        assert refusal(path).startswith(f"{path} is not a ")
+
+
+def test_flipped_bytes_never_give_another_error(tmp_path):
+    data = onnx_model(LAYER, {"w": WEIGHT}).SerializeToString()
+    path, rng = tmp_path / "model.onnx", np.random.default_rng(0)
+    refused = 0
+    for _ in range(1000):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_model(path)
+        except FrontendError:
+            refused += 1
+    assert refused > 500
+
+
+def test_graph_that_is_not_valid(tmp_path):
+    path = save(tmp_path, onnx_model([helper.make_node("Tanh", ["nothing"], ["y"])]))
+    with pytest.raises(onnx.checker.ValidationError) as reason:
+        onnx.checker.check_model(onnx.load(path))
+    first_line = str(reason.value).strip().splitlines()[0]
+    assert refusal(path) == f"{path} is not a valid ONNX model: {first_line}\nhint: export it again"
+
+
+@pytest.mark.parametrize("opset", [1, 8])
+def test_operator_set_too_old(tmp_path, opset):
+    path = save(tmp_path, onnx_model([helper.make_node("Tanh", ["x"], ["y"])], opset=opset))
+    assert refusal(path) == (
+        f"{path} uses operator set {opset}\nhint: export with opset 9 or newer"
+    )
+
+
+# operators
+
+
+def test_all_unknown_operators_are_listed(tmp_path):
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["a"], "attention"),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("Softplus", ["b"], ["c"]),
+        helper.make_node("Swish", ["c"], ["y"], "act", domain="com.example"),
+    ]
+    model = onnx_model(nodes)
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    assert refusal(save(tmp_path, model)) == (
+        "3 nodes use operators that pinnir does not compile:\n"
+        "  Softmax 'attention'\n  Softplus 'c'\n  com.example::Swish 'act'\n"
+        "hint: pinnir compiles " + ", ".join(sorted(IMPORTERS))
+    )
+
+
+def test_cast_to_integers(tmp_path):
+    nodes = [
+        helper.make_node("Cast", ["x"], ["a"], "rounding", to=TensorProto.INT64),
+        helper.make_node("Cast", ["a"], ["y"], to=TensorProto.FLOAT),
+    ]
+    assert refusal_of(tmp_path, nodes) == (
+        "Cast 'rounding': casts to a type that is not floating point\n"
+        "hint: keep the network in float or double"
+    )
+
+
+def test_optional_input_left_out_before_another(tmp_path):
+    nodes = [helper.make_node("Slice", ["x", "s", "e", "", "t"], ["y"], "cut")]
+    ranges = {"s": np.array([0]), "e": np.array([1]), "t": np.array([1])}
+    assert refusal_of(tmp_path, nodes, ranges) == (
+        "Slice 'cut': leaves out an input before one that it gives"
+    )
+
+
+def test_string_constant(tmp_path):
+    nodes = [helper.make_node("Constant", [], ["w"], "text", value_string="a"), *LAYER]
+    assert refusal_of(tmp_path, nodes) == "Constant 'text': holds a constant of kind value_string"
+
+
+def test_the_mask_of_dropout(tmp_path):
+    nodes = [
+        helper.make_node("Dropout", ["x"], ["a", "mask"], "drop"),
+        helper.make_node("Cast", ["mask"], ["y"], to=TensorProto.FLOAT),
+    ]
+    assert refusal_of(tmp_path, nodes).startswith("Dropout 'drop': ")
+
+
+# weights
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(tmp_path, bad):
+    assert refusal_of(tmp_path, LAYER, {"w": np.array([[1], [bad]], np.float32)}) == (
+        "initializer 'w': holds 1 NaN or infinite values\n"
+        "hint: the training diverged, or the file is damaged"
+    )
+
+
+def test_constant_nodes_that_are_not_finite(tmp_path):
+    value = numpy_helper.from_array(np.full((2, 1), np.nan, np.float32))
+    nodes = [helper.make_node("Constant", [], ["w"], "weight", value=value), *LAYER]
+    assert refusal_of(tmp_path, nodes) == (
+        "Constant 'weight': holds 2 NaN or infinite values\n"
+        "hint: the training diverged, or the file is damaged"
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 0), (0, 1)])
+def test_zero_size_layers(tmp_path, shape):
+    assert refusal_of(tmp_path, LAYER, {"w": np.empty(shape, np.float32)}) == (
+        f"initializer 'w': has a zero-size shape {shape}\n"
+        "hint: every layer needs at least one neuron"
+    )
+
+
+def test_zero_size_constant_nodes(tmp_path):
+    value = numpy_helper.from_array(np.empty((2, 0), np.float32))
+    nodes = [helper.make_node("Constant", [], ["w"], "weight", value=value), *LAYER]
+    assert refusal_of(tmp_path, nodes) == (
+        "Constant 'weight': has a zero-size shape (2, 0)\n"
+        "hint: every layer needs at least one neuron"
+    )
+
+
+# inputs
+
+
+def test_integer_input(tmp_path):
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    assert refusal_of(tmp_path, nodes, kind=TensorProto.INT64) == (
+        "Input 'x': is not float or double\nhint: export the network with floating point inputs"
+    )
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, 2, 3)])
+def test_input_that_is_not_a_batch_of_points(tmp_path, shape):
+    nodes = [helper.make_node("Tanh", ["x"], ["y"])]
+    assert refusal_of(tmp_path, nodes, inputs={"x": shape}) == (
+        f"Input 'x': has {len(shape)} dimensions, not (samples, columns)\n"
+        "hint: export the network for a batch of points"
+    )
+
+
+def test_no_input(tmp_path):
+    nodes = [helper.make_node("Tanh", ["w"], ["y"])]
+    assert refusal_of(tmp_path, nodes, {"w": WEIGHT}, inputs={}) == (
+        "the model has no input\nhint: export a network of the coordinates"
+    )

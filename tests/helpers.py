@@ -1,0 +1,158 @@
+"""Small graphs, points and comparisons that the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from pinnir.evaluate import evaluate
+from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Node
+from pinnir.manager import Context, PassManager, parse_pipeline
+from pinnir.neurons import Threshold
+from pinnir.staircase import build_staircase
+from pinnir.target import TARGETS, Target
+
+CORE = "core.1"
+FUNCTIONS = ("tanh", "sigmoid", "relu", "sin", "cos")
+
+
+def core_graph(seed: int, sizes: Sequence[int], functions: Sequence[str]) -> Graph:
+    """A multilayer perceptron ``x -> affine0 -> act0 -> ... -> affineN``, all of it core."""
+    rng = np.random.default_rng(seed)
+    x = Node("x", Input(sizes[0]))
+    value = x
+    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+        weight = 1.5 * rng.normal(size=(outputs, inputs)) / np.sqrt(inputs)
+        value = Node(f"affine{number}", Affine(weight, rng.normal(size=outputs)), (value,), CORE)
+        if number < len(functions):
+            value = Node(f"act{number}", Activation(functions[number]), (value,), CORE)
+    return Graph(Level.TENSOR, (x,), (value,))
+
+
+def one_neuron(activation: Activation) -> Graph:
+    """``affine1(activation(affine0(x)))``, both maps the identity."""
+    x = Node("x", Input(1))
+    entry = Node("affine0", Affine(np.eye(1), np.zeros(1)), (x,), CORE)
+    act = Node("act0", activation, (entry,), CORE)
+    return Graph(
+        Level.TENSOR, (x,), (Node("affine1", Affine(np.eye(1), np.zeros(1)), (act,), CORE),)
+    )
+
+
+def staircase_graph(graph: Graph, seed: int, levels: int, reach: float = 3.0) -> Graph:
+    """``graph`` with staircases over random ranges around zero, up to ``reach`` wide each way."""
+    rng = np.random.default_rng(seed)
+
+    def change(node: Node) -> Node:
+        if not isinstance(node.op, Activation):
+            return node
+        neurons = columns(node)
+        low, high = -rng.uniform(0.3, reach, neurons), rng.uniform(0.3, reach, neurons)
+        return node.with_op(build_staircase(node.op, low, high, levels))
+
+    return graph.rewrite(change, level=Level.STAIRCASE)
+
+
+def columns(node: Node) -> int:
+    """Columns of an activation behind an affine map."""
+    affine = node.operands[0].op
+    assert isinstance(affine, Affine)
+    return affine.weight.shape[0]
+
+
+def context(
+    graph: Graph, samples: int = 128, seed: int = 0, target: Target = TARGETS["nir"]
+) -> Context:
+    """A context whose source is ``graph``, with points of the cube [-1, 1]."""
+    return Context(graph, points(graph, samples, seed), target, seed)
+
+
+def compiled(graph: Graph, pipeline: str, seed: int = 0) -> Graph:
+    """``graph`` after a pipeline, with itself as the source."""
+    return PassManager(parse_pipeline(pipeline)).run(graph, context(graph, seed=seed))
+
+
+def points(graph: Graph, samples: int, seed: int) -> Array:
+    """Points of the cube [-1, 1], all of them float32 numbers."""
+    rng = np.random.default_rng(seed)
+    wide = sum(node.op.width or 1 for node in graph.inputs if isinstance(node.op, Input))
+    return rng.uniform(-1, 1, (samples, wide)).astype(np.float32).astype(np.float64)
+
+
+def record(graph: Graph, at: Array) -> dict[str, list[Array]]:
+    """Value of every computed node at every step, by name."""
+    seen: dict[str, list[Array]] = {}
+    evaluate(
+        graph,
+        graph.bind(at),
+        lambda step, node, value: seen.setdefault(node.name, []).append(value),
+    )
+    return seen
+
+
+def largest(graph: Graph, at: Array) -> float:
+    """Largest magnitude of any value in the graph: the scale of its rounding errors."""
+    return max(
+        1.0, *(float(np.abs(v).max()) for steps in record(graph, at).values() for v in steps)
+    )
+
+
+def assert_same_values(
+    before: Graph, after: Graph, at: Array, tolerance: float, scale: float | None = None
+) -> None:
+    """The two graphs' outputs differ by at most ``tolerance`` times the scale of the values."""
+    bound = tolerance * (scale if scale is not None else largest(before, at))
+    expected, actual = evaluate(before, before.bind(at)), evaluate(after, after.bind(at))
+    for one, other in zip(expected, actual, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=bound)
+
+
+def population_levels(graph: Graph, seen: dict[str, list[Array]], layer: str) -> Array:
+    """Levels that the threshold units of one lowered staircase stand for, ``(samples, neurons)``.
+
+    Within a group of neurons the populations' contributions add up; groups stand side by side.
+    """
+    groups: dict[str, Array] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Threshold) and node.name.startswith(f"{layer}_"):
+            group = node.name.partition("_g")[2]
+            groups[group] = groups.get(group, 0) + node.op.levels(seen[node.name][0])
+    return np.concatenate(list(groups.values()), axis=1)
+
+
+def onnx_model(
+    nodes: Sequence[onnx.NodeProto],
+    weights: dict[str, np.ndarray] | None = None,
+    *,
+    inputs: dict[str, Sequence[int | str | None]] | None = None,
+    outputs: Sequence[str] = ("y",),
+    opset: int = 18,
+    kind: int = TensorProto.FLOAT,
+) -> onnx.ModelProto:
+    """A model of these nodes; by default from ``x`` ``(n, 2)`` to ``y``."""
+    shapes = inputs if inputs is not None else {"x": (None, 2)}
+    graph = helper.make_graph(
+        list(nodes),
+        "test",
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
+        [helper.make_tensor_value_info(name, kind, [None, None]) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def save(folder: Path, model: onnx.ModelProto) -> Path:
+    """Write the model to ``folder / model.onnx``."""
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def dyadic(rng: np.random.Generator, shape: tuple[int, ...], reach: float = 1.0) -> Array:
+    """Random multiples of 1/64, whose sums and products are exact in any order."""
+    return rng.integers(-64 * reach, 64 * reach, shape, endpoint=True) / 64
