@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pinnir.errors import DomainError
-from pinnir.ir import Graph, Input
+from pinnir.ir import Graph, Input, Node
 from pinnir.matrix import Array
 
 _SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
@@ -86,7 +88,7 @@ class Domain:
         Raises:
             DomainError: If their shape is wrong, or some are not finite or outside.
         """
-        points = np.asarray(points, np.float64)
+        points = as_numbers(points, what)
         if points.ndim != 2 or points.shape[1] != len(self.columns) or len(points) == 0:
             raise DomainError(
                 f"{what} has shape {points.shape}, not (samples, {len(self.columns)})",
@@ -156,9 +158,8 @@ def _several_inputs(graph: Graph, ranges: dict[str, tuple[float, float]]) -> Dom
     found: list[tuple[float, float]] = []
     columns = _default_names(graph)
     for node in graph.inputs:
-        own = [name for name in columns if name == node.name or name.startswith(f"{node.name}.")]
         whole = left.pop(node.name, None)
-        for name in own:
+        for name in _columns_of(node):
             bounds = whole if name == node.name else left.pop(name, whole)
             if bounds is None:
                 raise DomainError(
@@ -176,17 +177,19 @@ def _several_inputs(graph: Graph, ranges: dict[str, tuple[float, float]]) -> Dom
 
 
 def _default_names(graph: Graph) -> tuple[str, ...]:
-    names: list[str] = []
-    for node in graph.inputs:
-        assert isinstance(node.op, Input)
-        if node.op.width is None:
-            raise DomainError(
-                f"the model's input '{node.name}' leaves its number of columns open",
-                hint="name every column: " + _SYNTAX,
-            )
-        many = node.op.width > 1
-        names += [f"{node.name}.{j}" if many else node.name for j in range(node.op.width)]
-    return tuple(names)
+    return tuple(name for node in graph.inputs for name in _columns_of(node))
+
+
+def _columns_of(node: Node) -> list[str]:
+    """Names of an input's columns: its own, or ``NAME.j`` where it has several."""
+    assert isinstance(node.op, Input)
+    if node.op.width is None:
+        raise DomainError(
+            f"the model's input '{node.name}' leaves its number of columns open",
+            hint="name every column: " + _SYNTAX,
+        )
+    many = node.op.width > 1
+    return [f"{node.name}.{j}" if many else node.name for j in range(node.op.width)]
 
 
 def _range(text: str, item: str) -> tuple[float, float]:
@@ -221,6 +224,18 @@ def parse_grid(text: str) -> tuple[int, ...]:
         raise DomainError(f"{text!r} is not a grid", hint="write sizes such as 256x101") from None
 
 
+def as_numbers(values: Any, what: str) -> Array:
+    """``values`` as a float64 array.
+
+    Raises:
+        DomainError: If they are not real numbers.
+    """
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DomainError(f"{what} holds no real numbers ({error})", hint="save floats") from error
+
+
 def load_points(path: str | Path, keys: tuple[str, ...] = ("points",)) -> dict[str, Any]:
     """Arrays of an ``.npz`` file, or the array of an ``.npy`` file under ``keys[0]``.
 
@@ -229,11 +244,16 @@ def load_points(path: str | Path, keys: tuple[str, ...] = ("points",)) -> dict[s
     """
     try:
         loaded = np.load(path, allow_pickle=False)
-        arrays = {keys[0]: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        if isinstance(loaded, np.ndarray):
+            arrays = {keys[0]: loaded}
+        else:
+            with loaded:
+                arrays = dict(loaded)
     except FileNotFoundError:
-        raise DomainError(f"the file {path} does not exist",
-                          hint="give an .npy or .npz file") from None  # fmt: skip
-    except (OSError, ValueError, EOFError) as error:
+        raise DomainError(
+            f"the file {path} does not exist", hint="give an .npy or .npz file"
+        ) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DomainError(
             f"{path} is not a readable .npy or .npz file ({error})", hint="save it with numpy"
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pinnir import pipelines
-from pinnir.domain import load_points, parse_domain
+from pinnir.domain import as_numbers, load_points, parse_domain
 from pinnir.errors import DomainError, PinnirError, ToleranceError
 from pinnir.frontend import Model, read_model
 from pinnir.ir import Array, Graph, Input
@@ -25,7 +25,7 @@ from pinnir.job import (
     outputs_of,
 )
 from pinnir.manager import PassObserver
-from pinnir.metrics import field_errors, reference_errors, relative_l2, source_cost
+from pinnir.metrics import field_errors, reference_errors, source_cost
 from pinnir.observe import PassLog
 from pinnir.program import Program, build_segments, from_bytes
 from pinnir.search import Candidate, make_search
@@ -148,12 +148,7 @@ def _tolerance(
     if reference is not None:
         points, truth = reference
         job.domain.check(points, "the reference points")
-        own = job.source(points)
-        if own.shape != truth.shape:
-            raise DomainError(
-                f"the reference solution has shape {truth.shape}, the network gives {own.shape}",
-                hint="save points and outputs with one row a point and one column an output",
-            )
+        own = reference_errors(job.source(points), None, truth)["rel_l2_reference"]
     if rtol == "auto":
         if reference is None:
             raise DomainError(
@@ -161,7 +156,7 @@ def _tolerance(
                 "reference solution",
                 hint="give --reference REF.npz, or a number",
             )
-        return relative_l2(own, truth) / 3
+        return own / 3
     if rtol is None:
         return None if fixed else DEFAULT_RTOL
     try:
@@ -238,7 +233,17 @@ def _metrics(
 
 
 def load_reference(path: str | Path) -> tuple[Array, Array]:
-    """Points and reference solution of an ``.npz`` file with ``points`` and ``outputs``."""
+    """Points and reference solution of an ``.npz`` file with ``points`` and ``outputs``.
+
+    Raises:
+        DomainError: If the file cannot be read or does not hold one row of outputs a point.
+    """
     arrays = load_points(path, ("points", "outputs"))
-    outputs = np.asarray(arrays["outputs"], np.float64)
-    return np.asarray(arrays["points"], np.float64), outputs.reshape(len(outputs), -1)
+    points = as_numbers(arrays["points"], f"points of {path}")
+    outputs = as_numbers(arrays["outputs"], f"outputs of {path}")
+    if not (points.ndim and outputs.ndim and outputs.size and len(outputs) == len(points)):
+        raise DomainError(
+            f"{path} has points of shape {points.shape} and outputs of shape {outputs.shape}",
+            hint="save one row a point in both",
+        )
+    return points, outputs.reshape(len(outputs), -1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pinnir.errors import DomainError
 from pinnir.ir import Activation, Affine, Array, Graph, Neuron, Node
 from pinnir.matrix import fan_out, nonzeros
 
@@ -31,9 +32,20 @@ def field_errors(value: Array, truth: Array) -> dict[str, object]:
     }
 
 
-def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[str, object]:
-    """Errors of program and source network against the reference solution, apart."""
-    errors: dict[str, object] = {"rel_l2_reference": relative_l2(value, truth)}
+def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[str, float]:
+    """Errors of program and source network against the reference solution, apart.
+
+    Raises:
+        DomainError: If the reference solution does not fit the outputs or is not finite.
+    """
+    if truth.shape != value.shape or not np.isfinite(truth).all():
+        raise DomainError(
+            f"the reference solution has shape {truth.shape}, the network gives {value.shape}"
+            if truth.shape != value.shape
+            else "the reference solution holds NaN or infinite values",
+            hint="save points and outputs with one row a point and one column an output",
+        )
+    errors = {"rel_l2_reference": relative_l2(value, truth)}
     if source is not None:
         errors["source_rel_l2_reference"] = relative_l2(source, truth)
     return errors

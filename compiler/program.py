@@ -199,6 +199,7 @@ class Program:
             ProgramFileError: If the file cannot be written.
         """
         write_atomic(Path(path), self.to_bytes())
+        seconds_path(path).unlink(missing_ok=True)  # it would be another program's
         if self.seconds:
             named = [
                 {"pass": record.call, "seconds": round(seconds, 6)}

@@ -181,7 +181,7 @@ def smallest(counts: list[int], start: int, sufficient: Callable[[int], bool]) -
             high = probe
             probe -= stride
         else:
-            low = probe + 1
+            low = min(probe + 1, len(counts) - 1)
             probe += stride
         stride *= 2
         if not low <= probe < high:

@@ -60,11 +60,15 @@ class IF(Neuron):
         """The NIR primitive; feedback is a separate ``Linear`` that the emitter adds.
 
         Raises:
-            LegalizeError: If the unit is signed, which NIR cannot say.
+            LegalizeError: If the unit is signed or has a constant current, which NIR cannot say.
         """
         if self.signed:
             raise LegalizeError(
                 "NIR has no signed neuron", op="IF", hint="run the pass split-signs first"
+            )
+        if np.any(self.bias):
+            raise LegalizeError(
+                "NIR has no constant current in a neuron", op="IF", hint="run the pass legalise"
             )
         return nir.IF(
             r=np.ones_like(self.threshold),
