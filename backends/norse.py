@@ -27,8 +27,8 @@ from pinnir.ir import Affine, Array, Graph, Input, Node
 from pinnir.matrix import BlockDiagonal, Matrix
 from pinnir.neurons import IF, Threshold
 
-# 2^-k is below the rounding of both float types and 2^k is far from overflow.
-_EXPONENT = 100
+# k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
+_EXPONENTS = {torch.float64: 200, torch.float32: 60}
 
 
 class Synapses(torch.nn.Module):
@@ -77,7 +77,9 @@ class IntegrateFire(torch.nn.Module):
 
     def __init__(self, op: IF, dtype: torch.dtype) -> None:
         super().__init__()
-        self.cell = _cell(op.threshold, _EXPONENT, dtype)
+        exponent = _EXPONENTS[dtype]
+        self.scale = 2.0**exponent
+        self.cell = _cell(op.threshold, exponent, dtype)
         silent = np.zeros(op.units)
         self.feedback = None if op.feedback is None else Synapses(op.feedback, silent, dtype)
 
@@ -89,7 +91,7 @@ class IntegrateFire(torch.nn.Module):
         membrane = state.membrane
         if self.feedback is not None:
             membrane = LIFBoxFeedForwardState(v=membrane.v + self.feedback(state.spikes))
-        spikes, membrane = self.cell(current * 2.0**_EXPONENT, membrane)
+        spikes, membrane = self.cell(current * self.scale, membrane)
         return spikes, IFState(membrane, spikes)
 
 

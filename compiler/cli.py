@@ -25,7 +25,7 @@ class Commands(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted; nothing was written", err=True)
@@ -41,6 +41,9 @@ def _report(error: Exception) -> int:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         click.echo(f"error: {error}{notes}", err=True)
         return REQUIREMENT_NOT_MET if isinstance(error, ToleranceError) else BAD_INPUT
+    if isinstance(error, MemoryError):
+        click.echo(f"error: not enough memory ({error})\nhint: ask for fewer points", err=True)
+        return BAD_INPUT
     click.echo(
         f"internal error: {type(error).__name__}: {error}\n"
         "this is a bug in pinnir; run again with 'pinnir --debug ...' and report it",
@@ -143,6 +146,10 @@ def run(
         raise click.UsageError("give either --points or --grid")
     for path in filter(None, (output, plot)):
         check_writable(path)
+    if plot is not None:
+        from pinnir.report.figures import check_format
+
+        check_format(plot)
     loaded = read(program)
     shape = None if grid is None else parse_grid(grid)
     where = _points(points) if points is not None else loaded.domain.grid(shape or ())

@@ -243,12 +243,9 @@ def load_points(path: str | Path, keys: tuple[str, ...] = ("points",)) -> dict[s
         DomainError: If the file cannot be read or lacks one of ``keys``.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            arrays = {keys[0]: loaded}
-        else:
-            with loaded:
-                arrays = dict(loaded)
+        with Path(path).open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {keys[0]: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except FileNotFoundError:
         raise DomainError(
             f"the file {path} does not exist", hint="give an .npy or .npz file"

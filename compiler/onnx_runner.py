@@ -26,7 +26,7 @@ class OnnxRunner:
         options = onnxruntime.SessionOptions()
         # One thread: sums then have one order, and results do not depend on the machine's cores.
         options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         # The extended optimisations round constants of double models to float32.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:

@@ -9,7 +9,7 @@ input, so a rate program approaches its staircase network only as T grows.
 The initial potential must be there from the first step. Spread over the steps as a bias ``v0 / T``
 it gives the same count for a constant input, but every spike comes late, all neurons' partial sums
 are biased the same way, and the next layer fires on them: on the Burgers example that costs a
-factor of seven in error (docs/codings.md). No file format carries initial potentials, so each
+factor of six in error (docs/codings.md). No file format carries initial potentials, so each
 layer gets a *start unit*, which fires once, in step 1, through synapses of weight ``v0``.
 """
 

@@ -22,18 +22,17 @@ def plot_field(
     than one point, the others held at their middle. Other points: dots over the first two columns.
 
     Raises:
-        BackendError: If matplotlib is not installed.
+        BackendError: If matplotlib is not installed or cannot write such a file.
         ProgramFileError: If the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise BackendError(
-            "plots need matplotlib, which is not installed", hint="pip install 'pinnir[plot]'"
-        ) from error
+    check_format(path)
+    import matplotlib.figure
+
     panels = _panels(result)
     outputs = result.outputs.shape[1]
-    figure = Figure(figsize=(4.2 * len(panels), 3.4 * outputs), layout="constrained")
+    figure = matplotlib.figure.Figure(
+        figsize=(4.2 * len(panels), 3.4 * outputs), layout="constrained"
+    )
     axes = figure.subplots(outputs, len(panels), squeeze=False)
     for row in range(outputs):
         fields = {title: values[:, row] for title, values in panels.items()}
@@ -43,8 +42,33 @@ def plot_field(
                                   rotation=90, va="center")  # fmt: skip
     figure.suptitle(_title(program, result))
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
+    figure.savefig(buffer, format=_format(path), dpi=150)
     write_atomic(path, buffer.getvalue())
+
+
+def _format(path: Path) -> str:
+    return path.suffix.lstrip(".").lower() or "png"
+
+
+def check_format(path: Path) -> None:
+    """Find out before the work whether a picture can be drawn.
+
+    Raises:
+        BackendError: If matplotlib is not installed or cannot write such a file.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            "plots need matplotlib, which is not installed", hint="pip install 'pinnir[plot]'"
+        ) from error
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if _format(path) not in known:
+        raise BackendError(
+            f"cannot draw {path}: {_format(path)!r} is no picture format",
+            hint=f"known are {', '.join(sorted(known))}",
+        )
 
 
 def _panels(result: RunResult) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pinnir.errors import PipelineError
 from pinnir.program import Program, RunResult
@@ -17,13 +18,13 @@ from pinnir.text import diff
 def _console() -> Console:
     """The terminal; in files and pipes lines may be as long as they need."""
     console = Console()
-    return console if console.is_terminal else Console(width=120)
+    return console if console.is_terminal else Console(width=200)
 
 
 def print_program(program: Program, path: Path, seconds: float) -> None:
     """What a compilation gave."""
     told, metrics = program.manifest, program.metrics
-    table = Table(title=f"{path}: {told['coding']} program for {told['target']}")
+    table = Table(title=Text(f"{path}: {told['coding']} program for {told['target']}"))
     table.add_column("figure")
     table.add_column("value", justify="right")
     wanted = told.get("rtol")
@@ -50,7 +51,7 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
     _add_costs(table, metrics)
     _add(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
     _console().print(table)
-    _console().print("written: " + ", ".join(map(str, written)), soft_wrap=True)
+    _console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)
 
 
 def _add(table: Table, figure: str, value: str) -> None:
@@ -100,7 +101,7 @@ def pass_rows(program: Program) -> list[dict[str, Any]]:
 
 def print_passes(program: Program, path: Path) -> None:
     """The pass log as a table."""
-    table = Table(title=f"{path}: what each pass did")
+    table = Table(title=Text(f"{path}: what each pass did"))
     for heading in ("", "pass", "seconds", "neurons", "synapses", "error before", "error after"):
         table.add_column(heading, justify="left" if heading == "pass" else "right", no_wrap=True)
     for number, row in enumerate(pass_rows(program), 1):

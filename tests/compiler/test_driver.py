@@ -1,0 +1,535 @@
+"""compile(): from a model and a tolerance to a proven program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pinnir
+from pinnir import pipelines, search
+from pinnir.driver import prepare
+from pinnir.errors import (
+    DomainError,
+    FrontendError,
+    LegalizeError,
+    PinnirError,
+    PipelineError,
+    ToleranceError,
+)
+from pinnir.evaluate import evaluate
+from pinnir.ir import Neuron
+from pinnir.job import (
+    CALIBRATION_POINTS,
+    EVALUATION_POINTS,
+    FACE_POINTS,
+    SELECTION_POINTS,
+    Job,
+)
+from pinnir.manager import parse_pipeline
+from pinnir.metrics import relative_l2
+from pinnir.program import Program, run_source
+from pinnir.search import PopulationSearch, RateSearch, smallest
+from tests.backends.networks import (
+    DOMAIN,
+    EXAMPLES,
+    constrained,
+    mlp,
+    model,
+    small_program,
+    two_inputs,
+)
+from tests.helpers import save
+
+SMALL = model(mlp())
+SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
+
+
+def job(seed: int = 0) -> Job:
+    return prepare(SMALL, DOMAIN, seed=seed)
+
+
+def error_of(kind: type[PinnirError], **ask) -> str:
+    ask = {"model": SMALL, "domain": DOMAIN, "levels": 16} | ask
+    with pytest.raises(kind) as caught:
+        pinnir.compile(**ask)
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def rows(points: np.ndarray) -> set[tuple[float, ...]]:
+    return {tuple(row) for row in points.tolist()}
+
+
+# ----------------------------------------------------------------- the points and the tolerance
+
+
+def test_the_three_sets_of_points_are_different():
+    sets = [rows(p) for p in (job().calibration, job().selection, job().evaluation)]
+    calibration = CALIBRATION_POINTS + 4 * FACE_POINTS + 4
+    assert [len(found) for found in sets] == [calibration, SELECTION_POINTS, EVALUATION_POINTS]
+    assert len(set.union(*sets)) == sum(len(found) for found in sets)
+
+
+def test_another_seed_gives_other_points():
+    assert not rows(job(seed=0).evaluation) & rows(job(seed=1).evaluation)
+    np.testing.assert_array_equal(job(seed=1).evaluation, job(seed=1).evaluation)
+
+
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 2e-3])
+@pytest.mark.parametrize("coding", ["population", "rate"])
+def test_tolerance_is_met(coding, rtol):
+    """On the evaluation points exactly; on points that no one chose, nearly."""
+    if coding == "rate" and rtol < 1e-2:
+        rtol = 3e-2
+    program = pinnir.compile(SMALL, DOMAIN, coding=coding, rtol=rtol)
+    assert program.manifest["rtol"] == rtol
+    assert program.manifest["coding"] == coding
+    assert 0 < program.metrics["rel_l2"] <= rtol
+    assert program.run(job().evaluation).metrics["rel_l2"] == program.metrics["rel_l2"]
+    fresh = np.random.default_rng(0).uniform([-1, 0], [1, 1], (2000, 2))
+    assert program.run(fresh).metrics["rel_l2"] <= 1.1 * rtol
+
+
+@pytest.mark.parametrize("rtol", ["1e-1", 0.1])
+def test_tolerance_as_text_or_number(rtol):
+    assert pinnir.compile(SMALL, DOMAIN, rtol=rtol).manifest["rtol"] == 0.1
+
+
+def test_the_default_tolerance():
+    program = pinnir.compile(SMALL, DOMAIN)
+    assert program.manifest["rtol"] == 1e-2
+    assert program.metrics["rel_l2"] <= 1e-2
+
+
+@pytest.mark.parametrize("ask", [{"levels": 16}, {"pipeline": pipelines.population(16)}])
+def test_fixed_programs_are_only_measured(ask):
+    program = pinnir.compile(SMALL, DOMAIN, **ask)
+    assert program.manifest["rtol"] is None
+    assert program.metrics["rel_l2"] > 1e-2
+
+
+def truth_of(points: np.ndarray, error: float) -> np.ndarray:
+    """A reference solution from which the network is off by about ``error``."""
+    own = run_source(SMALL.data, points, (("x", 2),))
+    return own + error * np.linalg.norm(own) * np.ones_like(own) / np.sqrt(own.size)
+
+
+def test_auto_is_a_third_of_the_networks_own_error():
+    points = np.random.default_rng(1).uniform([-1, 0], [1, 1], (500, 2))
+    truth = truth_of(points, 0.06)
+    own = run_source(SMALL.data, points, (("x", 2),))
+    program = pinnir.compile(SMALL, DOMAIN, rtol="auto", reference=(points, truth))
+    assert program.manifest["rtol"] == relative_l2(own, truth) / 3
+    assert 0.015 < program.manifest["rtol"] < 0.025
+    assert program.metrics["rel_l2"] <= program.manifest["rtol"]
+
+
+def test_errors_against_a_reference():
+    points = np.random.default_rng(1).uniform([-1, 0], [1, 1], (500, 2))
+    truth = truth_of(points, 0.06)
+    program = pinnir.compile(SMALL, DOMAIN, levels=16, reference=(points, truth))
+    result = program.run(points, reference=truth)
+    assert program.metrics["source_rel_l2_reference"] == relative_l2(result.source, truth)
+    assert program.metrics["rel_l2_reference"] == relative_l2(result.outputs, truth)
+    assert result.metrics["rel_l2_reference"] == program.metrics["rel_l2_reference"]
+    without = small_program()
+    assert program.metrics.keys() - without.metrics.keys() == {
+        "rel_l2_reference", "source_rel_l2_reference",
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------ the search
+
+
+@given(
+    size=st.integers(1, 60),
+    start=st.integers(0, 59),
+    first=st.integers(0, 60),
+)
+def test_smallest_finds_the_smallest_sufficient_count(size, start, first):
+    """The last one where none is; never asks twice, and not much more often than bisection."""
+    counts = list(range(100, 100 + size))
+    asked: list[int] = []
+
+    def sufficient(count: int) -> bool:
+        assert count not in asked
+        asked.append(count)
+        return count >= 100 + first
+
+    found = smallest(counts, min(start, size - 1), sufficient)
+    assert found == min(first, size - 1)
+    assert len(asked) <= 2 * np.log2(size + 1) + 2
+
+
+def test_level_counts():
+    counts = PopulationSearch(job(), 1e-2).counts
+    assert counts == sorted(set(counts))
+    assert counts[:6] == [4, 6, 9, 12, 16, 20]
+    assert counts[-1] == 2**16
+
+
+@pytest.mark.parametrize("rtol", [5e-2, 1e-2])
+def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
+    program = pinnir.compile(SMALL, DOMAIN, rtol=rtol)
+    at, levels = job(), program.manifest["levels"]
+    counts = PopulationSearch(at, rtol).counts
+    truth = at.source(at.selection)
+
+    def error(count: int) -> float:
+        graph = at.lower(pipelines.staircase(count))
+        return relative_l2(evaluate(graph, graph.bind(at.selection))[0], truth)
+
+    assert error(levels) <= 0.97 * rtol
+    assert error(counts[counts.index(levels) - 1]) > 0.97 * rtol
+
+
+def test_a_candidate_that_fails_on_the_evaluation_points_is_followed_by_the_next(monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(search, "_MARGIN", 1.5)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=2e-2, progress=told.append)
+    assert program.metrics["rel_l2"] <= 2e-2
+    assert any("on the evaluation points, one more try" in text for text in told)
+
+
+def test_rate_pairs_are_tried_by_their_spikes():
+    pairs = RateSearch(job(), 1e-2, (8, 16)).pairs
+    assert len(pairs) == len(set(pairs))
+    slots = [steps * units for steps, units in pairs]
+    assert slots == sorted(slots)
+
+
+def test_tolerance_error_carries_what_was_reached():
+    with pytest.raises(ToleranceError) as caught:
+        pinnir.compile(SMALL, DOMAIN, levels=16, rtol=1e-3)
+    program = small_program()
+    assert caught.value.reached == program.metrics
+    assert str(caught.value) == (
+        "the tolerance 0.001 was not reached; the best program has relative L2 error "
+        f"{program.metrics['rel_l2']:.3g} (population, 1 steps, 16 levels)\n"
+        "hint: allow a larger --rtol, more --levels or --steps, or another --coding"
+    )
+
+
+def test_the_best_of_several_tries_is_reported(monkeypatch):
+    """No number of levels is enough: the smallest error of all that were built is told."""
+    monkeypatch.setattr(search, "MAX_LEVELS", 12)
+    with pytest.raises(ToleranceError) as caught:
+        pinnir.compile(SMALL, DOMAIN, rtol=1e-5)
+    assert "(population, 1 steps, 12 levels)" in str(caught.value)
+    assert caught.value.reached["levels"] == 12
+
+
+def test_a_tolerance_beyond_the_most_levels():
+    with pytest.raises(ToleranceError) as caught:
+        pinnir.compile(model(mlp(0, (2, 2, 1))), DOMAIN, rtol=1e-12)
+    assert caught.value.reached["levels"] == 2**16
+    assert caught.value.reached["rel_l2"] < 1e-3
+
+
+def test_a_rate_program_that_cannot_be_accurate_enough():
+    with pytest.raises(ToleranceError) as caught:
+        pinnir.compile(SMALL, DOMAIN, coding="rate", steps=2, rtol=1e-4)
+    assert "(rate, 2 steps, " in str(caught.value)
+    assert 1e-4 < caught.value.reached["rel_l2"] < 1
+
+
+# ------------------------------------------------------------------------------- what is asked for
+
+
+def test_population_with_fixed_levels():
+    program = pinnir.compile(SMALL, DOMAIN, levels=30, steps=1)
+    told = program.manifest
+    assert (told["coding"], told["levels"], told["steps"]) == ("population", 30, 1)
+    assert told["pipeline"] == pipelines.population(30)
+    assert told["read_out"] == "last"
+    assert program.metrics["depth"] == 4
+
+
+def test_rate_with_fixed_steps_and_levels():
+    program = pinnir.compile(SMALL, DOMAIN, coding="rate", steps=16, levels=65)
+    told = program.manifest
+    assert (told["coding"], told["levels"], told["steps"]) == ("rate", 65, 16)
+    assert told["pipeline"] == pipelines.rate(16, 4)
+    assert told["read_out"] == "mean"
+    assert program.metrics["steps"] == 16
+
+
+def test_rate_with_fixed_steps():
+    program = pinnir.compile(SMALL, DOMAIN, coding="rate", steps=16, rtol=0.1)
+    assert program.manifest["steps"] == 16
+    assert program.metrics["rel_l2"] <= 0.1
+
+
+def test_auto_is_the_targets_first_coding():
+    assert pinnir.compile(SMALL, DOMAIN, levels=16).manifest["coding"] == "population"
+
+
+@pytest.mark.parametrize("target", ["nir", "norse"])
+def test_target(target):
+    assert pinnir.compile(SMALL, DOMAIN, levels=16, target=target).manifest["target"] == target
+
+
+def test_an_explicit_pipeline_is_run_as_it_is():
+    same = pinnir.compile(SMALL, DOMAIN, pipeline=pipelines.population(16))
+    assert same.to_bytes() == small_program().to_bytes()
+    signed = pinnir.compile(SMALL, DOMAIN, pipeline=pipelines.rate_signed(16))
+    told = signed.manifest
+    assert (told["coding"], told["steps"], told["levels"]) == ("rate", 16, 33)
+    assert told["pipeline"] == pipelines.rate_signed(16)
+    assert [record.name for record in signed.passes][-2:] == ["calibrate-light", "legalise"]
+
+
+def test_a_pipeline_without_legalise_loses_nothing():
+    """A rate program whose constant currents had no place in the file would be wrong."""
+    pipeline = pipelines.rate(8, 4)
+    complete = pinnir.compile(SMALL, DOMAIN, pipeline=pipeline)
+    try:
+        program = pinnir.compile(SMALL, DOMAIN, pipeline=pipeline.removesuffix(",legalise"))
+    except LegalizeError:
+        return
+    assert program.metrics["rel_l2"] == pytest.approx(complete.metrics["rel_l2"], rel=1e-6)
+
+
+def test_given_calibration_points_are_used():
+    narrow = np.random.default_rng(0).uniform([-0.1, 0.4], [0.1, 0.6], (512, 2))
+    program = pinnir.compile(SMALL, DOMAIN, levels=64, calibration=narrow)
+    at = np.random.default_rng(1).uniform([-0.1, 0.4], [0.1, 0.6], (512, 2))
+    everywhere = pinnir.compile(SMALL, DOMAIN, levels=64)
+    inside = program.run(at).metrics["rel_l2"]
+    assert inside < 0.5 * everywhere.run(at).metrics["rel_l2"]
+    assert program.metrics["rel_l2"] > 5 * inside
+
+
+def test_observers_see_the_final_pipeline():
+    seen: list[str] = []
+    program = pinnir.compile(
+        SMALL, DOMAIN, rtol=0.1,
+        observers=[lambda done, before, after, seconds: seen.append(str(done))],
+    )  # fmt: skip
+    assert seen == [str(one) for one in parse_pipeline(program.manifest["pipeline"])]
+    assert [record.call for record in program.passes] == seen
+    assert len(program.seconds) == len(seen)
+
+
+def test_progress_tells_every_step_of_the_search():
+    told: list[str] = []
+    program = pinnir.compile(SMALL, DOMAIN, rtol=0.05, progress=told.append)
+    assert any(text.startswith(f"{program.manifest['levels']} levels: ") for text in told)
+
+
+def test_the_manifest_says_where_the_program_comes_from():
+    told = small_program().manifest
+    assert told["source_sha256"] == SMALL.sha256
+    assert (told["dtype"], told["seed"], told["dt"]) == ("float32", 0, 1.0)
+    assert told["versions"].keys() == {"pinnir", "nir", "numpy", "onnx"}
+
+
+# ---------------------------------------------------------------------------------------- models
+
+
+def test_a_path(tmp_path):
+    path = save(tmp_path, mlp())
+    one = pinnir.compile(path, DOMAIN, levels=16)
+    assert one.to_bytes() == pinnir.compile(str(path), DOMAIN, levels=16).to_bytes()
+
+
+def test_several_inputs():
+    program = pinnir.compile(model(two_inputs()), DOMAIN, rtol=1e-2)
+    assert program.inputs == (("x", 1), ("t", 1))
+    assert program.domain.columns == ("x", "t")
+    assert program.metrics["rel_l2"] <= 1e-2
+    points = program.domain.sample(64, 0)
+    result = program.run(points)
+    np.testing.assert_allclose(
+        result.source, run_source(SMALL.data, points, (("x", 2),)), atol=1e-6
+    )
+
+
+def test_several_inputs_in_another_order():
+    """The domain may name the inputs in any order; points are in the model's."""
+    program = pinnir.compile(model(two_inputs()), "t=0:1,x=-1:1", levels=16)
+    assert str(program.domain) == "x=-1:1,t=0:1"
+
+
+def test_float64():
+    wide = model(mlp(dtype="float64"))
+    program = pinnir.compile(wide, DOMAIN, rtol=1e-2)
+    assert program.manifest["dtype"] == "float64"
+    assert program.metrics["rel_l2"] <= 1e-2
+    assert program.passes[0].error_after < 1e-12
+    assert small_program().passes[0].error_after > 1e-12
+
+
+def test_float64_host_part():
+    proto = constrained()
+    program = pinnir.compile(model(proto), DOMAIN, levels=16)
+    assert program.segments[-1].host is not None
+
+
+def test_an_open_input_width():
+    program = pinnir.compile(model(mlp(width=None)), DOMAIN, levels=16)
+    assert program.inputs == (("x", 2),)
+    points = program.domain.sample(64, 0)
+    np.testing.assert_array_equal(program.run(points).outputs, small_program().run(points).outputs)
+
+
+def test_an_open_input_width_and_a_domain_of_another():
+    with pytest.raises(PinnirError, match="3"):
+        pinnir.compile(model(mlp(width=None)), "x=-1:1,y=0:1,t=0:1", levels=16)
+
+
+def test_several_outputs():
+    program = pinnir.compile(model(mlp(1, (2, 8, 3))), DOMAIN, rtol=1e-2)
+    result = program.run(program.domain.sample(64, 0))
+    assert result.outputs.shape == (64, 3)
+    per_output = result.metrics["rel_l2_per_output"]
+    for column, error in enumerate(per_output):
+        found, truth = result.outputs[:, column], result.source[:, column]
+        assert error == pytest.approx(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+    assert len(per_output) == 3
+
+
+@pytest.mark.parametrize("function", ["Tanh", "Sigmoid", "Relu", "Sin", "Cos"])
+def test_activations(function):
+    program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), function)), DOMAIN, rtol=1e-2)
+    assert program.metrics["rel_l2"] <= 1e-2
+
+
+@pytest.mark.parametrize("name", ["burgers", "poisson"])
+def test_examples(name):
+    program = pinnir.compile(EXAMPLES / name / "model.onnx", "-1:1", levels=64)
+    assert isinstance(program, Program)
+    assert program.domain.columns == ("points.0", "points.1")
+    neurons = sum(n.op.units for n in program.cores[0].nodes if isinstance(n.op, Neuron))
+    assert program.metrics["neurons"] == neurons
+    assert program.metrics["rel_l2"] < 0.1
+
+
+# ------------------------------------------------------------------------------- wrong arguments
+
+
+def test_wrong_target():
+    assert error_of(LegalizeError, target="loihi9") == (
+        "'loihi9': unknown target\nhint: known are nir, norse"
+    )
+
+
+def test_wrong_coding():
+    assert error_of(PinnirError, coding="morse") == (
+        "target nir does not run the coding 'morse'\nhint: it runs auto, population, rate"
+    )
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_too_few_steps(steps):
+    assert error_of(PinnirError, coding="rate", steps=steps) == (
+        f"{steps} steps are too few\nhint: give --steps 1 or more"
+    )
+
+
+@pytest.mark.parametrize("levels", [-1, 0, 1, 65537])
+def test_levels_out_of_range(levels):
+    assert error_of(PinnirError, levels=levels) == (
+        f"{levels} levels are out of range\nhint: give --levels from 2 to 65536"
+    )
+
+
+def test_population_takes_one_step():
+    assert error_of(PinnirError, steps=4) == (
+        "population coding takes one step, not 4\nhint: leave --steps out, or use --coding rate"
+    )
+
+
+@pytest.mark.parametrize("rtol", ["tiny", "", "nan", "inf", 0, -0.1, float("nan")])
+def test_wrong_tolerance(rtol):
+    assert error_of(PinnirError, rtol=rtol) == (
+        f"the tolerance {rtol} is not a positive number\nhint: try 1e-2"
+    )
+
+
+def test_auto_needs_a_reference():
+    assert error_of(DomainError, rtol="auto") == (
+        "a tolerance of auto is a third of the network's own error, which needs a reference "
+        "solution\nhint: give --reference REF.npz, or a number"
+    )
+
+
+def test_reference_of_another_shape():
+    points = np.zeros((5, 2))
+    assert error_of(DomainError, reference=(points, np.zeros((5, 3)))) == (
+        "the reference solution has shape (5, 3), the network gives (5, 1)\n"
+        "hint: save points and outputs with one row a point and one column an output"
+    )
+
+
+def test_reference_that_is_not_finite():
+    assert error_of(DomainError, reference=(np.zeros((5, 2)), np.full((5, 1), np.nan))) == (
+        "the reference solution holds NaN or infinite values\n"
+        "hint: save points and outputs with one row a point and one column an output"
+    )
+
+
+def test_reference_points_outside():
+    text = error_of(DomainError, reference=(np.full((5, 2), 3.0), np.zeros((5, 1))))
+    assert text == (
+        "5 of the 5 points of the reference points lie outside the domain x=-1:1,t=0:1; "
+        "the first is (3, 3)\n"
+        "hint: compile with a wider --domain, or leave these points out"
+    )
+
+
+def test_wrong_calibration():
+    hint = "hint: give the columns x, t, one row a point"
+    for shape in ((5,), (5, 3), (0, 2)):
+        assert error_of(DomainError, calibration=np.zeros(shape)) == (
+            f"the calibration points has shape {shape}, not (samples, 2)\n{hint}"
+        )
+    assert error_of(DomainError, calibration=np.full((5, 2), np.nan)) == (
+        "the calibration points holds NaN or infinite values\nhint: remove them"
+    )
+
+
+def test_pipeline_without_spikes():
+    assert error_of(PinnirError, pipeline="fuse-affine") == (
+        "the pipeline makes no spiking program: it has no pass 'lower'\n"
+        "hint: a complete pipeline is fold-constants,drop-identity,fuse-affine,split-host,"
+        "quantise-activations{levels=256},lower{coding=population},legalise"
+    )
+
+
+def test_wrong_pipelines():
+    assert error_of(PipelineError, pipeline="morse").startswith("'morse': unknown pass\nhint: ")
+    assert error_of(PipelineError, pipeline="") == (
+        'the pipeline is empty\nhint: write "pass{option=value},pass"'
+    )
+    assert error_of(PipelineError, pipeline="lower{levels=3}") == (
+        "pass 'lower': has no option 'levels'\nhint: its options are coding, steps"
+    )
+    assert error_of(PipelineError, pipeline="lower") == (
+        "pass 'lower': takes a staircase graph, not a tensor graph\n"
+        "hint: check the order of the pipeline"
+    )
+
+
+def test_wrong_domain():
+    assert error_of(DomainError, domain="") == f"the domain is empty\nhint: {SYNTAX}"
+    assert error_of(DomainError, domain="x=-1:1") == (
+        f"the domain gives 1 columns (x), the model's input 'x' has 2\nhint: {SYNTAX}"
+    )
+
+
+def test_missing_model(tmp_path):
+    path = tmp_path / "no.onnx"
+    assert error_of(FrontendError, model=path) == (
+        f"the model file {path} does not exist\nhint: give the path of an .onnx file"
+    )
+
+
+def test_nothing_that_can_spike():
+    assert error_of(LegalizeError, model=model(mlp(0, (2, 1)))) == (
+        "the network has no chain of affine maps and activations, so nothing can spike\n"
+        "hint: pinnir compiles multilayer perceptrons with the activations cos, relu, sigmoid, "
+        "sin, tanh"
+    )
