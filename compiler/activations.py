@@ -1,4 +1,8 @@
-"""The activation functions that pinnir can turn into spikes, one table row each."""
+"""The activation functions with names of their own, one table row each.
+
+Any other element-wise function of one value is an ``Activation`` with a body: ``fuse-activations``
+finds it however the exporter spells it. The table gives the short forms, exact inverses, and names.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import erf, expit, logit
 
 from pinnir.errors import PinnirError
 from pinnir.matrix import Array
-
-
-def _monotone(low: float, high: float, *parameters: float) -> Array:
-    return np.empty(0)
-
-
-def _multiples(offset: float, period: float) -> Callable[..., Array]:
-    def between(low: float, high: float, *parameters: float) -> Array:
-        first, last = np.ceil((low - offset) / period), np.floor((high - offset) / period)
-        return offset + period * np.arange(first, last + 1)
-
-    return between
 
 
 @dataclass(frozen=True)
@@ -30,24 +22,62 @@ class ActivationSpec:
 
     Attributes:
         function: ``f(z, *parameters)``.
-        turning_points: ``(low, high, *parameters)`` -> where ``f`` turns between rising and
-            falling, ascending; empty for a monotone function.
-        inverse: Closed inverse of a monotone increasing ``f``, or None to invert by bisection.
+        inverse: ``(y, middle)`` -> where ``f`` is ``y`` in the monotone piece around ``middle``;
+            None to invert by bisection.
     """
 
     function: Callable[..., Array]
-    turning_points: Callable[..., Array] = _monotone
-    inverse: Callable[..., Array] | None = None
+    inverse: Callable[[Array, Array], Array] | None = None
+
+
+def _arcsin(y: Array, middle: Array) -> Array:
+    half_turn = np.round(middle / np.pi)
+    found: Array = np.pi * half_turn + np.where(half_turn % 2 == 0, 1.0, -1.0) * np.arcsin(y)
+    return found
+
+
+def _arccos(y: Array, middle: Array) -> Array:
+    half_turn = np.floor(middle / np.pi)
+    found: Array = np.pi * half_turn + np.where(half_turn % 2 == 0, np.arccos(y), np.arccos(-y))
+    return found
 
 
 ACTIVATIONS: dict[str, ActivationSpec] = {
-    "tanh": ActivationSpec(np.tanh, inverse=np.arctanh),
-    "sigmoid": ActivationSpec(expit, inverse=logit),
-    "relu": ActivationSpec(lambda z: np.maximum(z, 0.0), inverse=lambda y: y),
-    "clip": ActivationSpec(lambda z, low, high: np.clip(z, low, high), inverse=lambda y, *_: y),
-    "sin": ActivationSpec(np.sin, turning_points=_multiples(np.pi / 2, np.pi)),
-    "cos": ActivationSpec(np.cos, turning_points=_multiples(0.0, np.pi)),
+    "tanh": ActivationSpec(np.tanh, inverse=lambda y, _: np.arctanh(y)),
+    "sigmoid": ActivationSpec(expit, inverse=lambda y, _: logit(y)),
+    "relu": ActivationSpec(lambda z: np.maximum(z, 0.0), inverse=lambda y, _: y),
+    "clip": ActivationSpec(lambda z, low, high: np.clip(z, low, high), inverse=lambda y, _: y),
+    "sin": ActivationSpec(np.sin, inverse=_arcsin),
+    "cos": ActivationSpec(np.cos, inverse=_arccos),
 }
+
+# Functions that networks spell out, by the names people know them by.
+KNOWN: dict[str, Callable[[Array], Array]] = {
+    "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
+    "gaussian": lambda z: np.exp(-(z**2)),
+    "gelu": lambda z: 0.5 * z * (1 + erf(z / np.sqrt(2))),
+    "gelu-tanh": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+    "leaky-relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)),
+    "silu": lambda z: z * expit(z),
+    "softplus": lambda z: np.logaddexp(0, z),
+}
+_PROBE = np.linspace(-6.0, 6.0, 241)
+
+
+def name_of(function: Callable[[Array], Array]) -> str:
+    """The name of a spelled-out function, found by its values; ``unary`` if nobody named it.
+
+    A factor is ignored: fuse-affine may have moved it into the next layer.
+    """
+    values = function(_PROBE)
+    for name, known in KNOWN.items():
+        pattern = known(_PROBE)
+        factor = (values @ pattern) / (pattern @ pattern)
+        if factor > 0 and np.allclose(values, factor * pattern, rtol=1e-5, atol=1e-6 * factor):
+            return name
+    return "unary"
 
 
 def activation(name: str) -> ActivationSpec:

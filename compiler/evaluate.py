@@ -78,10 +78,18 @@ def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
     if isinstance(op, Affine):
         return apply(op.weight, total) + op.bias
     if isinstance(op, Activation):
-        return activation(op.function).function(total, *op.parameters)
+        return apply_activation(op, total)
     if isinstance(op, Staircase):
         return op(total)
     raise VerifyError("has no value outside a simulation", node=node.name, op=type(op).__name__)
+
+
+def apply_activation(op: Activation, z: Array) -> Array:
+    """Value of an activation for ``z`` of shape ``(samples, columns)``."""
+    if op.body is None:
+        return activation(op.function).function(z, *op.parameters)
+    (value,) = evaluate(op.body, {op.body.inputs[0].name: z})
+    return value
 
 
 def add(operands: list[Array]) -> Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,13 +33,9 @@ def to_onnx(
     protos: list[onnx.NodeProto] = []
     weights: dict[str, onnx.TensorProto] = {}
     for node in nodes:
-        for operand in node.operands:
-            if isinstance(operand.op, Constant):
-                value = operand.op.value
-                if np.issubdtype(value.dtype, np.floating):
-                    value = value.astype(dtype)
-                weights[operand.name] = numpy_helper.from_array(value, operand.name)
-        protos += _node_protos(node, weights, dtype)
+        for inner in _spelled_out(node):
+            _keep_constants(inner, weights, dtype)
+            protos += _node_protos(inner, weights, dtype)
     graph = helper.make_graph(
         protos,
         "host",
@@ -51,13 +49,49 @@ def to_onnx(
     return data
 
 
+def _spelled_out(node: Node) -> list[Node]:
+    """The node itself, or the primitives of an activation's body, which ONNX has no name for."""
+    if not (isinstance(node.op, Activation) and node.op.body is not None):
+        return [node]
+    (source,), body = node.operands, node.op.body
+    new: dict[Node, Node] = {body.inputs[0]: source}
+    for inner in body.nodes:
+        if inner not in new:
+            name = node.name if inner is body.outputs[0] else f"{node.name}:{inner.name}"
+            operands = tuple(new[operand] for operand in inner.operands)
+            new[inner] = replace(inner, name=name, operands=operands)
+    return [inner for inner in new.values() if inner.operands and inner is not source]
+
+
+def _keep_constants(node: Node, weights: dict[str, onnx.TensorProto], dtype: str) -> None:
+    for operand in node.operands:
+        if isinstance(operand.op, Constant):
+            value = operand.op.value
+            if np.issubdtype(value.dtype, np.floating):
+                value = value.astype(dtype)
+            weights[operand.name] = numpy_helper.from_array(value, operand.name)
+
+
+def _attributes(op: Primitive, dtype: str) -> dict[str, Any]:
+    """Attributes as ONNX holds them; floats are of the model's type."""
+    told = dict(op.attributes)
+    if op.kind == "Cast":
+        kind = dtype if told["to"] == "float64" else told["to"]
+        told["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    if op.kind == "ConstantOfShape":
+        told["value"] = numpy_helper.from_array(np.array([told["value"]], dtype))
+    return told
+
+
 def _node_protos(
     node: Node, weights: dict[str, onnx.TensorProto], dtype: str
 ) -> list[onnx.NodeProto]:
     operands = [operand.name for operand in node.operands]
     op = node.op
     if isinstance(op, Primitive):
-        return [helper.make_node(op.kind, operands, [node.name], node.name, **op.attributes)]
+        return [
+            helper.make_node(op.kind, operands, [node.name], node.name, **_attributes(op, dtype))
+        ]
     total: list[onnx.NodeProto] = []
     if len(operands) > 1:
         total = [helper.make_node("Sum", operands, [f"{node.name}:sum"])]

@@ -77,15 +77,18 @@ class Affine(Op):
 
 @dataclass(frozen=True, eq=False)
 class Activation(Op):
-    """An element-wise function named in ``activations.py``.
+    """An element-wise function of one value, applied to every column.
 
     Attributes:
-        function: Its name.
-        parameters: Its parameters, numbers or one number a column.
+        function: Its name in ``activations.py``; with a body, a name for people.
+        parameters: Parameters of a function of that table, numbers or one number a column.
+        body: The function itself, where the network spells it out: a graph of primitives with
+            one input and one output.
     """
 
     function: str
     parameters: tuple[float | Array, ...] = ()
+    body: Graph | None = None
 
 
 @dataclass(frozen=True, eq=False)

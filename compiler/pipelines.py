@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TIDY = "fold-constants,drop-identity,fuse-affine,split-host"
+TIDY = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 
 
 def population(levels: int) -> str:

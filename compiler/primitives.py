@@ -76,40 +76,125 @@ def _identity(x: Tensor) -> Tensor:
     return x
 
 
-PRIMITIVES: dict[str, Callable[..., Tensor]] = {
-    # element-wise, one operand
+def _cast(x: Tensor, *, to: str) -> Tensor:
+    return x.astype(to)
+
+
+def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def reduced(
+        x: Tensor, axes: Tensor | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> Tensor:
+        if axes is None and noop_with_empty_axes:
+            return x
+        where = None if axes is None else tuple(int(axis) for axis in axes)
+        return np.asarray(function(x, axis=where, keepdims=bool(keepdims)))
+
+    return reduced
+
+
+def _l2(x: Tensor, *, axis: tuple[int, ...] | None, keepdims: bool) -> Tensor:
+    return np.asarray(np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)))
+
+
+def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    return np.take(x, indices.astype(np.int64), axis=axis)
+
+
+def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    if batch_dims:
+        raise ValueError("batch_dims is not supported")
+    return np.asarray(x[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))])
+
+
+def _shape(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    return np.array(x.shape[start:end], np.int64)
+
+
+def _expand(x: Tensor, shape: Tensor) -> Tensor:
+    return np.asarray(x * np.ones([int(size) for size in shape], x.dtype))
+
+
+def _constant_of_shape(shape: Tensor, *, value: float = 0.0) -> Tensor:
+    return np.full([int(size) for size in shape], value)
+
+
+def _einsum(*operands: Tensor, equation: str) -> Tensor:
+    return np.asarray(np.einsum(equation, *operands, optimize=True))
+
+
+# Operators that treat every element alike; several operands are broadcast.
+ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "Abs": np.abs,
+    "Add": np.add,
+    "And": np.logical_and,
+    "Celu": lambda x, alpha=1.0: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)),
+    "Clip": lambda x, low, high: np.clip(x, low, high),
     "Cos": np.cos,
+    "Div": _div,
+    "Elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    "Equal": np.equal,
     "Erf": erf,
     "Exp": np.exp,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1),
     "Identity": _identity,
+    "LeakyRelu": lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x),
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
     "Log": np.log,
-    "Neg": np.negative,
-    "Reciprocal": np.reciprocal,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Sigmoid": expit,
-    "Sin": np.sin,
-    "Sqrt": np.sqrt,
-    "Tanh": np.tanh,
-    # element-wise, several operands
-    "Add": np.add,
-    "Div": _div,
     "Max": lambda *x: np.maximum.reduce(np.broadcast_arrays(*x)),
     "Min": lambda *x: np.minimum.reduce(np.broadcast_arrays(*x)),
+    "Mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "Mul": np.multiply,
+    "Neg": np.negative,
+    "Not": np.logical_not,
+    "Or": np.logical_or,
     "Pow": np.power,
+    "Reciprocal": np.reciprocal,
+    "Relu": lambda x: np.maximum(x, 0),
+    "Selu": lambda x, alpha=1.6732632423543772, gamma=1.0507009873554805: (
+        gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    ),
+    "Sigmoid": expit,
+    "Sin": np.sin,
+    "Softplus": lambda x: np.logaddexp(0, x),
+    "Softsign": lambda x: x / (1 + np.abs(x)),
+    "Sqrt": np.sqrt,
     "Sub": np.subtract,
+    "Tanh": np.tanh,
+    "Where": np.where,
+}
+
+PRIMITIVES: dict[str, Callable[..., Tensor]] = {
+    **ELEMENTWISE,
     # linear algebra
+    "Einsum": _einsum,
     "Gemm": _gemm,
     "MatMul": np.matmul,
-    # shapes
+    "ReduceL2": _reduce(_l2),
+    "ReduceMean": _reduce(np.mean),
+    "ReduceSum": _reduce(np.sum),
+    # types and shapes
+    "Cast": _cast,
     "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": _expand,
+    "Gather": _gather,
+    "GatherND": _gather_nd,
     "Reshape": _reshape,
+    "Shape": _shape,
     "Slice": _slice,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
+
+
+# Operators whose values are integers or truth values whatever they are given.
+NOT_FLOATING = (
+    "And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Shape",
+)  # fmt: skip
 
 
 def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") -> Tensor:
@@ -125,7 +210,9 @@ def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") 
         VerifyError: If the operands do not fit the operator.
     """
     try:
-        return np.asarray(PRIMITIVES[kind](*operands, **attributes))
+        # As in ONNX, a value out of range is infinite or NaN, often in a branch that Where drops.
+        with np.errstate(all="ignore"):
+            return np.asarray(PRIMITIVES[kind](*operands, **attributes))
     except (ValueError, TypeError, IndexError) as error:
         raise VerifyError(
             f"cannot be computed: {error}",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnir.ir import Constant, Graph, Input, Node, Op, Primitive
+from pinnir.ir import Activation, Constant, Graph, Input, Node, Op, Primitive
 from pinnir.matrix import BlockDiagonal, nonzeros
 
 
@@ -65,6 +65,8 @@ def _is_empty(value: Any) -> bool:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Graph):
+        return _expression(value.outputs[0])
     if isinstance(value, tuple):
         return f"({', '.join(_value(item) for item in value)})"
     if isinstance(value, BlockDiagonal):
@@ -77,6 +79,16 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value)
+
+
+def _expression(node: Node) -> str:
+    """A body as one expression, such as ``Mul(z, Sigmoid(z))``."""
+    if isinstance(node.op, Constant):
+        return _value(node.op.value)
+    if not node.operands:
+        return node.name
+    name = node.op.function if isinstance(node.op, Activation) else _kind(node.op)
+    return f"{name}({', '.join(_expression(operand) for operand in node.operands)})"
 
 
 def _range(value: np.ndarray) -> str:

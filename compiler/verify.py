@@ -68,7 +68,7 @@ def _kind_is_known(graph: Graph, node: Node) -> str | None:
     op = node.op
     if isinstance(op, Primitive) and op.kind not in PRIMITIVES:
         return "has no meaning in pinnir"
-    if isinstance(op, Activation) and op.function not in ACTIVATIONS:
+    if isinstance(op, Activation) and op.body is None and op.function not in ACTIVATIONS:
         return f"activation {op.function!r} has no meaning in pinnir"
     return None
 

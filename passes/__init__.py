@@ -4,6 +4,7 @@ PASSES: dict[str, str] = {
     "fold-constants": "pinnir.passes.fold_constants:FoldConstants",
     "drop-identity": "pinnir.passes.drop_identity:DropIdentity",
     "fuse-affine": "pinnir.passes.fuse_affine:FuseAffine",
+    "fuse-activations": "pinnir.passes.fuse_activations:FuseActivations",
     "split-host": "pinnir.passes.split_host:SplitHost",
     "balance-thresholds": "pinnir.passes.balance_thresholds:BalanceThresholds",
     "split-thresholds": "pinnir.passes.split_thresholds:SplitThresholds",

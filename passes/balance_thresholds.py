@@ -13,9 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from pinnir.activations import activation
 from pinnir.errors import LegalizeError
-from pinnir.evaluate import trace
+from pinnir.evaluate import apply_activation, trace
 from pinnir.ir import Activation, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 
@@ -66,7 +65,7 @@ class BalanceThresholds(Pass):
                 )
             z = values[node.operands[0].name]
             lower = _SHAPES[node.op.function]
-            theta = self._thresholds(z, activation(node.op.function).function(z), lower)
+            theta = self._thresholds(z, apply_activation(node.op, z), lower)
             return node.with_op(Activation("clip", (lower * theta, theta)))
 
         return graph.rewrite(change)

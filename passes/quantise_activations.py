@@ -12,6 +12,9 @@ from pinnir.ir import Activation, Array, Graph, Level, Node, Staircase
 from pinnir.manager import Context, Pass
 from pinnir.staircase import build_staircase
 
+_PERIODIC = ("sin", "cos")
+_PERIODIC_MARGIN = 0.25
+
 
 @dataclass(frozen=True)
 class QuantiseActivations(Pass):
@@ -54,7 +57,10 @@ class QuantiseActivations(Pass):
         low, high = z.min(axis=0), z.max(axis=0)
         if self.range == "layer":
             low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-        reach = self.margin * (high - low)
+        # The range of a periodic function does not grow with its argument's: reaching far costs no
+        # accuracy, and deep sine networks amplify what is cut off.
+        share = max(self.margin, _PERIODIC_MARGIN) if op.function in _PERIODIC else self.margin
+        reach = share * (high - low)
         return build_staircase(op, low - reach, high + reach, self.levels)
 
 

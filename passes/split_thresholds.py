@@ -9,13 +9,11 @@ least-squares fit over the calibration points.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.activations import activation
-from pinnir.evaluate import trace
+from pinnir.evaluate import apply_activation, trace
 from pinnir.ir import Activation, Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 from pinnir.matrix import BlockDiagonal, compose, dense
@@ -66,33 +64,35 @@ class SplitThresholds(Pass):
 
     def _fit(self, op: Activation, z: Array) -> tuple[Array, Array, Array]:
         """Knots ``(neurons, units + 1)``, slopes ``(neurons, units)``, value at the first knot."""
-
-        def f(x: Array) -> Array:
-            return activation(op.function).function(x, *op.parameters)
-
-        knots = np.stack([self._knots(f, column) for column in z.T])
+        knots = self._knots(op, z)
+        at_knots, at_points = apply_activation(op, knots.T).T, apply_activation(op, z)
         slopes = np.empty((len(knots), self.units))
         base = np.empty(len(knots))
         for i, row in enumerate(knots):
             ramps = _ramp_values(z[:, i], row)
             # Interpolation is the anchor: intervals without points keep its slope.
-            anchor = np.diff(f(row)) / np.diff(row)
-            rest = f(z[:, i]) - f(row[:1]) - ramps @ anchor
+            anchor = np.diff(at_knots[i]) / np.diff(row)
+            rest = at_points[:, i] - at_knots[i, 0] - ramps @ anchor
             design = np.column_stack([np.ones(len(z)), ramps])
             ridge = 1e-6 * len(z) * np.diag(np.append(1e-6, np.diff(row) ** 2))
             change = np.linalg.solve(design.T @ design + ridge, design.T @ rest)
-            base[i], slopes[i] = f(row[:1])[0] + change[0], anchor + change[1:]
+            base[i], slopes[i] = at_knots[i, 0] + change[0], anchor + change[1:]
         # The ramps start at their knots: shift the constant accordingly.
         return knots, slopes, base - (slopes * knots[:, :-1]).sum(axis=1)
 
-    def _knots(self, f: Callable[[Array], Array], z: Array) -> Array:
-        """Ends of one neuron's ramps, ``(units + 1,)``, ascending."""
-        reach = self.margin * np.ptp(z) + 1e-9
-        low, high = z.min() - reach, z.max() + reach
+    def _knots(self, op: Activation, z: Array) -> Array:
+        """Ends of the ramps, ``(neurons, units + 1)``, ascending."""
+        reach = self.margin * np.ptp(z, axis=0) + 1e-9
+        low, high = z.min(axis=0) - reach, z.max(axis=0) + reach
         grid = np.linspace(low, high, _GRID)
         h = grid[1] - grid[0]
-        bend = np.abs(np.gradient(np.gradient(f(grid), h), h))
-        density, _ = np.histogram(z, bins=_GRID // 8, range=(low, high), density=True)
+        slope = np.gradient(apply_activation(op, grid), axis=0) / h
+        bend = np.abs(np.gradient(slope, axis=0) / h)
+        return np.stack([self._place(*row) for row in zip(z.T, grid.T, bend.T, strict=True)])
+
+    def _place(self, z: Array, grid: Array, bend: Array) -> Array:
+        """Ends of one neuron's ramps, ``(units + 1,)``."""
+        density, _ = np.histogram(z, bins=_GRID // 8, range=(grid[0], grid[-1]), density=True)
         near = np.repeat(density, 8) + 1e-3 * density.max()
         share = (near * bend**2) ** 0.2
         share = share / share.sum() + _EVEN / _GRID if share.sum() > 0 else np.ones(_GRID)

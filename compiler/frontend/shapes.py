@@ -56,10 +56,28 @@ def _constant(node: OnnxNode) -> Node:
     raise node.refuse(f"holds a constant of kind {kind}")
 
 
+def _with_attributes(*names: str) -> Importer:
+    def convert(node: OnnxNode) -> Node:
+        return node.primitive(**{n: node.attributes[n] for n in names if n in node.attributes})
+
+    return convert
+
+
+def _constant_of_shape(node: OnnxNode) -> Node:
+    tensor = node.attributes.get("value")
+    value = 0.0 if tensor is None else constant_value(tensor, node.name, node.op_type).item()
+    return node.primitive(value=value)
+
+
 IMPORTERS: dict[str, Importer] = {
     "Concat": _concat,
     "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": _with_attributes(),
+    "Gather": _with_attributes("axis"),
+    "GatherND": _with_attributes("batch_dims"),
     "Reshape": _reshape,
+    "Shape": _with_attributes("start", "end"),
     "Slice": _slice,
     "Squeeze": _axes_operand,
     "Transpose": _transpose,

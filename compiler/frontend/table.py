@@ -44,6 +44,12 @@ class OnnxNode:
         """A constant that belongs to this node."""
         return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
 
+    def part(self, kind: str, *operands: Node | float) -> Node:
+        """An element-wise step of this node's definition; numbers become constants."""
+        nodes = tuple(o if isinstance(o, Node) else self.constant(f"{o:g}", o) for o in operands)
+        steps = ":".join(node.name.rpartition(":")[2] for node in nodes[1:])
+        return Node(f"{nodes[0].name}:{kind.lower()}:{steps}", Primitive(kind), nodes)
+
     def refuse(self, problem: str, hint: str = "") -> FrontendError:
         """An error about this node."""
         return FrontendError(problem, node=self.name, op=self.op_type, hint=hint)

@@ -494,8 +494,8 @@ def test_wrong_calibration():
 def test_pipeline_without_spikes():
     assert error_of(PinnirError, pipeline="fuse-affine") == (
         "the pipeline makes no spiking program: it has no pass 'lower'\n"
-        "hint: a complete pipeline is fold-constants,drop-identity,fuse-affine,split-host,"
-        "quantise-activations{levels=256},lower{coding=population},legalise"
+        "hint: a complete pipeline is fold-constants,drop-identity,fuse-affine,fuse-activations,"
+        "split-host,quantise-activations{levels=256},lower{coding=population},legalise"
     )
 
 

@@ -18,12 +18,44 @@ RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
 ROW, POSITIVE = RNG.normal(size=4), RNG.uniform(0.1, 3, (3, 4))
 CUBE = RNG.normal(size=(3, 1, 2, 1))
-KINDS = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64}
+KINDS = {
+    "bool": TensorProto.BOOL,
+    "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
+    "int64": TensorProto.INT64,
+}
 
+# ONNX Runtime runs these in float32 only.
+SINGLE_ONLY = ("Celu", "Elu", "Erf", "HardSigmoid", "LeakyRelu", "Mish", "Selu", "Softsign")
 # kind, attributes, operands
 CASES = [
     *((kind, {}, (A,)) for kind in (
-        "Abs", "Cos", "Erf", "Exp", "Identity", "Neg", "Relu", "Sigmoid", "Sin", "Tanh")),
+        "Abs", "Celu", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Mish",
+        "Neg", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh")),
+    *((kind, {"alpha": 0.3}, (A,)) for kind in ("Celu", "Elu", "HardSigmoid", "LeakyRelu", "Selu")),
+    ("HardSigmoid", {"beta": 0.1}, (A,)),
+    ("Selu", {"gamma": 2.0}, (A,)),
+    *((kind, {}, (A, ROW)) for kind in (
+        "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")),
+    *((kind, {}, (A > 0, POSITIVE > 1)) for kind in ("And", "Or")),
+    ("Not", {}, (A > 0,)),
+    ("Where", {}, (A > 0, A, np.array(0.5))),
+    ("Clip", {}, (A, np.array(-0.5), np.array(0.7))),
+    ("Einsum", {"equation": "ij,jk->ik"}, (A, B)),
+    ("Einsum", {"equation": "bi,ni->bn"}, (A, POSITIVE)),
+    *((kind, {}, (A,)) for kind in ("ReduceL2", "ReduceMean", "ReduceSum")),
+    *((kind, {"keepdims": 0}, (A, np.array([-1]))) for kind in (
+        "ReduceL2", "ReduceMean", "ReduceSum")),
+    ("ReduceSum", {"noop_with_empty_axes": 1}, (A,)),
+    ("Cast", {"to": "int64"}, (10 * A,)),
+    ("ConstantOfShape", {}, (np.array([2, 3]),)),
+    ("Expand", {}, (ROW, np.array([3, 4]))),
+    ("Expand", {}, (A, np.array([2, 1, 1]))),
+    ("Gather", {}, (A, np.array([2, 0]))),
+    ("Gather", {"axis": 1}, (A, np.array([[-1], [0]]))),
+    ("GatherND", {}, (A, np.array([[0, 1], [2, 3]]))),
+    ("Shape", {}, (CUBE,)),
+    ("Shape", {"start": 1, "end": 3}, (CUBE,)),
     *((kind, {}, (POSITIVE,)) for kind in ("Log", "Reciprocal", "Sqrt")),
     *((kind, {}, (A, b)) for kind in ("Add", "Div", "Mul", "Sub")
       for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])),
@@ -68,8 +100,11 @@ def session(
         helper.make_tensor_value_info(name, KINDS[dtype], [None] * rank)
         for name, dtype, rank in zip(names, types, ranks, strict=True)
     ]
-    node = helper.make_node(kind, names, ["y"], **dict(attributes))
-    output = helper.make_tensor_value_info("y", KINDS[types[0]], None)
+    told = dict(attributes)
+    if kind == "Cast":
+        told["to"] = KINDS[told["to"]]
+    node = helper.make_node(kind, names, ["y"], **told)
+    output = helper.make_tensor_value_info("y", _result_type(kind, types), None)
     model = helper.make_model(
         helper.make_graph([node], "one", inputs, [output]),
         opset_imports=[helper.make_opsetid("", 18)],
@@ -79,6 +114,16 @@ def session(
     options.log_severity_level, options.intra_op_num_threads = 4, 1
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _result_type(kind: str, types: tuple[str, ...]) -> int:
+    if kind in ("Cast", "Shape"):
+        return TensorProto.INT64
+    if kind in ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or"):
+        return TensorProto.BOOL
+    return {"ConstantOfShape": TensorProto.FLOAT, "Where": KINDS[types[-1]]}.get(
+        kind, KINDS[types[0]]
     )
 
 
@@ -92,8 +137,7 @@ def runtime(kind: str, attributes: dict, operands: list[np.ndarray]) -> np.ndarr
 @pytest.mark.parametrize(
     ("kind", "attributes", "operands", "dtype"),
     [(*case, "float32") for case in CASES]
-    # ONNX Runtime has no Erf of doubles.
-    + [(*case, "float64") for case in CASES if case[0] != "Erf"],
+    + [(*case, "float64") for case in CASES if case[0] not in SINGLE_ONLY],
 )
 def test_equals_onnx_runtime(kind, attributes, operands, dtype):
     values = [x.astype(dtype) if x.dtype == np.float64 else x for x in operands]

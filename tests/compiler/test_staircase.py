@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pinnir.activations import ACTIVATIONS
 from pinnir.ir import Activation
-from pinnir.staircase import build_staircase
+from pinnir.staircase import build_staircase, turning_points
 from tests.helpers import FUNCTIONS
 
 FLOATS = st.floats(-6, 6, width=32)
@@ -98,7 +98,13 @@ def test_closed_inverse_equals_bisection(name, ranges, levels):
 @pytest.mark.parametrize(("name", "turns"), [("sin", 4), ("cos", 5)])
 def test_several_turning_points(name, turns):
     low, high = np.array([-7.0]), np.array([6.9])
-    assert len(ACTIVATIONS[name].turning_points(-7.0, 6.9)) == turns
+    found = turning_points(function(name), low, high)
+    offset = np.pi / 2 if name == "sin" else 0.0
+    expected = offset + np.pi * np.arange(-9, 9)
+    expected = expected[(expected > low) & (expected < high)]
+    assert len(expected) == turns
+    # At a flat extremum, values tell positions apart to the square root of their rounding.
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-7)
     staircase = build_staircase(Activation(name), low, high, 33)
     signs = staircase.directions[0]
     assert np.count_nonzero(np.diff(signs)) == turns
@@ -144,3 +150,18 @@ def test_saturated_neuron(name, low, high, levels):
     assert np.all(np.isfinite(staircase.boundaries) == (staircase.directions != 0))
     z = np.linspace(low, high, 101)[:, None]
     np.testing.assert_allclose(staircase(z), function(name)(z), rtol=0, atol=1e-12)
+
+
+def test_neurons_turn_at_places_of_their_own():
+    """One neuron turns three times, one never; a flat stretch is no turn."""
+    low, high = np.array([-4.0, -1.0]), np.array([5.0, 1.0])
+    found = turning_points(np.sin, low, high)
+    np.testing.assert_allclose(found[:, 0], np.pi * np.array([-0.5, 0.5, 1.5]), atol=1e-7)
+    np.testing.assert_array_equal(found[:, 1], [1.0, 1.0, 1.0])
+
+    def plateau(z):
+        return np.maximum(np.abs(z), 1.0)
+
+    (turn,) = turning_points(plateau, np.array([-3.0]), np.array([3.0]))[:, 0]
+    assert -1.1 < turn < 1.1
+    assert not len(turning_points(lambda z: np.maximum(z, 0.0), low, high))
