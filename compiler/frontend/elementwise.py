@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import helper
 
-from pinnir.frontend.table import Importer, OnnxNode
+from pinnir.frontend.table import Importer, OnnxNode, keeping
 from pinnir.ir import Activation, Constant, Node, Primitive
 from pinnir.primitives import NOT_FLOATING
 
@@ -20,10 +20,6 @@ def _activation(function: str) -> Importer:
         return Node(node.name, Activation(function), (operand,))
 
     return convert
-
-
-def _plain(node: OnnxNode) -> Node:
-    return node.primitive()
 
 
 def _identity(node: OnnxNode) -> Node:
@@ -57,15 +53,6 @@ def _is_floating(node: Node) -> bool:
             return False
         return _is_floating(node.operands[1 if op.kind == "Where" else 0])
     return True
-
-
-def _with_attributes(*names: str) -> Importer:
-    """A function with parameters, kept where the model gives them."""
-
-    def convert(node: OnnxNode) -> Node:
-        return node.primitive(**{n: node.attributes[n] for n in names if n in node.attributes})
-
-    return convert
 
 
 def _clip(node: OnnxNode) -> Node:
@@ -110,16 +97,16 @@ _PLAIN = (
 
 IMPORTERS: dict[str, Importer] = {
     **{kind: _activation(kind.lower()) for kind in _ACTIVATIONS},
-    **dict.fromkeys(_PLAIN, _plain),
+    **dict.fromkeys(_PLAIN, keeping()),
     "Cast": _cast,
-    "Celu": _with_attributes("alpha"),
+    "Celu": keeping("alpha"),
     "Clip": _clip,
     "Dropout": _identity,
-    "Elu": _with_attributes("alpha"),
+    "Elu": keeping("alpha"),
     "Gelu": _gelu,
-    "HardSigmoid": _with_attributes("alpha", "beta"),
+    "HardSigmoid": keeping("alpha", "beta"),
     "Identity": _identity,
-    "LeakyRelu": _with_attributes("alpha"),
-    "Selu": _with_attributes("alpha", "gamma"),
+    "LeakyRelu": keeping("alpha"),
+    "Selu": keeping("alpha", "gamma"),
     "Swish": _swish,
 }

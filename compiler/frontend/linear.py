@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinnir.frontend.table import Importer, OnnxNode
+from pinnir.frontend.table import Importer, OnnxNode, keeping
 from pinnir.ir import Node, Primitive
-
-
-def _gemm(node: OnnxNode) -> Node:
-    known = ("alpha", "beta", "transA", "transB")
-    return node.primitive(**{k: node.attributes[k] for k in known if k in node.attributes})
-
-
-def _matmul(node: OnnxNode) -> Node:
-    return node.primitive()
 
 
 def _einsum(node: OnnxNode) -> Node:
@@ -35,7 +26,7 @@ def _reduce(node: OnnxNode) -> Node:
 
 IMPORTERS: dict[str, Importer] = {
     "Einsum": _einsum,
-    "Gemm": _gemm,
-    "MatMul": _matmul,
+    "Gemm": keeping("alpha", "beta", "transA", "transB"),
+    "MatMul": keeping(),
     **dict.fromkeys(("ReduceL2", "ReduceMean", "ReduceSum"), _reduce),
 }

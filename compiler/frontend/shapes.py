@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinnir.frontend.table import Importer, OnnxNode, constant_value
+from pinnir.frontend.table import Importer, OnnxNode, constant_value, keeping
 from pinnir.ir import Constant, Node, Primitive
-
-
-def _concat(node: OnnxNode) -> Node:
-    return node.primitive(axis=node.attributes["axis"])
 
 
 def _slice(node: OnnxNode) -> Node:
@@ -36,10 +32,6 @@ def _with_constants(node: OnnxNode, values: dict[str, object]) -> Node:
     return Node(node.name, Primitive(node.op_type), (operand, *constants))
 
 
-def _reshape(node: OnnxNode) -> Node:
-    return node.primitive(allowzero=node.attributes.get("allowzero", 0))
-
-
 def _transpose(node: OnnxNode) -> Node:
     perm = node.attributes.get("perm")
     return node.primitive(**({} if perm is None else {"perm": list(perm)}))
@@ -56,13 +48,6 @@ def _constant(node: OnnxNode) -> Node:
     raise node.refuse(f"holds a constant of kind {kind}")
 
 
-def _with_attributes(*names: str) -> Importer:
-    def convert(node: OnnxNode) -> Node:
-        return node.primitive(**{n: node.attributes[n] for n in names if n in node.attributes})
-
-    return convert
-
-
 def _constant_of_shape(node: OnnxNode) -> Node:
     tensor = node.attributes.get("value")
     value = 0.0 if tensor is None else constant_value(tensor, node.name, node.op_type).item()
@@ -70,14 +55,14 @@ def _constant_of_shape(node: OnnxNode) -> Node:
 
 
 IMPORTERS: dict[str, Importer] = {
-    "Concat": _concat,
+    "Concat": keeping("axis"),
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "Expand": _with_attributes(),
-    "Gather": _with_attributes("axis"),
-    "GatherND": _with_attributes("batch_dims"),
-    "Reshape": _reshape,
-    "Shape": _with_attributes("start", "end"),
+    "Expand": keeping(),
+    "Gather": keeping("axis"),
+    "GatherND": keeping("batch_dims"),
+    "Reshape": keeping("allowzero"),
+    "Shape": keeping("start", "end"),
     "Slice": _slice,
     "Squeeze": _axes_operand,
     "Transpose": _transpose,

@@ -86,6 +86,15 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
 Importer = Callable[[OnnxNode], Node]
 
 
+def keeping(*names: str) -> Importer:
+    """An importer that takes the operator as it is, with these attributes where they are given."""
+
+    def convert(node: OnnxNode) -> Node:
+        return node.primitive(**{n: node.attributes[n] for n in names if n in node.attributes})
+
+    return convert
+
+
 def attributes_of(proto: onnx.NodeProto) -> dict[str, Any]:
     """Attributes of a node as Python values."""
     return {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
