@@ -227,6 +227,25 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
             )  # fmt: skip
         types.add(_FLOAT_TYPES[kind.elem_type])
         found.append(Node(value.name, Input(shape[1])))
+    _refuse_separate_samples(proto, found)
     if not found:
         raise FrontendError("the model has no input", hint="export a network of the coordinates")
     return tuple(found), "float64" if "float64" in types else "float32"
+
+
+def _refuse_separate_samples(proto: onnx.ModelProto, inputs: list[Node]) -> None:
+    """Separable and operator networks take each input at points of its own."""
+    names = {node.name for node in inputs}
+    samples: dict[str, str] = {}
+    for value in proto.graph.input:
+        first = value.type.tensor_type.shape.dim[0] if value.name in names else None
+        size = (first.dim_param or str(first.dim_value or "")) if first is not None else ""
+        if size:
+            samples[value.name] = size
+    if len(set(samples.values())) > 1:
+        told = ", ".join(f"'{name}' has {size}" for name, size in samples.items())
+        raise FrontendError(
+            f"the inputs have different numbers of samples: {told}",
+            hint="separable and operator networks are not compiled yet; a network of points takes "
+            "all its inputs row by row",
+        )

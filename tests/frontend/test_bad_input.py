@@ -109,6 +109,18 @@ def test_operator_set_too_old(tmp_path, opset):
     )
 
 
+@pytest.mark.parametrize("sizes", [("n_0", "n_1"), (4, 8)])
+def test_inputs_sampled_apart(tmp_path, sizes):
+    """A separable network would be evaluated on an outer product of the points."""
+    nodes = [helper.make_node("Einsum", ["x", "t"], ["y"], equation="ir,jr->ij")]
+    model = onnx_model(nodes, inputs={"x": (sizes[0], 2), "t": (sizes[1], 2)})
+    assert refusal(save(tmp_path, model)) == (
+        f"the inputs have different numbers of samples: 'x' has {sizes[0]}, 't' has {sizes[1]}\n"
+        "hint: separable and operator networks are not compiled yet; a network of points takes all "
+        "its inputs row by row"
+    )
+
+
 # operators
 
 

@@ -1,0 +1,56 @@
+"""What the frontend makes of networks as the frameworks write them.
+
+``python -m benchmarks.frontends`` writes ``docs/frontends.md``. ``PINNIR_MODELS`` names a folder
+with ``zoo/*.onnx``, networks exported by others, and ``pinnlab/*.onnx``; neither is part of this
+repository.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import pinnir
+from benchmarks.common import MODELS, Case, table, third_party_cases, write_page
+from pinnir.errors import PinnirError
+
+RTOL = 1e-2
+
+_HEAD = f"""# Measured: networks as the frameworks write them
+
+Written by `python -m benchmarks.frontends` on 79 untrained architectures exported by torch (both
+exporters), jax2onnx and tf2onnx from DeepXDE, PINA, PhysicsNeMo, Flax and by hand, and four
+trained PINNs. Each is compiled with `--rtol {RTOL:g}` over [-1, 1] in every column (the trained
+ones over their own domains). *Core* is the share of multiply-accumulates that spikes.
+"""
+
+
+def _row(case: Case) -> tuple[bool, list[object]]:
+    started = time.perf_counter()
+    try:
+        program = pinnir.compile(case.model, case.domain, rtol=RTOL)
+    except PinnirError as error:
+        reason = str(error).splitlines()[0]
+        return False, [case.name, "refused", "", "", "", reason]
+    metrics, seconds = program.metrics, time.perf_counter() - started
+    return True, [
+        case.name, f"{metrics['rel_l2']:.2e}", f"{metrics['levels']:,}",
+        f"{metrics['core_mac_share']:.3f}", f"{seconds:.1f}", "",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Write the page."""
+    zoo = sorted((Path(os.environ[MODELS]) / "zoo").glob("*.onnx"))
+    cases = [Case(path.stem, path, "-1:1") for path in zoo] + third_party_cases()
+    rows = [_row(case) for case in cases]
+    compiled = sum(done for done, _ in rows[: len(zoo)])
+    write_page(
+        "frontends.md",
+        _HEAD,
+        f"{compiled} of the {len(zoo)} architectures compile.\n",
+        table(["model", "error", "levels", "core", "seconds", "why not"], [r for _, r in rows]),
+    )
+
+
+if __name__ == "__main__":
+    main()
