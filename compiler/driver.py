@@ -25,7 +25,7 @@ from pinnir.job import (
     outputs_of,
 )
 from pinnir.manager import PassObserver
-from pinnir.metrics import field_errors, reference_errors, source_cost
+from pinnir.metrics import reference_errors, source_cost
 from pinnir.observe import PassLog
 from pinnir.program import Program, build_segments, from_bytes
 from pinnir.search import Candidate, make_search
@@ -177,7 +177,7 @@ def _build(
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
-    log = PassLog(lambda graph: outputs_of(graph, points), job.source(points))
+    log = PassLog(lambda graph: outputs_of(graph, points), job.selected[:FEW_POINTS])
     graph = job.lower(candidate.pipeline, [log, *observers])
     program = Program(
         segments=build_segments(graph, job.model.dtype),
@@ -186,13 +186,14 @@ def _build(
         domain=job.domain,
         cost=source_cost(job.lower(pipelines.TIDY)),
         manifest=_manifest(job, candidate, graph),
-        source=None if strip_source else job.model.data,
+        source=job.model.data,
         initial=log.initial,
         passes=tuple(log.records),
     )
     program = from_bytes(program.to_bytes())
     program = _with_manifest(program, metrics=_metrics(job, program, candidate, reference))
-    return replace(program, seconds=tuple(log.seconds))
+    source = None if strip_source else program.source
+    return replace(program, source=source, seconds=tuple(log.seconds))
 
 
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
@@ -221,14 +222,12 @@ def _metrics(
     job: Job, program: Program, candidate: Candidate, reference: tuple[Array, Array] | None
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
-    result = program.run(job.evaluation)
-    metrics = dict(result.metrics)
-    if result.source is None:
-        metrics |= field_errors(result.outputs, job.source(job.evaluation))
+    metrics = program.run(job.evaluation).metrics
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     if reference is not None:
         points, truth = reference
-        metrics |= reference_errors(program.run(points).outputs, job.source(points), truth)
+        result = program.run(points)
+        metrics |= reference_errors(result.outputs, result.source, truth)
     return metrics
 
 

@@ -110,11 +110,7 @@ def _simulate(
     )
     state = {node: node.op.initial_state(samples) for node in nodes if isinstance(node.op, Neuron)}
     constant = _constant_nodes(nodes, inside)
-    leaving = [
-        node
-        for node in nodes
-        if node in graph.outputs or any(user not in inside for user in graph.users[node])
-    ]
+    leaving = [node for node in nodes if graph.leaves(node)]
     total: dict[Node, Array] = {}
     for step in range(graph.steps):
         for node in nodes:

@@ -235,6 +235,11 @@ class Graph:
         ordered = sorted(found, key=lambda label: int(label.partition(".")[2] or 0))
         return {label: tuple(found[label]) for label in ordered}
 
+    def leaves(self, node: Node) -> bool:
+        """Whether a node's value leaves its segment: as an output, or to another segment."""
+        users = self.users[node]
+        return node in self.outputs or any(user.segment != node.segment for user in users)
+
     def node(self, name: str) -> Node:
         """The node of that name.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -67,9 +68,14 @@ class Job:
         """The source network's outputs, by ONNX Runtime."""
         return run_source(self.model.data, points, self.inputs)
 
-    def error(self, graph: Graph, points: Array) -> float:
-        """Relative L2 error of a graph of any level against the network."""
-        return relative_l2(outputs_of(graph, points), self.source(points))
+    @cached_property
+    def selected(self) -> Array:
+        """The source network's outputs on the selection points."""
+        return self.source(self.selection)
+
+    def error(self, graph: Graph, count: int | None = None) -> float:
+        """Relative L2 error of a graph of any level on the first ``count`` selection points."""
+        return relative_l2(outputs_of(graph, self.selection[:count]), self.selected[:count])
 
     def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""

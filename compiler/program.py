@@ -432,11 +432,7 @@ def _segment(graph: Graph, label: str, nodes: tuple[Node, ...], dtype: str) -> S
             if operand not in inside and not isinstance(operand.op, Constant)
         )
     )
-    leaving = tuple(
-        node
-        for node in nodes
-        if node in graph.outputs or any(user not in inside for user in graph.users[node])
-    )
+    leaving = tuple(node for node in nodes if graph.leaves(node))
     names = tuple(n.name for n in entering), tuple(n.name for n in leaving)
     if not nodes[0].in_core:
         return Segment(label, *names, host=to_onnx(nodes, entering, leaving, dtype))

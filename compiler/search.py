@@ -167,7 +167,7 @@ class PopulationSearch:
 
     def _sufficient(self, levels: int) -> bool:
         graph = self.job.lower(pipelines.staircase(levels))
-        error = self.job.error(graph, self.job.selection)
+        error = self.job.error(graph)
         self.job.progress(f"{levels} levels: {error:.3e}")
         return error <= _MARGIN * self.wanted
 
@@ -220,6 +220,6 @@ class RateSearch:
 
     def _error(self, steps: int, units: int) -> float:
         graph = self.job.lower(pipelines.rate(steps, units))
-        error = self.job.error(graph, self.job.selection[:FEW_POINTS])
+        error = self.job.error(graph, FEW_POINTS)
         self.job.progress(f"{steps} steps, {units} units: {error:.3e}")
         return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinnir.errors import LegalizeError
 
@@ -32,29 +32,18 @@ class Target:
     max_neurons: int | None = None
 
 
-TARGETS: dict[str, Target] = {
-    target.name: target
-    for target in (
-        Target(
-            name="nir",
-            summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
-            codings=("population", "rate"),
-            neurons=("Threshold", "IF"),
-            signed_spikes=False,
-            recurrent=True,
-            soft_reset=True,
-        ),
-        Target(
-            name="norse",
-            summary="simulation with Norse's LIFBox cells in PyTorch",
-            codings=("population", "rate"),
-            neurons=("Threshold", "IF"),
-            signed_spikes=False,
-            recurrent=True,
-            soft_reset=True,
-        ),
-    )
-}
+_NIR = Target(
+    name="nir",
+    summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
+    codings=("population", "rate"),
+    neurons=("Threshold", "IF"),
+    signed_spikes=False,
+    recurrent=True,
+    soft_reset=True,
+)
+_NORSE = replace(_NIR, name="norse", summary="simulation with Norse's LIFBox cells in PyTorch")
+
+TARGETS: dict[str, Target] = {target.name: target for target in (_NIR, _NORSE)}
 
 
 def find_target(name: str) -> Target:

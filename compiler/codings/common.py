@@ -63,7 +63,7 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
             spiking[node] = encode(node, sources)
         elif node.in_core and node.operands[0] in spiking:
             maps = _synapses(node, spiking[node.operands[0]])
-            parts[node] = (_read_out(node, maps),) if _leaves(graph, node) else maps
+            parts[node] = (_read_out(node, maps),) if graph.leaves(node) else maps
         else:
             parts[node] = (node.with_operands(*sources),)
     inputs = tuple(parts[node][0] for node in graph.inputs)
@@ -71,11 +71,6 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
     return replace(
         graph, level=Level.SPIKING, inputs=inputs, outputs=outputs, steps=steps, read_out=read_out
     )
-
-
-def _leaves(graph: Graph, node: Node) -> bool:
-    users = graph.users[node]
-    return node in graph.outputs or any(user.segment != node.segment for user in users)
 
 
 def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
