@@ -71,12 +71,15 @@ def name_of(function: Callable[[Array], Array]) -> str:
 
     A factor is ignored: fuse-affine may have moved it into the next layer.
     """
-    values = function(_PROBE)
-    for name, known in KNOWN.items():
-        pattern = known(_PROBE)
-        factor = (values @ pattern) / (pattern @ pattern)
-        if factor > 0 and np.allclose(values, factor * pattern, rtol=1e-5, atol=1e-6 * factor):
-            return name
+    with np.errstate(all="ignore"):  # a function may be infinite or no number at some points
+        values = function(_PROBE)
+        for name, known in KNOWN.items():
+            pattern = known(_PROBE)
+            factor = (values @ pattern) / (pattern @ pattern)
+            if 0 < factor < np.inf and np.allclose(
+                values, factor * pattern, rtol=1e-5, atol=1e-6 * factor
+            ):
+                return name
     return "unary"
 
 

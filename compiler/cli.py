@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pinnir.errors import PinnirError, ToleranceError
+from pinnir.errors import PinnirError, RequirementError, ToleranceError
 
 REQUIREMENT_NOT_MET, BAD_INPUT, BUG, INTERRUPTED = 1, 2, 3, 130
 
@@ -40,7 +40,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, PinnirError):
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         click.echo(f"error: {error}{notes}", err=True)
-        return REQUIREMENT_NOT_MET if isinstance(error, ToleranceError) else BAD_INPUT
+        return REQUIREMENT_NOT_MET if isinstance(error, RequirementError) else BAD_INPUT
     if isinstance(error, MemoryError):
         click.echo(f"error: not enough memory ({error})\nhint: ask for fewer points", err=True)
         return BAD_INPUT
@@ -75,6 +75,8 @@ def main(debug: bool) -> None:
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
               help="Write the graph after every pass there.")  # fmt: skip
+@click.option("--min-core-share", type=float, default=0.0, metavar="S",
+              help="Refuse if less of the network's multiply-accumulates can spike.")  # fmt: skip
 @click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")
 @click.option("--seed", default=0, show_default=True, help="Of all random points.")
 @as_json
@@ -83,7 +85,7 @@ def compile_command(model: Path, output: Path, dump: Path | None, json_: bool, *
     from time import perf_counter
 
     from pinnir.driver import compile, load_reference
-    from pinnir.program import check_writable
+    from pinnir.files import check_writable
     from pinnir.report.tables import print_program
 
     started = perf_counter()
@@ -138,7 +140,8 @@ def run(
     from time import perf_counter
 
     from pinnir.domain import parse_grid
-    from pinnir.program import check_writable, read
+    from pinnir.files import check_writable
+    from pinnir.program import read
     from pinnir.report.fields import save_field
     from pinnir.report.tables import print_run
 
@@ -151,18 +154,20 @@ def run(
 
         check_format(plot)
     loaded = read(program)
-    shape = None if grid is None else parse_grid(grid)
-    where = _points(points) if points is not None else loaded.domain.grid(shape or ())
+    where = parse_grid(grid) if grid is not None else _points(points)
     started = perf_counter()
     with _progress(json_) as progress:
-        progress(f"running {len(where)} points on {backend}")
-        result = loaded.run(where, backend)
+        progress(f"running on {backend}")
+        if isinstance(where, tuple):
+            result = loaded.run_grid(where, backend)
+        else:
+            result = loaded.run(where, backend)
     seconds = perf_counter() - started
-    save_field(output, loaded, where, result, shape)
+    save_field(output, loaded, where, result)
     if plot is not None:
         from pinnir.report.figures import plot_field
 
-        plot_field(plot, loaded, where, result, shape)
+        plot_field(plot, loaded, where, result)
     if json_:
         click.echo(_json({**result.metrics, "layers": result.layers, "seconds": seconds}))
     else:
@@ -187,6 +192,48 @@ def inspect(program: Path, name: str | None, json_: bool) -> None:
         return
     diffs = pass_diffs(loaded, name)
     click.echo(_json(diffs) if json_ else "\n".join(f"{d['call']}\n{d['diff']}" for d in diffs))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.onnx|DIR")
+@as_json
+@click.pass_context
+def check(ctx: click.Context, model: Path, json_: bool) -> None:
+    """Say what compiling a model would do with every node, without compiling.
+
+    Exit code 1 means that a model cannot be compiled, 2 that it cannot be read.
+    """
+    from dataclasses import asdict
+
+    from pinnir.check import check, check_folder
+    from pinnir.report.checks import print_report, print_reports
+
+    reports = check_folder(model) if model.is_dir() else [check(model)]
+    if json_:
+        told = [asdict(report) for report in reports]
+        click.echo(_json(told if model.is_dir() else told[0]))
+    elif model.is_dir():
+        print_reports(reports)
+    else:
+        print_report(reports[0])
+    if not all(report.readable for report in reports):
+        ctx.exit(BAD_INPUT)
+    if not all(report.compiles for report in reports):
+        ctx.exit(REQUIREMENT_NOT_MET)
+
+
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--target", default="nir", show_default=True, help="nir: one plain file a core.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@as_json
+def export(program: Path, target: str, output: Path, json_: bool) -> None:
+    """Write a program as files for other tools."""
+    from pinnir.export import export
+    from pinnir.program import read
+
+    files = [str(path) for path in export(read(program), target, output)]
+    click.echo(_json(files) if json_ else "\n".join(files))
 
 
 @main.command()
@@ -254,7 +301,8 @@ def _told(key: str, value: Any) -> str:
     return "" if value is None else f"{key}: {value}"
 
 
-def _points(path: Path) -> Any:
+def _points(path: Path | None) -> Any:
+    assert path is not None
     from pinnir.domain import load_points
 
     return load_points(path)["points"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pinnir.matrix import Array
 _SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
 # A box of more columns has too many corners to list.
 _MOST_CORNERED = 6
+_MOST_ON_FACES = 2**13  # points
 _PI = re.compile(r"([+-]?)(\d*\.?\d*)\*?pi", re.IGNORECASE)
 
 
@@ -29,11 +31,31 @@ class Domain:
         columns: Name of each column of a point.
         low: Lower bounds, ``(columns,)``.
         high: Upper bounds, ``(columns,)``.
+        axes: Sample axis of each column; none given means that all run along one.
     """
 
     columns: tuple[str, ...]
     low: Array
     high: Array
+    axes: tuple[int, ...] = ()
+
+    @property
+    def axis_count(self) -> int:
+        """Number of sample axes: 1 for a network of points, more for a separable one."""
+        return 1 + max(self.axes, default=0)
+
+    def along(self, axis: int) -> list[int]:
+        """Which columns run along a sample axis."""
+        return [i for i in range(len(self.columns)) if (self.axes or (0,) * (i + 1))[i] == axis]
+
+    def part(self, axis: int) -> Domain:
+        """The domain of one sample axis' columns."""
+        of = self.along(axis)
+        return Domain(tuple(self.columns[i] for i in of), self.low[of], self.high[of])
+
+    def tables(self, points: Array) -> tuple[Array, ...]:
+        """The columns of ``points`` ``(samples, columns)`` of each sample axis."""
+        return tuple(points[:, self.along(axis)] for axis in range(self.axis_count))
 
     def __str__(self) -> str:
         ranges = zip(self.columns, self.low, self.high, strict=True)
@@ -50,14 +72,18 @@ class Domain:
         return np.asarray(self.low + unit * (self.high - self.low))
 
     def boundary(self, count: int, seed: int) -> Array:
-        """Points on the boundary: ``count`` on each face, and the corners of a small box.
+        """Points on the boundary: up to ``count`` on each face, and the corners of a small box.
 
-        Pre-activations are largest there, and a random sample of the inside never gets there.
+        Pre-activations are largest there, and a random sample of the inside never gets there. A
+        box of many columns has many faces, and so fewer points on each.
         """
+        while count > 2 and 2 * count * len(self.columns) > _MOST_ON_FACES:
+            count //= 2
+        inside = self.sample(count, seed)
         faces = []
         for column in range(len(self.columns)):
             for bound in (self.low[column], self.high[column]):
-                face = self.sample(count, seed)
+                face = inside.copy()
                 face[:, column] = bound
                 faces.append(face)
         if len(self.columns) <= _MOST_CORNERED:
@@ -70,17 +96,55 @@ class Domain:
         Raises:
             DomainError: If ``shape`` has another number of columns or a size below 1.
         """
+        lines = self.lines(shape)
+        return np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, len(lines))
+
+    def lines(self, shape: tuple[int, ...]) -> list[Array]:
+        """Coordinates of a uniform grid with both ends along every column.
+
+        Raises:
+            DomainError: If ``shape`` has another number of columns or a size below 1.
+        """
         if len(shape) != len(self.columns) or min(shape) < 1:
             raise DomainError(
                 f"the grid {'x'.join(map(str, shape))} does not fit "
                 f"{len(self.columns)} columns ({', '.join(self.columns)})",
                 hint="give one size a column, for example " + "x".join(["64"] * len(self.columns)),
             )
-        axes = [
-            np.linspace(low, high, size)
-            for low, high, size in zip(self.low, self.high, shape, strict=True)
-        ]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+        sized = zip(self.low, self.high, shape, strict=True)
+        return [np.linspace(low, high, size) for low, high, size in sized]
+
+    def grid_tables(self, shape: tuple[int, ...]) -> tuple[Array, ...]:
+        """The same grid as a table for each sample axis; ``grid`` holds all combinations.
+
+        Raises:
+            DomainError: As :meth:`grid`.
+        """
+        self.lines(shape)  # says if the shape is wrong
+        axes = range(self.axis_count)
+        return tuple(self.part(a).grid(tuple(shape[i] for i in self.along(a))) for a in axes)
+
+    def by_columns(self, values: Array, shape: tuple[int, ...]) -> Array:
+        """Values on ``grid_tables(shape)`` in the order of ``grid(shape)``, ``(points, ...)``."""
+        order = [i for axis in range(self.axis_count) for i in self.along(axis)]
+        if order == sorted(order):
+            return values
+        spread = values.reshape(*(shape[i] for i in order), -1)
+        back = [*np.argsort(order), len(order)]
+        return spread.transpose(back).reshape(len(values), -1)
+
+    def check_tables(self, tables: Sequence[Array], what: str) -> tuple[Array, ...]:
+        """Tables of points, one a sample axis, as float64, if they fit the domain.
+
+        Raises:
+            DomainError: As :meth:`check`, or if there are too few or too many of them.
+        """
+        if len(tables) != self.axis_count:
+            raise DomainError(
+                f"{what} has {len(tables)} tables, the network has {self.axis_count} sample axes",
+                hint="give one array (samples, columns) an axis",
+            )
+        return tuple(self.part(a).check(table, what) for a, table in enumerate(tables))
 
     def check(self, points: Array, what: str) -> Array:
         """``points`` as float64, if they fit the domain.
@@ -120,6 +184,17 @@ def parse_domain(text: str, graph: Graph) -> Domain:
     Raises:
         DomainError: If the text is missing, malformed or does not fit the inputs.
     """
+    axes = tuple(
+        node.op.axis
+        for node in graph.inputs
+        if isinstance(node.op, Input)
+        for _ in range(node.op.width or 0)
+    )
+    domain = _parse(text, graph)
+    return replace(domain, axes=axes if any(axes) else ())
+
+
+def _parse(text: str, graph: Graph) -> Domain:
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not items:
         raise DomainError("the domain is empty", hint=_SYNTAX)

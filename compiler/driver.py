@@ -9,26 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from pinnir import pipelines
 from pinnir.domain import as_numbers, load_points, parse_domain
-from pinnir.errors import DomainError, PinnirError, ToleranceError
+from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceError
 from pinnir.frontend import Model, read_model
-from pinnir.ir import Array, Graph, Input
+from pinnir.ir import Array, Graph, Input, Level
 from pinnir.job import (
     CALIBRATION_POINTS,
     EVALUATION_POINTS,
     FACE_POINTS,
     FEW_POINTS,
+    MEASURED_POINTS,
     SELECTION_POINTS,
     Job,
     Progress,
-    outputs_of,
 )
-from pinnir.manager import PassObserver
-from pinnir.metrics import reference_errors, source_cost
+from pinnir.layout import layouts, separate_axes
+from pinnir.manager import Pass, PassObserver
+from pinnir.metrics import reference_errors
 from pinnir.observe import PassLog
-from pinnir.program import Program, build_segments, from_bytes
+from pinnir.program import Program, from_bytes
 from pinnir.search import Candidate, make_search
+from pinnir.segments import build_segments
 from pinnir.target import find_target
 
 DEFAULT_RTOL = 1e-2
@@ -51,6 +52,7 @@ def compile(
     pipeline: str | None = None,
     seed: int = 0,
     strip_source: bool = False,
+    min_core_share: float = 0.0,
     observers: Sequence[PassObserver] = (),
     progress: Progress = lambda text: None,
 ) -> Program:
@@ -73,14 +75,17 @@ def compile(
         pipeline: Passes to run instead of a named pipeline.
         seed: Of all random points.
         strip_source: Leave the source network out of the program.
+        min_core_share: Share of the network's multiply-accumulates that must spike.
         observers: Called after every pass of the final pipeline.
         progress: Told in words what is being done.
 
     Raises:
         PinnirError: For bad input, naming what, where and what to do.
+        CoreShareError: If less than ``min_core_share`` of the network can spike.
         ToleranceError: If ``rtol`` cannot be reached; it carries what was.
     """
     job = prepare(model, domain, target, seed, calibration, progress)
+    _check_core_share(job, min_core_share)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
     search = make_search(job, coding, steps, levels, pipeline, wanted)
     candidate: Candidate | None = search.first()
@@ -114,8 +119,8 @@ def prepare(
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
     loaded = model if isinstance(model, Model) else read_model(model)
+    loaded = _prepared(loaded, domain)
     box = parse_domain(domain, loaded.graph)
-    loaded = _with_width(loaded, len(box.columns))
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3)]
     if calibration is None:
         inside = box.sample(CALIBRATION_POINTS, seeds[0])
@@ -132,14 +137,27 @@ def prepare(
     )
 
 
-def _with_width(model: Model, columns: int) -> Model:
-    """Fix an input width that the model leaves open; the domain says what it is."""
-    if len(model.graph.inputs) != 1:
-        return model
-    graph = model.graph.rewrite(
-        lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
-    )
-    return replace(model, graph=graph)
+def _prepared(model: Model, domain: str) -> Model:
+    """Fix an input width that the model leaves open, as the domain says, and find sample axes."""
+    graph = model.graph
+    if len(graph.inputs) == 1:
+        columns = len(parse_domain(domain, graph).columns)
+        graph = graph.rewrite(
+            lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
+        )
+    parse_domain(domain, graph)  # says so if the width of one of several inputs is open
+    return replace(model, graph=separate_axes(graph, model.samples))
+
+
+def _check_core_share(job: Job, wanted: float) -> None:
+    if not 0 <= wanted <= 1:
+        raise PinnirError(f"the core share {wanted:g} is not a share", hint="give 0 to 1")
+    if wanted and job.cost.core_mac_share < wanted:
+        raise CoreShareError(
+            f"{job.cost.core_mac_share:.1%} of the network's multiply-accumulates can spike, "
+            f"{wanted:.1%} was asked for",
+            hint="'pinnir check' shows what runs on the host; or allow a smaller --min-core-share",
+        )
 
 
 def _tolerance(
@@ -147,7 +165,7 @@ def _tolerance(
 ) -> float | None:
     if reference is not None:
         points, truth = reference
-        job.domain.check(points, "the reference points")
+        points = job.domain.check(points, "the reference points")
         own = reference_errors(job.source(points), None, truth)["rel_l2_reference"]
     if rtol == "auto":
         if reference is None:
@@ -177,14 +195,18 @@ def _build(
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
-    log = PassLog(lambda graph: outputs_of(graph, points), job.selected[:FEW_POINTS])
-    graph = job.lower(candidate.pipeline, [log, *observers])
+    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
+    tensors = [job.model.graph]
+    graph = job.lower(candidate.pipeline, [log, _keep_tensor_graphs(tensors), *observers])
+    shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
+    segments, shapes = build_segments(graph, job.model.dtype, shapes)
     program = Program(
-        segments=build_segments(graph, job.model.dtype),
+        segments=segments,
         inputs=job.inputs,
         outputs=tuple(node.name for node in graph.outputs),
+        layouts=shapes,
         domain=job.domain,
-        cost=source_cost(job.lower(pipelines.TIDY)),
+        cost=job.cost,
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
         initial=log.initial,
@@ -194,6 +216,16 @@ def _build(
     program = _with_manifest(program, metrics=_metrics(job, program, candidate, reference))
     source = None if strip_source else program.source
     return replace(program, source=source, seconds=tuple(log.seconds))
+
+
+def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
+    """Layouts of values are read off the last tensor graph: later levels keep the names."""
+
+    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
+        if after.level is Level.TENSOR:
+            kept.append(after)
+
+    return observe
 
 
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
@@ -222,7 +254,7 @@ def _metrics(
     job: Job, program: Program, candidate: Candidate, reference: tuple[Array, Array] | None
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
-    metrics = program.run(job.evaluation).metrics
+    metrics = program.run(job.combined(job.evaluation, MEASURED_POINTS)).metrics
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     if reference is not None:
         points, truth = reference

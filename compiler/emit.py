@@ -9,7 +9,7 @@ form, and carry their number of blocks in the metadata. A population's feedback 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import networkx
 import nir
@@ -21,6 +21,8 @@ from pinnir.matrix import BlockDiagonal, Matrix, dense
 from pinnir.neurons import IF, Threshold
 
 _INPUT, _OUTPUT, _FEEDBACK = "input", "output", "_feedback"
+# The inputs and outputs of the cores of one file are called core_1_input, core_1_output, ...
+_PORT = re.compile(r"core_\d+_(input|output)")
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
@@ -34,7 +36,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
         base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "node"
         base = f"n{base}" if base[0].isdigit() else base
         candidate, number = base, 1
-        while candidate in taken or candidate.endswith(_FEEDBACK):
+        while candidate in taken or candidate.endswith(_FEEDBACK) or _PORT.fullmatch(candidate):
             number += 1
             candidate = f"{base}_{number}"
         taken.add(candidate)
@@ -42,37 +44,59 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
     return result
 
 
-def to_nir(core: Graph) -> nir.NIRGraph:
-    """A spiking core with one input and one output as a NIR graph.
+def to_nir(cores: Mapping[str, Graph]) -> nir.NIRGraph:
+    """Spiking cores of one input and one output each as one NIR graph.
+
+    Args:
+        cores: By segment label. The input and output nodes of a single one are called ``input``
+            and ``output``, those of several ``core_1_input`` and so on.
 
     Raises:
-        LegalizeError: If the core has several inputs or outputs, or holds what NIR cannot say.
+        LegalizeError: If a core has several inputs or outputs, or holds what NIR cannot say.
     """
+    nodes: dict[str, nir.NIRNode] = {}
+    loops: list[tuple[str, str]] = []
+    edges: list[tuple[str, str]] = []
+    for label, core in cores.items():
+        _add_core(core, port_names(label, alone=len(cores) == 1), nodes, loops, edges)
+    # Loops first: readers that walk edges in order then meet the feedback before the neuron.
+    return nir.NIRGraph(nodes=nodes, edges=loops + edges)
+
+
+def port_names(label: str, *, alone: bool) -> tuple[str, str]:
+    """Names of the NIR input and output node of a core."""
+    prefix = "" if alone else label.replace(".", "_") + "_"
+    return prefix + _INPUT, prefix + _OUTPUT
+
+
+def _add_core(
+    core: Graph,
+    ports: tuple[str, str],
+    nodes: dict[str, nir.NIRNode],
+    loops: list[tuple[str, str]],
+    edges: list[tuple[str, str]],
+) -> None:
     if len(core.inputs) != 1 or len(core.outputs) != 1:
         raise LegalizeError(
             f"a core of {len(core.inputs)} inputs and {len(core.outputs)} outputs "
             "cannot be one NIR graph"
         )
     (source,), (sink,) = core.inputs, core.outputs
-    columns = _columns(core)
-    nodes: dict[str, nir.NIRNode] = {_INPUT: nir.Input(input_type=np.array([columns]))}
-    loops: list[tuple[str, str]] = []
-    edges: list[tuple[str, str]] = []
+    entry, exit_ = ports
+    nodes[entry] = nir.Input(input_type=np.array([_columns(core)]))
     for node in core.nodes:
         if node is source:
             continue
         nodes[node.name] = _to_nir_node(node.op, node.name)
         for operand in node.operands:
-            edges.append((_INPUT if operand is source else operand.name, node.name))
+            edges.append((entry if operand is source else operand.name, node.name))
         if isinstance(node.op, IF) and node.op.feedback is not None:
             loop = f"{node.name}{_FEEDBACK}"
             nodes[loop] = _linear(node.op.feedback, np.zeros(node.op.units))
             loops += [(node.name, loop), (loop, node.name)]
     assert isinstance(sink.op, Affine)
-    nodes[_OUTPUT] = nir.Output(output_type=np.array([sink.op.bias.size]))
-    edges.append((sink.name, _OUTPUT))
-    # Loops first: readers that walk edges in order then meet the feedback before the neuron.
-    return nir.NIRGraph(nodes=nodes, edges=loops + edges)
+    nodes[exit_] = nir.Output(output_type=np.array([sink.op.bias.size]))
+    edges.append((sink.name, exit_))
 
 
 def _columns(core: Graph) -> int:
@@ -100,34 +124,60 @@ def _linear(weight: Matrix, bias: np.ndarray) -> nir.NIRNode:
     return nir.Affine(weight=matrix, bias=np.array(bias), metadata=metadata)
 
 
-def from_nir(graph: nir.NIRGraph, steps: int, read_out: str) -> Graph:
-    """The spiking core that :func:`to_nir` wrote.
+def from_nir(
+    graph: nir.NIRGraph, labels: Sequence[str], steps: int, read_out: str
+) -> dict[str, Graph]:
+    """The spiking cores that :func:`to_nir` wrote.
 
     Args:
         graph: As read from a file.
+        labels: Segment labels of the cores.
         steps: Time steps of one inference, which NIR does not carry.
         read_out: ``last`` or ``mean``, likewise.
 
     Raises:
         ProgramFileError: If the graph holds what pinnir does not write.
     """
-    loops = {name for name in graph.nodes if name.endswith(_FEEDBACK)}
+    ports = {label: port_names(label, alone=len(labels) == 1) for label in labels}
+    missing = {name for pair in ports.values() for name in pair} - set(graph.nodes)
+    if missing:
+        raise ProgramFileError(f"the NIR graph has no node {', '.join(sorted(missing))}")
+    whole = networkx.Graph(graph.edges)
+    return {
+        label: _read_core(graph, networkx.node_connected_component(whole, entry), label,
+                          (entry, exit_), steps, read_out)
+        for label, (entry, exit_) in ports.items()
+    }  # fmt: skip
+
+
+def _read_core(
+    graph: nir.NIRGraph,
+    members: set[str],
+    label: str,
+    ports: tuple[str, str],
+    steps: int,
+    read_out: str,
+) -> Graph:
+    entry, exit_ = ports
+    edges = [edge for edge in graph.edges if edge[0] in members]
+    loops = {name for name in members if name.endswith(_FEEDBACK)}
     forward = networkx.DiGraph()
-    forward.add_nodes_from(graph.nodes)
-    forward.add_edges_from(e for e in graph.edges if not loops.intersection(e))
-    operands: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for before, after in graph.edges:
+    forward.add_nodes_from(members)
+    forward.add_edges_from(edge for edge in edges if not loops.intersection(edge))
+    operands: dict[str, list[str]] = {name: [] for name in members}
+    for before, after in edges:
         operands[after].append(before)
     built: dict[str, Node] = {}
     for name in networkx.lexicographical_topological_sort(forward):
-        if name in loops or name == _OUTPUT:
+        if name in loops or name == exit_:
             continue
         feedback = graph.nodes.get(f"{name}{_FEEDBACK}")
         sources = tuple(built[o] for o in operands[name] if o not in loops)
         op = _from_nir_node(graph.nodes[name], feedback, name)
-        built[name] = Node(name, op, sources, "" if name == _INPUT else "core.1")
-    (sink,) = operands[_OUTPUT]
-    return Graph(Level.SPIKING, (built[_INPUT],), (built[sink],), steps, read_out)
+        built[name] = Node(_INPUT if name == entry else name, op, sources,
+                           "" if name == entry else label)  # fmt: skip
+    (sink,) = operands[exit_]
+    return Graph(Level.SPIKING, (built[entry],), (built[sink],), steps, read_out)
 
 
 def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -> Op:
@@ -141,7 +191,8 @@ def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -
         return Threshold.from_nir(node)
     if isinstance(node, nir.IF):
         loop = None if feedback is None else _weight(feedback)
-        assert loop is None or isinstance(loop, BlockDiagonal)
+        if not (loop is None or isinstance(loop, BlockDiagonal)):
+            raise ProgramFileError("has feedback between neurons", node=name, op="IF")
         return IF(IF.from_nir(node).threshold, feedback=loop)
     raise ProgramFileError("is not something pinnir writes", node=name, op=type(node).__name__)
 

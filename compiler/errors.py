@@ -27,7 +27,27 @@ class PinnirError(Exception):
 
 
 class FrontendError(PinnirError, ValueError):
-    """The ONNX model cannot be read or holds something that cannot be compiled."""
+    """The ONNX model cannot be read or holds something that cannot be compiled.
+
+    Args:
+        message: As for every error.
+        node: As for every error.
+        op: As for every error.
+        hint: As for every error.
+        problems: One error for each node of a readable model that cannot be compiled.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str = "",
+        op: str = "",
+        hint: str = "",
+        problems: tuple[FrontendError, ...] = (),
+    ) -> None:
+        super().__init__(message, node=node, op=op, hint=hint)
+        self.problems = problems
 
 
 class DomainError(PinnirError, ValueError):
@@ -54,7 +74,15 @@ class ProgramFileError(PinnirError, OSError):
     """A program file is missing, damaged, not written by pinnir, or cannot be written."""
 
 
-class ToleranceError(PinnirError):
+class RequirementError(PinnirError):
+    """What was asked for cannot be had, though nothing is wrong with the input."""
+
+
+class CoreShareError(RequirementError):
+    """Less of the network can spike than was asked for."""
+
+
+class ToleranceError(RequirementError):
     """The asked-for tolerance was not reached; ``reached`` holds the metrics of the best try."""
 
     def __init__(self, message: str, *, reached: dict[str, object], hint: str = "") -> None:

@@ -9,6 +9,7 @@ step's value. Everything else is one ordinary forward pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -139,7 +140,7 @@ def _constant_nodes(nodes: tuple[Node, ...], inside: set[Node]) -> set[Node]:
 
 
 def trace(graph: Graph, inputs: Mapping[str, Array], names: Container[str]) -> dict[str, Array]:
-    """Values of the named nodes, averaged over the time steps.
+    """Values of the named nodes, averaged over the time steps; nothing else is computed.
 
     Args:
         graph: A graph of any level.
@@ -157,5 +158,21 @@ def trace(graph: Graph, inputs: Mapping[str, Array], names: Container[str]) -> d
             sums[node.name] = sums[node.name] + value if node.name in sums else value
             counts[node.name] = counts.get(node.name, 0) + 1
 
-    evaluate(graph, inputs, keep)
+    wanted = tuple(node for node in graph.nodes if node.name in names)
+    evaluate(replace(graph, outputs=wanted), inputs, keep)
     return {name: value / counts[name] for name, value in sums.items()}
+
+
+def preactivations(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Input of every activation or staircase of the cores, by its name.
+
+    Args:
+        graph: A tensor or staircase graph.
+        inputs: Value of each input, by name.
+
+    Returns:
+        ``(samples, neurons)`` for each.
+    """
+    layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation | Staircase)]
+    values = trace(graph, inputs, {operand.name for node in layers for operand in node.operands})
+    return {node.name: add([values[o.name] for o in node.operands]) for node in layers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +19,20 @@ _ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "sin": "Si
 
 
 def to_onnx(
-    nodes: Sequence[Node], inputs: Sequence[Node], outputs: Sequence[Node], dtype: str
+    nodes: Sequence[Node],
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    dtype: str,
+    shapes: Mapping[str, Sequence[int | None]],
 ) -> bytes:
     """An ONNX model of ``nodes``.
 
     Args:
         nodes: In topological order.
-        inputs: Values that come from outside, ``(samples, columns)`` each.
+        inputs: Floating point values that come from outside.
         outputs: Nodes whose values are wanted.
         dtype: ``float32`` or ``float64``.
+        shapes: Of the inputs and outputs by name, None where a dimension may have any length.
     """
     kind = TensorProto.DOUBLE if dtype == "float64" else TensorProto.FLOAT
     protos: list[onnx.NodeProto] = []
@@ -39,8 +44,8 @@ def to_onnx(
     graph = helper.make_graph(
         protos,
         "host",
-        [helper.make_tensor_value_info(n.name, kind, [None, None]) for n in inputs],
-        [helper.make_tensor_value_info(n.name, kind, [None, None]) for n in outputs],
+        [helper.make_tensor_value_info(n.name, kind, shapes[n.name]) for n in inputs],
+        [helper.make_tensor_value_info(n.name, kind, shapes[n.name]) for n in outputs],
         list(weights.values()),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
@@ -75,12 +80,19 @@ def _keep_constants(node: Node, weights: dict[str, onnx.TensorProto], dtype: str
 def _attributes(op: Primitive, dtype: str) -> dict[str, Any]:
     """Attributes as ONNX holds them; floats are of the model's type."""
     told = dict(op.attributes)
-    if op.kind == "Cast":
-        kind = dtype if told["to"] == "float64" else told["to"]
-        told["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     if op.kind == "ConstantOfShape":
-        told["value"] = numpy_helper.from_array(np.array([told["value"]], dtype))
+        kind = _runtime_type(told.pop("dtype", "float64"), dtype)
+        told["value"] = numpy_helper.from_array(np.array([told["value"]], kind))
+    for key in ("to", "dtype"):
+        if key in told:
+            kind = _runtime_type(told[key], dtype)
+            told[key] = helper.np_dtype_to_tensor_dtype(kind)
     return told
+
+
+def _runtime_type(name: str, dtype: str) -> np.dtype[Any]:
+    """Floats are of the model's type, integers and truth values of their own."""
+    return np.dtype(dtype if name == "float64" else name)
 
 
 def _node_protos(

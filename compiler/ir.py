@@ -42,9 +42,16 @@ class Op:
 
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """A model input ``(samples, width)``; ``width`` is None where the model leaves it open."""
+    """A model input ``(samples, width)``.
+
+    Attributes:
+        width: Number of columns, None where the model leaves it open.
+        axis: Which sample axis its rows run along. Inputs of one axis are given row by row; a
+            separable network has an axis a coordinate, and values at all combinations of rows.
+    """
 
     width: int | None = None
+    axis: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,9 +272,20 @@ class Graph:
         inputs = tuple(new[node] for node in self.inputs)
         return replace(self, inputs=inputs, outputs=outputs, **fields)
 
-    def bind(self, points: Array) -> dict[str, Array]:
-        """Split ``points`` ``(samples, columns)`` into the model's inputs, by name."""
-        return split_columns(points, [(node.name, width(node)) for node in self.inputs])
+    def bind(self, points: Array | tuple[Array, ...]) -> dict[str, Array]:
+        """Split points into the model's inputs, by name.
+
+        Args:
+            points: ``(samples, columns)``, where every sample axis gets ``samples`` samples; or
+                one table ``(samples, columns)`` for each axis.
+        """
+        if not isinstance(points, tuple):
+            return split_columns(points, [(node.name, width(node)) for node in self.inputs])
+        found: dict[str, Array] = {}
+        for axis, table in enumerate(points):
+            own = [n for n in self.inputs if isinstance(n.op, Input) and n.op.axis == axis]
+            found |= split_columns(table, [(node.name, width(node)) for node in own])
+        return found
 
     def to_networkx(self) -> networkx.DiGraph:
         """A view for graph algorithms: node names with their operations, edges by operand."""
@@ -306,8 +324,15 @@ def width(node: Node) -> int:
     return node.op.width
 
 
+def kind_of(node: Node) -> str:
+    """What a node is called in messages: its ONNX operator, or its operation's name."""
+    return node.op.kind if isinstance(node.op, Primitive) else type(node.op).__name__
+
+
 def columns_of(node: Node) -> int | None:
     """Columns of a node's value where its operation fixes them, else None."""
+    while isinstance(node.op, Activation):
+        node = node.operands[0]
     op = node.op
     if isinstance(op, Affine):
         return int(op.weight.shape[0])
@@ -315,13 +340,11 @@ def columns_of(node: Node) -> int | None:
         return op.width
     if isinstance(op, Staircase):
         return int(op.base.size)
-    if isinstance(op, Neuron):
-        return op.units
-    return columns_of(node.operands[0]) if isinstance(op, Activation) else None
+    return op.units if isinstance(op, Neuron) else None
 
 
 __all__ = [
     "CORE", "HOST", "Activation", "Affine", "Array", "BlockDiagonal", "Constant", "Graph",
     "Input", "Level", "Matrix", "Neuron", "Node", "Op", "Primitive", "Staircase",
-    "columns_of", "width",
+    "columns_of", "kind_of", "width",
 ]  # fmt: skip

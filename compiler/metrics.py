@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
 from pinnir.errors import DomainError
-from pinnir.ir import Activation, Affine, Array, Graph, Neuron, Node
+from pinnir.ir import Activation, Affine, Array, Constant, Graph, Neuron, Node, Primitive
+from pinnir.layout import Layout, columns_in, layouts
 from pinnir.matrix import fan_out, nonzeros
 
 # 45 nm, 32-bit: a multiply-accumulate is 3.7 + 0.9 pJ, an addition 0.9 pJ.
@@ -53,10 +56,10 @@ def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[s
 
 @dataclass(frozen=True)
 class SourceCost:
-    """What the source network costs, per point.
+    """What the source network costs, per point: for one sample along every axis.
 
     Attributes:
-        macs: Multiply-accumulates of all its affine maps.
+        macs: Multiply-accumulates of all its affine maps, and of products of computed values.
         core_macs: Those in the spiking core.
         activations: Activations in the core.
     """
@@ -72,17 +75,40 @@ class SourceCost:
 
 
 def source_cost(graph: Graph) -> SourceCost:
-    """Cost of a tensor graph after ``split-host``."""
-    maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
-    sizes = {node: int(np.prod(node.op.weight.shape)) for node in maps
-             if isinstance(node.op, Affine)}  # fmt: skip
-    layers = [node.operands[0].op for node in graph.nodes
-              if node.in_core and isinstance(node.op, Activation)]  # fmt: skip
+    """Cost of a tensor graph after ``split-host``, for one sample along every axis.
+
+    Products of two computed values (a gate, the merge of a separable network) count as
+    multiply-accumulates of the host; the other element-wise work does not.
+    """
+    known = layouts(graph)
+    maps = {n: int(np.prod(n.op.weight.shape)) for n in graph.nodes if isinstance(n.op, Affine)}
+    products = sum(_product_macs(node, known) for node in graph.nodes)
+    spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
     return SourceCost(
-        macs=sum(sizes.values()),
-        core_macs=sum(size for node, size in sizes.items() if node.in_core),
-        activations=sum(op.bias.size for op in layers if isinstance(op, Affine)),
+        macs=sum(maps.values()) + products,
+        core_macs=sum(size for node, size in maps.items() if node.in_core),
+        activations=sum(columns_in(known[node]) for node in spiking),
     )
+
+
+def _product_macs(node: Node, known: Mapping[Node, Layout]) -> int:
+    """Multiplications of two computed values that a primitive makes for one sample an axis."""
+    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
+    if not isinstance(node.op, Primitive) or len(moving) < 2:
+        return 0
+    if node.op.kind == "Mul":
+        return columns_in(known[node])
+    if node.op.kind in ("MatMul", "Gemm"):
+        inner = known[node.operands[0]][0 if node.op.attributes.get("transA") else -1]
+        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
+    if node.op.kind == "Einsum":
+        terms = node.op.attributes["equation"].replace(" ", "").partition("->")[0].split(",")
+        lengths: dict[str, int] = {}
+        for term, operand in zip(terms, node.operands, strict=True):
+            for letter, dim in zip(term.replace("...", ""), known[operand], strict=False):
+                lengths[letter] = dim if isinstance(dim, int) else 1
+        return prod(lengths.values())
+    return 0
 
 
 @dataclass
@@ -91,9 +117,11 @@ class SpikeCounter:
 
     Attributes:
         spikes: Spikes of every unit over all steps and samples, ``(units,)`` by population.
+        samples: How many samples the core ran.
     """
 
     spikes: dict[str, Array] = field(default_factory=dict)
+    samples: int = 0
 
     def __call__(self, step: int, node: Node, value: Array) -> None:
         """Add one step of one node."""
@@ -103,22 +131,22 @@ class SpikeCounter:
 
 
 def program_size(cores: list[Graph]) -> dict[str, int]:
-    """``neurons``, ``synapses``, ``steps`` and ``depth`` (populations in a row) of the cores."""
-    neurons = synapses = 0
-    depth: dict[Node, int] = {}
-    for core in cores:
-        for node in core.nodes:
-            here = max((depth[operand] for operand in node.operands), default=0)
-            depth[node] = here + isinstance(node.op, Neuron)
-            if isinstance(node.op, Neuron):
-                neurons += node.op.units
-            synapses += node_synapses(node)
+    """``neurons``, ``synapses`` and ``steps`` of the cores."""
+    nodes = [node for core in cores for node in core.nodes]
     return {
-        "neurons": neurons,
-        "synapses": synapses,
+        "neurons": sum(node.op.units for node in nodes if isinstance(node.op, Neuron)),
+        "synapses": sum(node_synapses(node) for node in nodes),
         "steps": max((core.steps for core in cores), default=0),
-        "depth": max(depth.values(), default=0),
     }
+
+
+def depth(core: Graph) -> int:
+    """Populations in a row."""
+    depths: dict[Node, int] = {}
+    for node in core.nodes:
+        before = max((depths[operand] for operand in node.operands), default=0)
+        depths[node] = before + isinstance(node.op, Neuron)
+    return max(depths.values(), default=0)
 
 
 def node_synapses(node: Node) -> int:
@@ -130,24 +158,24 @@ def node_synapses(node: Node) -> int:
 
 
 def spike_costs(
-    cores: list[Graph], spikes: dict[str, Array], samples: int, source: SourceCost
+    cores: list[Graph], spikes: dict[str, Array], samples: Sequence[int], source: SourceCost
 ) -> dict[str, object]:
-    """Spikes, synaptic operations and energy per point.
+    """Spikes, synaptic operations and energy per point: for one sample along every axis.
 
     Args:
         cores: The spiking cores as executed.
         spikes: Counts of every unit, as :class:`SpikeCounter` keeps them.
-        samples: Number of points they were counted over.
+        samples: Number of samples that each core ran.
         source: Cost of the source network.
     """
-    synops, macs, slots = 0.0, float(source.macs - source.core_macs), 0
-    for core in cores:
+    synops, macs, slots, total = 0.0, float(source.macs - source.core_macs), 0, 0.0
+    for core, count in zip(cores, samples, strict=True):
         for node in core.nodes:
             if isinstance(node.op, Neuron):
-                synops += float(spikes[node.name] @ _outgoing(core, node)) / samples
+                synops += float(spikes[node.name] @ _outgoing(core, node)) / count
+                total += float(spikes[node.name].sum()) / count
                 slots += node.op.units * core.steps
         macs += _analog_macs(core)
-    total = sum(float(count.sum()) for count in spikes.values()) / samples
     energy, source_energy = ADD_PJ * synops + MAC_PJ * macs, MAC_PJ * source.macs
     return {
         "spikes": total,
@@ -164,16 +192,16 @@ def spike_costs(
 
 
 def layer_rates(
-    cores: list[Graph], spikes: dict[str, Array], samples: int
+    cores: list[Graph], spikes: dict[str, Array], samples: Sequence[int]
 ) -> dict[str, dict[str, float]]:
-    """Units, spikes per point and fraction of non-zero outputs of each population."""
+    """Units, spikes per sample and fraction of non-zero outputs of each population."""
     return {
         node.name: {
             "units": node.op.units,
-            "spikes": float(spikes[node.name].sum()) / samples,
-            "spiking_rate": float(spikes[node.name].mean()) / samples / core.steps,
+            "spikes": float(spikes[node.name].sum()) / count,
+            "spiking_rate": float(spikes[node.name].mean()) / count / core.steps,
         }
-        for core in cores
+        for core, count in zip(cores, samples, strict=True)
         for node in core.nodes
         if isinstance(node.op, Neuron)
     }

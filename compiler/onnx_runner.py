@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from pinnir.errors import BackendError
 from pinnir.matrix import Array
 
-# Points per call; the memory of a call stays flat however many points there are.
-_CHUNK = 8192
+
+def _anonymous(data: bytes) -> bytes:
+    """The model without names that ONNX Runtime takes too seriously.
+
+    It wants dimensions of one name equally long, and exporters name the samples of all coordinates
+    alike, also in a separable network, which takes any number of each. And it refuses nodes of one
+    name, which ONNX allows.
+    """
+    proto = onnx.load_from_string(data)
+    for node in proto.graph.node:
+        node.ClearField("name")
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    stripped: bytes = proto.SerializeToString()
+    return stripped
 
 
 class OnnxRunner:
@@ -31,7 +46,7 @@ class OnnxRunner:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
             self._session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                _anonymous(data), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no common base below Exception
             raise BackendError(f"ONNX Runtime cannot load the {what}: {error}") from error
@@ -40,35 +55,33 @@ class OnnxRunner:
             np.float64 if item.type == "tensor(double)" else np.float32
             for item in self._session.get_inputs()
         ]
-        batch = self._session.get_inputs()[0].shape[0]
-        self._batch = batch if isinstance(batch, int) else None
 
     @property
     def input_names(self) -> list[str]:
         """Names of the model's inputs, in order."""
         return [item.name for item in self._session.get_inputs()]
 
+    @property
+    def samples(self) -> list[int | None]:
+        """How many samples each input must have; None where it may have any number."""
+        sizes = [item.shape[0] for item in self._session.get_inputs()]
+        return [size if isinstance(size, int) else None for size in sizes]
+
+    @property
+    def columns(self) -> list[int]:
+        """Columns of each input; 1 where the model leaves that open."""
+        sizes = [item.shape[-1] for item in self._session.get_inputs()]
+        return [size if isinstance(size, int) else 1 for size in sizes]
+
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        """Run on ``inputs``, one array ``(samples, columns)`` each.
+        """Run the model on ``inputs``, in its order.
 
         Returns:
-            One float64 array ``(samples, columns)`` per output.
+            One float64 array per output.
 
         Raises:
-            BackendError: If ONNX Runtime fails or an output is not one row a sample.
+            BackendError: If ONNX Runtime fails.
         """
-        samples = len(inputs[0])
-        size = self._batch or _CHUNK
-        chunks = [
-            self._run([x[i : i + size] for x in inputs]) for i in range(0, max(samples, 1), size)
-        ]
-        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-
-    def _run(self, inputs: list[Array]) -> list[Array]:
-        samples = len(inputs[0])
-        if self._batch and samples < self._batch:  # a model exported for a fixed batch
-            rest = self._batch - samples
-            inputs = [np.concatenate([x, np.zeros((rest, *x.shape[1:]))]) for x in inputs]
         feed = {
             name: np.ascontiguousarray(x, kind)
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)
@@ -77,14 +90,4 @@ class OnnxRunner:
             outputs = self._session.run(None, feed)
         except Exception as error:  # see above
             raise BackendError(f"ONNX Runtime cannot run the {self._what}: {error}") from error
-        return [self._rows(np.asarray(y, np.float64), len(inputs[0]))[:samples] for y in outputs]
-
-    def _rows(self, y: Array, samples: int) -> Array:
-        if y.ndim == 1:
-            y = y[:, None]
-        if y.ndim != 2 or len(y) != samples:
-            raise BackendError(
-                f"an output of the {self._what} has shape {y.shape}, not ({samples}, columns)",
-                hint="export the network so that every point gives one row",
-            )
-        return y
+        return [np.asarray(y, np.float64) for y in outputs]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-TIDY = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
+SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
+TIDY = f"{SPLIT},gather-synapses"
 
 
 def population(levels: int) -> str:

@@ -7,15 +7,12 @@ host parts and source network as ONNX, and the printed graph after every pass.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import nir
@@ -24,13 +21,19 @@ from threadpoolctl import threadpool_limits
 
 from pinnir.backends import Backend, find_backend
 from pinnir.domain import Domain
-from pinnir.emit import from_nir, safe_names, to_nir
-from pinnir.errors import LegalizeError, ProgramFileError
-from pinnir.host import to_onnx
-from pinnir.ir import Array, Constant, Graph, Input, Neuron, Node, split_columns
+from pinnir.emit import from_nir, to_nir
+from pinnir.errors import BackendError, ProgramFileError
+from pinnir.execute import Execution, Part
+from pinnir.files import check_writable, read_file, seal, unseal, write_atomic
+from pinnir.frontend.reader import IMPORTERS
+from pinnir.ir import Array, Graph, Neuron
+from pinnir.isolate import run_isolated
+from pinnir.layout import Layout, axes_of, columns_in
+from pinnir.manifest import check_manifest
 from pinnir.metrics import (
     SourceCost,
     SpikeCounter,
+    depth,
     field_errors,
     layer_rates,
     program_size,
@@ -39,31 +42,19 @@ from pinnir.metrics import (
 )
 from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
+from pinnir.program_check import GROUP
+from pinnir.segments import Segment
 
-FORMAT = 1
-_GROUP = "pinnir"
 # Values that the widest population may hold for one chunk of points: memory stays flat, and what
 # one layer writes is still in the cache when the next one reads it.
 _CHUNK_VALUES = 2**19
+_SOURCE_CHUNK = 8192  # points
+# Values whose squares can be summed.
+_LARGEST = 1e100
 
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """A part of a program: a spiking core or a host part.
-
-    Attributes:
-        label: ``host.0``, ``core.1``, ...; segments run in this order.
-        inputs: Names of the values it takes.
-        outputs: Names of the values it gives.
-        core: The spiking graph, if it is a core.
-        host: The ONNX model, if it is a host part.
-    """
-
-    label: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    core: Graph | None = None
-    host: bytes | None = None
+# Points of a network, (samples, columns); or one such table for each of its sample axes, which
+# stands for all combinations.
+Points: TypeAlias = Array | tuple[Array, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +84,7 @@ class Program:
         segments: In running order.
         inputs: The model's inputs as ``(name, columns)``.
         outputs: Names of the output values.
+        layouts: Of the values that segments take and give, by name.
         domain: What it was compiled for.
         cost: Cost of the source network.
         manifest: Everything else that is said about the program, as JSON values.
@@ -105,6 +97,7 @@ class Program:
     segments: tuple[Segment, ...]
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[str, ...]
+    layouts: dict[str, Layout]
     domain: Domain
     cost: SourceCost
     manifest: dict[str, Any]
@@ -128,6 +121,16 @@ class Program:
         return [segment.core for segment in self.segments if segment.core is not None]
 
     @property
+    def depth(self) -> int:
+        """Populations in a row, over all cores."""
+        depths: dict[str, int] = {}
+        for segment in self.segments:
+            before = max((depths.get(name, 0) for name in segment.inputs), default=0)
+            here = before + (depth(segment.core) if segment.core is not None else 0)
+            depths |= dict.fromkeys(segment.outputs, here)
+        return max(depths.values(), default=0)
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """What was measured on the evaluation points when the program was compiled."""
         measured: dict[str, Any] = self.manifest.get("metrics", {})
@@ -135,7 +138,7 @@ class Program:
 
     def run(
         self,
-        points: Array,
+        points: Array | Sequence[Array],
         backend: str = "reference",
         *,
         reference: Array | None = None,
@@ -143,7 +146,9 @@ class Program:
         """Run the program on points of its domain.
 
         Args:
-            points: ``(samples, columns)``.
+            points: ``(samples, columns)``. A network of several sample axes also takes one array
+                an axis, ``(samples of that axis, its columns)``, and gives the values at all
+                combinations, those of the last axis fastest.
             backend: Name in the BACKENDS table.
             reference: Reference solution on these points, ``(samples, outputs)``, to measure
                 against as well.
@@ -152,38 +157,75 @@ class Program:
             DomainError: If the points do not fit the domain.
             BackendError: If the backend is unknown, not installed, or fails.
         """
-        points = self.domain.check(points, "points")
-        counter = SpikeCounter()
+        where: Points = (
+            self.domain.check(points, "points")
+            if isinstance(points, np.ndarray)
+            else self.domain.check_tables(points, "points")
+        )
+        counters = [SpikeCounter() for _ in self.cores]
         # One thread: sums have one order on every machine, and layers are too small to share.
         with threadpool_limits(1):
-            outputs = self._execute(points, find_backend(backend), counter)
-        source = None if self.source is None else run_source(self.source, points, self.inputs)
-        metrics: dict[str, Any] = {"points": len(points), "backend": backend}
+            outputs = self._execute(where, find_backend(backend), counters)
+        source = None if self.source is None else self.run_source(where)
+        metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
         if source is not None:
             metrics |= field_errors(outputs, source)
         if reference is not None:
             metrics |= reference_errors(outputs, source, reference)
-        metrics |= program_size(self.cores)
-        metrics |= spike_costs(self.cores, counter.spikes, len(points), self.cost)
-        layers = layer_rates(self.cores, counter.spikes, len(points))
-        return RunResult(outputs, source, counter.spikes, layers, metrics)
+        spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
+        samples = [counter.samples for counter in counters]
+        metrics |= program_size(self.cores) | {"depth": self.depth}
+        metrics |= spike_costs(self.cores, spikes, samples, self.cost)
+        total = sum(float(count.sum()) for count in spikes.values())
+        metrics |= {"samples": sum(samples), "spikes_per_point": total / len(outputs)}
+        layers = layer_rates(self.cores, spikes, samples)
+        return RunResult(outputs, source, spikes, layers, metrics)
 
-    def _execute(self, points: Array, backend: Backend, counter: SpikeCounter) -> Array:
-        steps = {
-            s.label: OnnxRunner(s.host, f"host part {s.label}")
-            if s.host is not None
-            else _core_step(backend, s, counter)
-            for s in self.segments
-        }
-        size = self._chunk()
-        chunks = []
-        for first in range(0, len(points), size):
-            values = split_columns(points[first : first + size], self.inputs)
-            for segment in self.segments:
-                given = steps[segment.label]([values[name] for name in segment.inputs])
-                values |= dict(zip(segment.outputs, given, strict=True))
-            chunks.append(np.concatenate([values[name] for name in self.outputs], axis=1))
-        return np.concatenate(chunks)
+    def run_grid(self, shape: tuple[int, ...], backend: str = "reference") -> RunResult:
+        """Run the program on a uniform grid over its domain, first column slowest.
+
+        A network of several sample axes is simulated once for every coordinate of the grid.
+
+        Args:
+            shape: One size a column.
+            backend: Name in the BACKENDS table.
+
+        Raises:
+            DomainError: If ``shape`` has another number of columns or a size below 1.
+            BackendError: As :meth:`run`.
+        """
+        if self.domain.axis_count == 1:
+            return self.run(self.domain.grid(shape), backend)
+        result = self.run(self.domain.grid_tables(shape), backend)
+        outputs = self.domain.by_columns(result.outputs, shape)
+        source = None if result.source is None else self.domain.by_columns(result.source, shape)
+        return replace(result, outputs=outputs, source=source)
+
+    def run_source(self, points: Points) -> Array:
+        """The source network's outputs on points of its domain, ``(points, outputs)``.
+
+        Raises:
+            ProgramFileError: If the program does not carry the network.
+        """
+        if self.source is None:
+            raise ProgramFileError(
+                "the program does not hold its source network",
+                hint="compile without --strip-source",
+            )
+        return run_source(self.source, points, self.domain, self.inputs, self.layouts, self.outputs)
+
+    def _execute(self, points: Points, backend: Backend, counters: list[SpikeCounter]) -> Array:
+        parts = []
+        waiting = iter(counters)
+        for segment in self.segments:
+            run = (
+                OnnxRunner(segment.host, f"host part {segment.label}")
+                if segment.host is not None
+                else _core_step(backend, segment, next(waiting), self.layouts)
+            )
+            parts.append(Part(segment.inputs, segment.outputs, run))
+        execution = Execution(tuple(parts), self.layouts, self.inputs, self.outputs, self._chunk())
+        return execute(execution, points, self.domain)
 
     def _chunk(self) -> int:
         units = [n.op.units for core in self.cores for n in core.nodes if isinstance(n.op, Neuron)]
@@ -220,12 +262,12 @@ class Program:
             write_atomic(folder / f"{index:02d}-{name}.txt", text.encode())
 
     def to_bytes(self) -> bytes:
-        """The program file's contents."""
+        """The program file's contents, sealed."""
         buffer = io.BytesIO()
-        (core,) = self.cores
-        nir.write(buffer, to_nir(core))
+        cores = {s.label: s.core for s in self.segments if s.core is not None}
+        nir.write(buffer, to_nir(cores))
         with h5py.File(buffer, "r+") as file:
-            group = file.create_group(_GROUP)
+            group = file.create_group(GROUP)
             _put(group, "manifest", json.dumps(self._told(), sort_keys=True).encode())
             if self.source is not None:
                 _put(group, "source", self.source)
@@ -234,25 +276,40 @@ class Program:
                     _put(group, segment.label, segment.host)
             for index, text in enumerate([self.initial, *(p.text for p in self.passes)]):
                 _put(group, f"pass.{index:02d}", text.encode())
-        return buffer.getvalue()
+        return seal(buffer.getvalue())
 
     def _told(self) -> dict[str, Any]:
         passes = [{k: v for k, v in asdict(p).items() if k != "text"} for p in self.passes]
         return self.manifest | {
-            "format": FORMAT,
             "segments": [[s.label, s.inputs, s.outputs] for s in self.segments],
             "inputs": self.inputs,
             "outputs": self.outputs,
-            "domain": [self.domain.columns, self.domain.low.tolist(), self.domain.high.tolist()],
+            "layouts": self.layouts,
+            "domain": [
+                self.domain.columns,
+                self.domain.low.tolist(),
+                self.domain.high.tolist(),
+                self.domain.axes,
+            ],
             "cost": asdict(self.cost),
             "passes": passes,
         }
 
 
-def _core_step(backend: Backend, segment: Segment, counter: SpikeCounter) -> Any:
+def _core_step(
+    backend: Backend, segment: Segment, counter: SpikeCounter, layouts: Mapping[str, Layout]
+) -> Callable[[list[Array]], list[Array]]:
+    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
     assert segment.core is not None
     run_core = backend.load(segment.core)
-    return lambda inputs: [run_core(inputs[0], counter)]
+    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
+
+    def run(inputs: list[Array]) -> list[Array]:
+        counter.samples += len(inputs[0])
+        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
+        return np.split(run_core(entering, counter), ends, axis=1)
+
+    return run
 
 
 def _put(group: h5py.Group, name: str, data: bytes) -> None:
@@ -264,68 +321,23 @@ def seconds_path(path: str | Path) -> Path:
     return Path(f"{path}.seconds.json")
 
 
-def check_writable(path: Path, *, make_folder: bool = False) -> None:
-    """Find out before the work whether a file can be written.
-
-    Raises:
-        ProgramFileError: If it cannot.
-    """
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        if make_folder:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise ProgramFileError(
-            f"cannot write {path}: {error.strerror}", hint="give a writable path"
-        ) from error
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is there completely or not at all.
-
-    Raises:
-        ProgramFileError: If that fails.
-    """
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-    except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
-        if isinstance(error, OSError):
-            raise ProgramFileError(
-                f"cannot write {path}: {error.strerror}", hint="give a writable path"
-            ) from error
-        raise
-
-
 def read(path: str | Path) -> Program:
     """Read a program file.
+
+    The seal shows damage; that a sealed file is harmless is found out in a child process.
 
     Raises:
         ProgramFileError: If it is missing, damaged, or not written by pinnir.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ProgramFileError(
-            f"cannot read the program file {path}: {error.strerror}",
-            hint="compile one with: pinnir compile MODEL.onnx --domain ... -o OUT.nir",
-        ) from error
-    program = from_bytes(data, str(path))
+    name, sealed = str(path), read_file(path)
+    data = unseal(sealed, name)
+    run_isolated(
+        "pinnir.program_check:check", name, ProgramFileError,
+        data=data, name=name, operators=[*IMPORTERS, "Sum"],
+    )  # fmt: skip
+    program = _parse(data, name)
+    _try(program, name)
     times = seconds_path(path)
     if times.is_file():
         program = replace(program, seconds=_read_seconds(times, len(program.passes)))
@@ -343,61 +355,70 @@ def _read_seconds(path: Path, count: int) -> tuple[float, ...]:
 
 
 def from_bytes(data: bytes, name: str = "program") -> Program:
-    """The program that :meth:`Program.to_bytes` wrote.
+    """The program that :meth:`Program.to_bytes` wrote, from bytes that can be trusted.
 
     Raises:
         ProgramFileError: If the bytes are something else.
     """
+    return _parse(unseal(data, name), name)
+
+
+def _parse(data: bytes, name: str) -> Program:
     try:
-        parts = _read_parts(data, name)
-        graph = nir.read(io.BytesIO(data))
-        return _assemble(parts, graph)
-    except ProgramFileError:
-        raise
+        with h5py.File(io.BytesIO(data), "r") as file:
+            parts = {key: item[()].tobytes() for key, item in file[GROUP].items()}
+        return _assemble(parts, nir.read(io.BytesIO(data)))
+    except ProgramFileError as error:
+        raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
         raise ProgramFileError(
             f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
         ) from error
 
 
-def _read_parts(data: bytes, name: str) -> dict[str, bytes]:
+def _try(program: Program, name: str) -> None:
+    """Run one point for one step: afterwards all shapes and names are known to fit."""
+    segments = tuple(
+        s if s.core is None else replace(s, core=replace(s.core, steps=1)) for s in program.segments
+    )
+    middle = (program.domain.low + program.domain.high) / 2
     try:
-        file = h5py.File(io.BytesIO(data), "r")
-    except OSError as error:
+        with np.errstate(all="ignore"):
+            result = replace(program, segments=segments).run(middle[None])
+    except Exception as error:  # numpy raises anything on arrays that do not fit
         raise ProgramFileError(
-            f"{name} is not a program file (no readable HDF5)",
-            hint="give a .nir file that pinnir compile wrote",
+            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
         ) from error
-    with file:
-        if _GROUP not in file:
-            raise ProgramFileError(
-                f"{name} was not written by pinnir: it has no group '{_GROUP}'",
-                hint="pinnir runs its own programs; read plain NIR files with nir.read",
-            )
-        return {key: item[()].tobytes() for key, item in file[_GROUP].items()}
+    if not np.isfinite(result.outputs).all():
+        raise ProgramFileError(
+            f"{name} is damaged (its outputs are not finite)", hint="compile it again"
+        )
 
 
 def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
     told: dict[str, Any] = json.loads(parts["manifest"])
-    if told.pop("format") != FORMAT:
-        raise ProgramFileError(
-            "the file has another format version", hint="compile it again with this pinnir"
-        )
-    core = from_nir(graph, told["steps"], told["read_out"])
+    check_manifest(told)
+    listed = told.pop("segments")
+    labels = [label for label, _, _ in listed if label not in parts]
+    cores = from_nir(graph, labels, told["steps"], told["read_out"])
     segments = tuple(
-        Segment(label, tuple(inputs), tuple(outputs), host=parts[label])
-        if label in parts
-        else Segment(label, tuple(inputs), tuple(outputs), core=core)
-        for label, inputs, outputs in told.pop("segments")
+        Segment(label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label))
+        for label, inputs, outputs in listed
     )
-    columns, low, high = told.pop("domain")
+    columns, low, high, axes = told.pop("domain")
     passes = told.pop("passes")
     texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]
     return Program(
         segments=segments,
         inputs=tuple((name, size) for name, size in told.pop("inputs")),
         outputs=tuple(told.pop("outputs")),
-        domain=Domain(tuple(columns), np.array(low), np.array(high)),
+        layouts={
+            name: tuple(tuple(dim) if isinstance(dim, list) else dim for dim in layout)
+            for name, layout in told.pop("layouts").items()
+        },
+        domain=Domain(
+            tuple(columns), np.array(low, np.float64), np.array(high, np.float64), tuple(axes)
+        ),
         cost=SourceCost(**told.pop("cost")),
         manifest=told,
         source=parts.get("source"),
@@ -406,49 +427,49 @@ def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
     )
 
 
-def run_source(source: bytes, points: Array, inputs: tuple[tuple[str, int], ...]) -> Array:
-    """The source network's outputs on points, all outputs side by side."""
-    columns = split_columns(points, inputs)
-    runner = OnnxRunner(source, "source network")
-    return np.concatenate(runner([columns[name] for name in runner.input_names]), axis=1)
+def run_source(
+    source: bytes,
+    points: Points,
+    domain: Domain,
+    inputs: tuple[tuple[str, int], ...],
+    layouts: Mapping[str, Layout],
+    outputs: tuple[str, ...],
+) -> Array:
+    """The source network's outputs, all side by side, by ONNX Runtime.
 
-
-def build_segments(graph: Graph, dtype: str) -> tuple[Segment, ...]:
-    """Cut a legal spiking graph into segments.
+    Args:
+        source: The ONNX model.
+        points: As for :meth:`Program.run`.
+        domain: Its columns say which axis they run along.
+        inputs: The model's inputs as ``(name, columns)``.
+        layouts: Of its inputs and outputs.
+        outputs: Names of its outputs as the layouts call them, in order.
 
     Raises:
-        LegalizeError: If a core has several inputs or outputs.
+        BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
+            can be measured.
     """
-    return tuple(_segment(graph, label, nodes, dtype) for label, nodes in graph.segments.items())
-
-
-def _segment(graph: Graph, label: str, nodes: tuple[Node, ...], dtype: str) -> Segment:
-    inside = set(nodes)
-    entering = tuple(
-        dict.fromkeys(
-            operand
-            for node in nodes
-            for operand in node.operands
-            if operand not in inside and not isinstance(operand.op, Constant)
+    runner = OnnxRunner(source, "source network")
+    part = Part(tuple(runner.input_names), outputs, runner)
+    samples = dict(zip(runner.input_names, runner.samples, strict=True))
+    fixed: list[int | None] = [None] * domain.axis_count
+    for name, _ in inputs:
+        (axis,) = axes_of(layouts[name])
+        fixed[axis] = samples.get(name) or fixed[axis]
+    execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
+    found = execute(execution, points, domain)
+    bad = int((~(np.abs(found) < _LARGEST).all(axis=1)).sum())
+    if bad:
+        raise BackendError(
+            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
+            f"{len(found)} points",
+            hint="give a domain on which it is finite; the training may have diverged",
         )
-    )
-    leaving = tuple(node for node in nodes if graph.leaves(node))
-    names = tuple(n.name for n in entering), tuple(n.name for n in leaving)
-    if not nodes[0].in_core:
-        return Segment(label, *names, host=to_onnx(nodes, entering, leaving, dtype))
-    if len(entering) != 1 or len(leaving) != 1:
-        raise LegalizeError(
-            f"the core {label} has {len(entering)} inputs and {len(leaving)} outputs",
-            hint="a core is a chain with one of each",
-        )
-    return Segment(label, *names, core=_extract(graph, nodes, entering[0], leaving[0]))
+    return found
 
 
-def _extract(graph: Graph, nodes: tuple[Node, ...], entering: Node, leaving: Node) -> Graph:
-    """The core as a graph of its own, under names that NIR accepts."""
-    names = safe_names(node.name for node in nodes)
-    new = {entering: Node("input", Input(None))}
-    for node in nodes:
-        operands = tuple(new[operand] for operand in node.operands)
-        new[node] = replace(node, name=names[node.name], operands=operands)
-    return Graph(graph.level, (new[entering],), (new[leaving],), graph.steps, graph.read_out)
+def execute(execution: Execution, points: Points, domain: Domain) -> Array:
+    """Values on points, ``(points, outputs)``; see :meth:`Program.run`."""
+    if isinstance(points, tuple):
+        return execution.on_grid(points)
+    return execution.on_pairs(domain.tables(points))

@@ -16,6 +16,8 @@ import numpy as np
 from pinnir.ir import Activation, Constant, Graph, Input, Node, Op, Primitive
 from pinnir.matrix import BlockDiagonal, nonzeros
 
+_LONGEST = 2000
+
 
 def print_graph(graph: Graph) -> str:
     """The graph as text, ending in a newline."""
@@ -56,17 +58,17 @@ def _names(nodes: Iterable[Node]) -> str:
 def _parameters(op: Op) -> list[tuple[str, Any]]:
     if isinstance(op, Primitive):
         return sorted(op.attributes.items())
-    found = [(field.name, getattr(op, field.name)) for field in fields(op)]
-    return [(key, value) for key, value in found if not (value is None or _is_empty(value))]
+    found = [(field, getattr(op, field.name)) for field in fields(op)]
+    return [(field.name, value) for field, value in found if not _is_default(value, field.default)]
 
 
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, tuple) and not value
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, int | tuple) and value == default)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, Graph):
-        return _expression(value.outputs[0])
+        return _expression(value)
     if isinstance(value, tuple):
         return f"({', '.join(_value(item) for item in value)})"
     if isinstance(value, BlockDiagonal):
@@ -81,14 +83,22 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _expression(node: Node) -> str:
-    """A body as one expression, such as ``Mul(z, Sigmoid(z))``."""
-    if isinstance(node.op, Constant):
-        return _value(node.op.value)
-    if not node.operands:
-        return node.name
-    name = node.op.function if isinstance(node.op, Activation) else _kind(node.op)
-    return f"{name}({', '.join(_expression(operand) for operand in node.operands)})"
+def _expression(body: Graph) -> str:
+    """A body as one expression, such as ``Mul(z, Sigmoid(z))``; deep inside shortened to ``...``.
+
+    A value that is used twice is written twice, so that a few dozen nodes could fill a disk.
+    """
+    told: dict[Node, str] = {}
+    for node in body.nodes:
+        if isinstance(node.op, Constant):
+            told[node] = _value(node.op.value)
+        elif not node.operands:
+            told[node] = node.name
+        else:
+            name = node.op.function if isinstance(node.op, Activation) else _kind(node.op)
+            inner = ", ".join(told[operand] for operand in node.operands)
+            told[node] = f"{name}({inner if len(inner) <= _LONGEST else '...'})"
+    return told[body.outputs[0]]
 
 
 def _range(value: np.ndarray) -> str:

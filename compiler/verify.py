@@ -31,7 +31,7 @@ ANY_LEVEL = (Level.TENSOR, Level.STAIRCASE, Level.SPIKING)
 
 # What a core may hold. Host parts may hold primitives, affine maps and activations at any level.
 CORE_OPS: dict[Level, tuple[type[Op], ...]] = {
-    Level.TENSOR: (Affine, Activation),
+    Level.TENSOR: (Affine, Activation, Primitive),  # linear primitives, until gather-synapses
     Level.STAIRCASE: (Affine, Staircase),
     Level.SPIKING: (Affine, Neuron),
 }
@@ -54,7 +54,9 @@ def _segment_is_labelled(graph: Graph, node: Node) -> str | None:
 
 def _core_holds_only(graph: Graph, node: Node) -> str | None:
     if node.in_core and not isinstance(node.op, CORE_OPS[graph.level]):
-        return f"is not allowed in a core at the {graph.level.value} level"
+        linear = isinstance(node.op, Primitive)
+        missing = "; gather-synapses must run before this level" if linear else ""
+        return f"is not allowed in a core at the {graph.level.value} level{missing}"
     return None
 
 
@@ -133,7 +135,7 @@ RULES: tuple[Rule, ...] = (
     Rule(ANY_LEVEL, _affine_is_consistent),
     Rule(ANY_LEVEL, _widths_agree),
     Rule(ANY_LEVEL, _values_are_finite),
-    Rule(ANY_LEVEL, _activation_feeds_affine),
+    Rule((Level.STAIRCASE, Level.SPIKING), _activation_feeds_affine),
     Rule((Level.STAIRCASE, Level.SPIKING), _segment_is_labelled),
     Rule((Level.STAIRCASE,), _boundaries_ascend),
 )

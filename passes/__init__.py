@@ -6,6 +6,7 @@ PASSES: dict[str, str] = {
     "fuse-affine": "pinnir.passes.fuse_affine:FuseAffine",
     "fuse-activations": "pinnir.passes.fuse_activations:FuseActivations",
     "split-host": "pinnir.passes.split_host:SplitHost",
+    "gather-synapses": "pinnir.passes.gather_synapses:GatherSynapses",
     "balance-thresholds": "pinnir.passes.balance_thresholds:BalanceThresholds",
     "split-thresholds": "pinnir.passes.split_thresholds:SplitThresholds",
     "quantise-activations": "pinnir.passes.quantise_activations:QuantiseActivations",

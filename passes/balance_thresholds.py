@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from pinnir.errors import LegalizeError
-from pinnir.evaluate import apply_activation, trace
+from pinnir.evaluate import apply_activation, preactivations
 from pinnir.ir import Activation, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 
@@ -49,9 +49,7 @@ class BalanceThresholds(Pass):
         Raises:
             LegalizeError: If an activation is not close to a clip of its input.
         """
-        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-        wanted = {node.operands[0].name for node in layers}
-        values = trace(graph, graph.bind(context.calibration), wanted)
+        values = preactivations(graph, graph.bind(context.calibration))
 
         def change(node: Node) -> Node:
             if not (node.in_core and isinstance(node.op, Activation)):
@@ -63,7 +61,7 @@ class BalanceThresholds(Pass):
                     op="Activation",
                     hint="use split-thresholds",
                 )
-            z = values[node.operands[0].name]
+            z = values[node.name]
             lower = _SHAPES[node.op.function]
             theta = self._thresholds(z, apply_activation(node.op, z), lower)
             return node.with_op(Activation("clip", (lower * theta, theta)))

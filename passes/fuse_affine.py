@@ -6,7 +6,8 @@
    input normalisation such as ``2 (x - lb) / (ub - lb) - 1``.
 4. An affine map of an affine map becomes one, if nobody else uses the inner one.
 
-A constant is taken only if it acts on columns: a scalar, or one number a column.
+A constant is taken only if it acts on columns: a scalar, or one number a column; and only if it is
+floating point: integers stay integers, which divide and overflow in their own way.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def _from_product(node: Node) -> Node | None:
     values = [c.op.value for c in constants if isinstance(c.op, Constant)]
     if isinstance(x.op, Constant) or len(values) != len(constants) or values[0].ndim != 2:
         return None
+    if not np.issubdtype(values[0].dtype, np.floating):
+        return None
     options = op.attributes
     if options.get("transA", 0):
         return None
@@ -66,7 +69,7 @@ def _from_product(node: Node) -> Node | None:
 
 def _after_affine(node: Node, shared: set[str]) -> Node | None:
     """Case 2. The fused map keeps the outer name: calibration compares values by name."""
-    found = _scale_and_shift(node)
+    found = scale_and_shift(node)
     if found is None:
         return None
     inner, scale, shift = found
@@ -91,7 +94,7 @@ def _absorb(node: Node, shared: set[str]) -> Node:
             op = Affine(weight @ dense(x.op.weight), bias + weight @ x.op.bias)
             node = Node(node.name, op, x.operands)
             continue
-        found = _scale_and_shift(x)
+        found = scale_and_shift(x)
         if found is None:
             return node
         inner, scale, shift = found
@@ -106,7 +109,7 @@ def _absorb(node: Node, shared: set[str]) -> Node:
 
 def _columns(node: Node) -> int | None:
     """Columns of a value, seen through scalings and shifts that cannot widen it."""
-    found = _scale_and_shift(node)
+    found = scale_and_shift(node)
     if found is None:
         return columns_of(node)
     inner, *constants = found
@@ -116,7 +119,7 @@ def _columns(node: Node) -> int | None:
     return columns
 
 
-def _scale_and_shift(node: Node) -> tuple[Node, Array, Array] | None:
+def scale_and_shift(node: Node) -> tuple[Node, Array, Array] | None:
     """Read ``node`` as ``scale * x + shift`` with constant arrays, or None."""
     op = node.op
     if not isinstance(op, Primitive) or len(node.operands) != 2:
@@ -126,6 +129,8 @@ def _scale_and_shift(node: Node) -> tuple[Node, Array, Array] | None:
         return None
     x, fixed = (b, a.op) if isinstance(a.op, Constant) else (a, b.op)
     assert isinstance(fixed, Constant)
+    if not np.issubdtype(fixed.value.dtype, np.floating):
+        return None
     value = np.asarray(fixed.value, np.float64)
     one, zero = np.ones(()), np.zeros(())
     if op.kind == "Add":

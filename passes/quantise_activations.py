@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from pinnir.evaluate import trace
+from pinnir.evaluate import preactivations
 from pinnir.ir import Activation, Array, Graph, Level, Node, Staircase
 from pinnir.manager import Context, Pass
 from pinnir.staircase import build_staircase
@@ -40,13 +40,11 @@ class QuantiseActivations(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Replace the activations; ranges come from the calibration points."""
-        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-        wanted = {node.operands[0].name for node in layers}
-        values = trace(graph, graph.bind(context.calibration), wanted)
+        values = preactivations(graph, graph.bind(context.calibration))
 
         def change(node: Node) -> Node:
             if node.in_core and isinstance(node.op, Activation):
-                return node.with_op(self._round(node.op, values[node.operands[0].name]))
+                return node.with_op(self._round(node.op, values[node.name]))
             return node
 
         return graph.rewrite(change, level=Level.STAIRCASE)

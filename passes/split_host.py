@@ -1,23 +1,33 @@
 """split-host: decide which part of the network spikes.
 
-The core is the chain ``affine, activation, affine, ..., affine`` with the most
-multiply-accumulates; a value inside the chain is used by the chain alone. What the chain needs is
-the host part before it, the rest is the host part after it.
+1. An activation spikes if its input is a matrix product of ``(samples, columns)`` values and some
+   matrix product follows. So what only prepares the inputs or transforms the outputs stays on the
+   host, and so do Fourier features: a sine *and* a cosine of one map of the inputs.
+2. Linear operators between spiking activations belong to the core, and so do those before them
+   from the last matrix product or from the model's inputs on, and a matrix product behind.
+3. Where a core's value goes through something else (the product of a gate) and comes back, another
+   core begins. Cores of one stage that share a sample axis are one core, side by side.
+4. Everything else runs on the host, as late as it may.
+
+Segments are numbered in running order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from pinnir.activations import ACTIVATIONS
 from pinnir.errors import LegalizeError
-from pinnir.ir import CORE, HOST, Activation, Affine, Constant, Graph, Input, Level, Node
+from pinnir.ir import CORE, HOST, Activation, Affine, Constant, Graph, Input, Level, Node, kind_of
+from pinnir.kinds import is_floating
+from pinnir.layout import Layout, axes_of, layouts
+from pinnir.linear import is_linear, starts
 from pinnir.manager import Context, Pass
 
 
 @dataclass(frozen=True)
 class SplitHost(Pass):
-    """Label every node as part of the spiking core or of a host part."""
+    """Label every node as part of a spiking core or of a host part."""
 
     name = "split-host"
     accepts = (Level.TENSOR,)
@@ -26,66 +36,200 @@ class SplitHost(Pass):
         """Label the nodes.
 
         Raises:
-            LegalizeError: If no chain with an activation exists.
+            LegalizeError: If nothing can spike.
         """
-        found = chains(graph)
-        if not found:
+        labels = _Split(graph, layouts(graph)).labels()
+        _refuse_crossing(graph, labels)
+        if not any(label.startswith(CORE) for label in labels.values()):
             raise LegalizeError(
-                "the network has no chain of affine maps and activations, so nothing can spike",
-                hint="pinnir compiles multilayer perceptrons with the activations "
-                + ", ".join(sorted(set(ACTIVATIONS) - {"clip"})),
+                "the network has no activation between two matrix products, so nothing can spike"
+                + _listing(graph),
+                hint="pinnir compiles networks of layers: matrix product, activation, matrix "
+                "product, with (samples, columns) values",
             )
-        core = max(found, key=_multiply_accumulates)
-        before = _ancestors(core[0])
-        label = {node.name: f"{HOST}.0" for node in before}
-        label |= {node.name: f"{CORE}.1" for node in core}
-        return graph.rewrite(lambda node: _label(node, label.get(node.name, f"{HOST}.2")))
+        return graph.rewrite(
+            lambda node: replace(node, segment=labels[node.name]) if node.name in labels else node
+        )
 
 
-def _label(node: Node, segment: str) -> Node:
-    return node if isinstance(node.op, Input | Constant) else replace(node, segment=segment)
-
-
-def chains(graph: Graph) -> list[tuple[Node, ...]]:
-    """Every maximal chain that starts and ends with an affine map and holds an activation."""
-    found: list[tuple[Node, ...]] = []
-    taken: set[Node] = set()
+def _listing(graph: Graph) -> str:
+    """What the network holds instead: every node, by its kind."""
+    found: dict[str, list[str]] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Affine) and node not in taken:
-            chain = _follow(graph, node)
-            taken.update(chain)
-            if len(chain) >= 3:
-                found.append(chain)
-    return found
+        if not isinstance(node.op, Input | Constant):
+            found.setdefault(kind_of(node), []).append(f"'{node.name}'")
+    return "".join(f"\n  {kind}: {', '.join(names)}" for kind, names in sorted(found.items()))
 
 
-def _follow(graph: Graph, first: Node) -> tuple[Node, ...]:
-    chain = [first]
-    while True:
-        act = _only_user(graph, chain[-1], Activation)
-        following = _only_user(graph, act, Affine) if act else None
-        if act is None or following is None:
-            return tuple(chain)
-        chain += [act, following]
+def _refuse_crossing(graph: Graph, labels: dict[str, str]) -> None:
+    """Parts hand floating point numbers to each other, nothing else."""
+    for node in graph.nodes:
+        users = {labels[user.name] for user in graph.users[node]}
+        crosses = node in graph.outputs or users - {labels.get(node.name)}
+        if node.name in labels and crosses and not is_floating(node):
+            raise LegalizeError(
+                "its truth values or whole numbers would have to leave their part of the program",
+                node=node.name,
+                op=kind_of(node),
+                hint="turn them into floating point numbers where they are made",
+            )
 
 
-def _only_user(graph: Graph, node: Node, kind: type[Activation] | type[Affine]) -> Node | None:
-    users = graph.users[node]
-    alone = len(users) == 1 and node not in graph.outputs
-    return users[0] if alone and isinstance(users[0].op, kind) else None
+# When a part runs: stage, host before core, sample axes.
+_Key = tuple[int, bool, tuple[int, ...]]
 
 
-def _multiply_accumulates(chain: tuple[Node, ...]) -> int:
-    sizes = [node.op.weight.shape for node in chain if isinstance(node.op, Affine)]
-    return sum(rows * columns for rows, columns in sizes)
+@dataclass(eq=False)
+class _Split:
+    """One graph on its way to labels."""
 
+    graph: Graph
+    layouts: dict[Node, Layout]
+    held: dict[Node, int] = field(default_factory=dict)
 
-def _ancestors(node: Node) -> set[Node]:
-    found: set[Node] = set()
-    waiting = list(node.operands)
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting.extend(current.operands)
-    return found
+    def labels(self) -> dict[str, str]:
+        """Label of every node but inputs and constants, by name."""
+        keys: dict[Node, _Key] = {}
+        for node in reversed(self.graph.nodes):
+            if node in self.core:
+                keys[node] = self._core_key(node, keys)
+            elif not isinstance(node.op, Input | Constant):
+                keys[node] = self._host_key(node, keys)
+        order = sorted(set(keys.values()), key=lambda key: (*key[:2], len(key[2]), key[2]))
+        first = 1 if order and order[0][1] else 0  # host.0 prepares, whether there is one or not
+        number = {key: i for i, key in enumerate(order, first)}
+        return {
+            node.name: f"{CORE if key[1] else HOST}.{number[key]}" for node, key in keys.items()
+        }
+
+    @cached_property
+    def core(self) -> set[Node]:
+        """Every node of a core.
+
+        A map that is there for the neurons behind it and that the host needs as well holds the
+        host up until its core has run; so stages are found again until no more such maps appear.
+        """
+        while True:
+            inside, users = self._inside(), self.graph.users
+            held = {
+                node: min(self.reached[user][0] for user in users[node] if user in inside)
+                for node in inside
+                if not self.reached[node][1]
+                and (node in self.graph.outputs or not inside.issuperset(users[node]))
+            }
+            if not held:
+                return inside
+            self.held.update(held)
+            self.__dict__.pop("reached", None)
+
+    def _inside(self) -> set[Node]:
+        inside = set(self.spiking)
+        ends = [node.operands[0] for node in self.spiking]
+        ends += [node for node in self.graph.nodes if self._ends_core(node)]
+        while ends:
+            node = ends.pop()
+            if node not in inside and not self._starts_chain(node):
+                inside.add(node)
+                ends += [o for o in node.operands if not isinstance(o.op, Constant)]
+        return inside
+
+    @cached_property
+    def spiking(self) -> set[Node]:
+        """Case 1."""
+        followed = self._followed
+        return {
+            node
+            for node in self.graph.nodes
+            if isinstance(node.op, Activation)
+            and node in followed
+            and node.operands[0] in self._products
+            and not self._is_feature(node)
+        }
+
+    @cached_property
+    def _followed(self) -> set[Node]:
+        """Nodes behind which a matrix product comes."""
+        found: set[Node] = set()
+        for node in reversed(self.graph.nodes):
+            if any(isinstance(u.op, Affine) or u in found for u in self.graph.users[node]):
+                found.add(node)
+        return found
+
+    @cached_property
+    def _products(self) -> set[Node]:
+        """Linear nodes whose chain holds a matrix product."""
+        found: set[Node] = set()
+        for node in self.graph.nodes:
+            inside = any(operand in found for operand in node.operands)
+            if (isinstance(node.op, Affine) or inside) and self.is_linear(node):
+                found.add(node)
+        return found
+
+    def _is_feature(self, node: Node) -> bool:
+        source = node.operands[0]
+        others = {
+            user.op.function for user in self.graph.users[source] if isinstance(user.op, Activation)
+        }
+        return others >= {"sin", "cos"} and all(
+            isinstance(start.op, Input) for start in self._chain_starts(source)
+        )
+
+    def _chain_starts(self, node: Node) -> dict[Node, None]:
+        return starts(node, lambda one: not self.is_linear(one))
+
+    def is_linear(self, node: Node) -> bool:
+        """Whether synapses could take the node over."""
+        return is_linear(node, self.layouts)
+
+    @cached_property
+    def reached(self) -> dict[Node, tuple[int, bool]]:
+        """Each node's stage, and whether a core of that stage must run before it is known."""
+        found: dict[Node, tuple[int, bool]] = {}
+        for node in self.graph.nodes:
+            known = [found[operand] for operand in node.operands]
+            stage = max((s for s, _ in known), default=0)
+            behind = any(b for s, b in known if s == stage)
+            if node in self.held:
+                stage, behind = max(stage, self.held[node]), True
+            if node in self.spiking:
+                found[node] = stage, True
+            elif behind and not self.is_linear(node):
+                found[node] = stage + 1, False
+            else:
+                found[node] = stage, behind
+        return found
+
+    def _starts_chain(self, node: Node) -> bool:
+        """Whether a core takes this node's value from elsewhere, or from its own neurons."""
+        if node in self.spiking or not self.is_linear(node):
+            return True
+        if node in self._products or self.reached[node][1]:
+            return False
+        return not all(isinstance(start.op, Input) for start in self._chain_starts(node))
+
+    def _ends_core(self, node: Node) -> bool:
+        """Case 2: a matrix product behind neurons, or an output that is linear in them."""
+        if not (self.reached[node][1] and self.is_linear(node)):
+            return False
+        return isinstance(node.op, Affine) or node in self.graph.outputs
+
+    def _core_key(self, node: Node, keys: dict[Node, _Key]) -> _Key:
+        """A map of values that enter runs in the core that needs it first."""
+        stage, behind = self.reached[node]
+        if not behind:
+            stage = min(keys[u][0] for u in self.graph.users[node] if u in self.core)
+        return stage, True, axes_of(self.layouts[node])
+
+    def _host_key(self, node: Node, keys: dict[Node, _Key]) -> _Key:
+        """Case 4; what is cheap joins the part that alone needs it."""
+        stage, behind = self.reached[node]
+        needed = [keys[user] for user in self.graph.users[node]]
+        if node not in self.graph.outputs:
+            stage = min(key[0] for key in needed)
+        else:
+            stage += behind
+        own = axes_of(self.layouts[node])
+        host = {key for key in needed if not key[1] and key[0] == stage}
+        if len(host) == len(set(needed)) == 1 and not isinstance(node.op, Affine | Activation):
+            return host.pop()
+        return stage, False, own

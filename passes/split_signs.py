@@ -33,7 +33,7 @@ class SplitSigns(Pass):
             op = node.op
             if isinstance(op, IF) and op.signed:
                 split.add(node.name)
-                entries = tuple(_mirror(entry, node.name) for entry in node.operands)
+                entries = (_mirror(node.operands, node.name),)
                 return Node(node.name, _pair(op), entries, node.segment)
             if isinstance(op, Affine) and any(o.name in split for o in node.operands):
                 columns = np.repeat(dense(op.weight), 2, axis=1)
@@ -51,11 +51,12 @@ def _pair(op: IF) -> IF:
     return IF(threshold, bias=bias, feedback=BlockDiagonal(cross))
 
 
-def _mirror(entry: Node, reader: str) -> Node:
-    """Give both signs of what ``entry`` computes to the pairs."""
+def _mirror(entries: tuple[Node, ...], reader: str) -> Node:
+    """Give both signs of the sum of ``entries`` to the pairs."""
+    entry = entries[0]
     rows = entry.op.weight.shape[0] if isinstance(entry.op, Affine) else 0
     signs: Matrix = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
-    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), (entry,), entry.segment)
+    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), entries, entry.segment)
 
 
 def _with_negative(values: Array) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.evaluate import apply_activation, trace
+from pinnir.evaluate import apply_activation, preactivations
 from pinnir.ir import Activation, Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 from pinnir.matrix import BlockDiagonal, compose, dense
@@ -42,15 +42,13 @@ class SplitThresholds(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Fit per neuron on the calibration points' pre-activations."""
-        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-        wanted = {node.operands[0].name for node in layers}
-        values = trace(graph, graph.bind(context.calibration), wanted)
+        values = preactivations(graph, graph.bind(context.calibration))
         fits: dict[str, tuple[Array, BlockDiagonal, Array]] = {}
 
         def change(node: Node) -> Node:
             source = node.operands[0] if node.operands else None
             if node.in_core and isinstance(node.op, Activation):
-                knots, slopes, base = self._fit(node.op, values[node.operands[0].name])
+                knots, slopes, base = self._fit(node.op, values[node.name])
                 fits[node.name] = knots, BlockDiagonal(slopes[:, None, :]), base
                 return _ramps(node, knots)
             if source is not None and source.name in fits and isinstance(node.op, Affine):

@@ -34,6 +34,21 @@ def core_graph(seed: int, sizes: Sequence[int], functions: Sequence[str]) -> Gra
     return Graph(Level.TENSOR, (x,), (value,))
 
 
+def residual_core() -> Graph:
+    """``affine1(act0) + skip(x)`` through ``act1``, read out by ``affine2``, all of it core."""
+    rng = np.random.default_rng(0)
+
+    def affine(name: str, shape: tuple[int, int], operand: Node) -> Node:
+        op = Affine(rng.normal(size=shape), rng.normal(size=shape[0]))
+        return Node(name, op, (operand,), CORE)
+
+    x = Node("x", Input(2))
+    act0 = Node("act0", Activation("tanh"), (affine("affine0", (4, 2), x),), CORE)
+    sources = (affine("affine1", (3, 4), act0), affine("skip", (3, 2), x))
+    act1 = Node("act1", Activation("sin"), sources, CORE)
+    return Graph(Level.TENSOR, (x,), (affine("affine2", (1, 3), act1),))
+
+
 def one_neuron(activation: Activation) -> Graph:
     """``affine1(activation(affine0(x)))``, both maps the identity."""
     x = Node("x", Input(1))

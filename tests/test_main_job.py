@@ -8,7 +8,6 @@ import pinnir
 from benchmarks.common import MODELS, Case, own_cases, third_party_cases
 from pinnir import pipelines
 from pinnir.driver import prepare
-from pinnir.job import outputs_of
 from pinnir.metrics import relative_l2
 
 CASES = [*own_cases(), *third_party_cases()]
@@ -49,4 +48,4 @@ def test_rate_program_of_32_steps(case: Case) -> None:
     job = prepare(case.model, case.domain)
     points = job.evaluation[:256]
     graph = job.lower(pipelines.rate(steps=32, units=32))
-    assert relative_l2(outputs_of(graph, points), job.source(points)) <= 3e-2
+    assert relative_l2(job.outputs_of(graph, points), job.source(points)) <= 3e-2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnir.ir import Affine, Array, Graph, Level, Node, Staircase
+from pinnir.evaluate import add, trace
+from pinnir.ir import Affine, Array, Graph, Level, Node, Op, Staircase
 from pinnir.matrix import BlockDiagonal, compose, dense
 
 
@@ -100,33 +101,37 @@ def _bias(node: Node) -> Array:
     return node.op.bias
 
 
-def upper_bounds(graph: Graph, first_inputs: dict[str, Array]) -> dict[str, Array]:
-    """A value that each pre-activation of the core never exceeds, by affine node name.
+def upper_bounds(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """A value that each staircase's pre-activations never exceed, by the staircase's name.
 
-    Behind a staircase it follows from the staircase's range. For the first map of the core it is
-    the largest value in ``first_inputs`` widened by the range of the values.
+    What comes from a staircase follows from that staircase's range. What comes from values that
+    enter the core is the largest seen, widened by the range of the values.
+
+    Args:
+        graph: Staircase graph.
+        inputs: Value of each input on calibration points, by name.
     """
-    spans: dict[str, tuple[Array, Array]] = {}
-    for node in graph.nodes:
-        if not (node.in_core and isinstance(node.op, Affine)):
-            continue
-        source, previous = node.operands[0].name, node.operands[0].op
+    layers = [node for node in graph.nodes if isinstance(node.op, Staircase)]
+    maps = {operand for node in layers for operand in node.operands}
+    entering = {node.name for node in maps if not isinstance(node.operands[0].op, Staircase)}
+    seen = trace(graph, inputs, entering)
+    highest: dict[Node, Array] = {}
+    for node in maps:
+        previous = node.operands[0].op
         if isinstance(previous, Staircase):
             ends = previous.level_table
             low = previous.base + previous.step * ends.min(axis=1)
             high = previous.base + previous.step * ends.max(axis=1)
-            spans[node.name] = _image(node.op, low, high)
-        elif source in spans:
-            spans[node.name] = _image(node.op, *spans[source])
-        elif node.name in first_inputs:
-            z = first_inputs[node.name]
-            width = np.ptp(z, axis=0)
-            spans[node.name] = z.min(axis=0) - width, z.max(axis=0) + width
-    return {name: high for name, (_, high) in spans.items()}
+            highest[node] = _largest(node.op, low, high)
+        else:
+            z = seen[node.name]
+            highest[node] = z.max(axis=0) + np.ptp(z, axis=0)
+    return {node.name: add([highest[operand] for operand in node.operands]) for node in layers}
 
 
-def _image(op: Affine, low: Array, high: Array) -> tuple[Array, Array]:
-    """Bounds of an affine map's values from those of its input."""
+def _largest(op: Op, low: Array, high: Array) -> Array:
+    """Upper bound of an affine map's values from bounds of its input."""
+    assert isinstance(op, Affine)
     weight = dense(op.weight)
-    rising, falling = np.maximum(weight, 0), np.minimum(weight, 0)
-    return rising @ low + falling @ high + op.bias, rising @ high + falling @ low + op.bias
+    largest: Array = np.maximum(weight, 0) @ high + np.minimum(weight, 0) @ low + op.bias
+    return largest

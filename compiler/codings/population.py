@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.codings.common import Population, Spiking, lower_core, upper_bounds
-from pinnir.evaluate import trace
+from pinnir.evaluate import preactivations
 from pinnir.ir import Affine, Array, Graph, Node, Op, Staircase
 from pinnir.manager import Context
 from pinnir.matrix import BlockDiagonal, Matrix, dense
@@ -68,16 +68,14 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
     Returns:
         Spiking graph of one step.
     """
-    layers = [node for node in graph.nodes if isinstance(node.op, Staircase)]
-    values = trace(
-        graph, graph.bind(context.calibration), {node.operands[0].name for node in layers}
-    )
-    bounds = upper_bounds(graph, values)
+    points = graph.bind(context.calibration)
+    values = preactivations(graph, points)
+    bounds = upper_bounds(graph, points)
 
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
-        z = node.operands[0].name
-        return _encode(node, sources, build_table(node.op, bounds[z]), values[z])
+        table = build_table(node.op, bounds[node.name])
+        return _encode(node, sources, table, values[node.name])
 
     return lower_core(graph, encode, steps=1, read_out="last")
 

@@ -24,9 +24,31 @@ def _reduce(node: OnnxNode) -> Node:
     return node.primitive(**options)
 
 
+def _softmax(node: OnnxNode) -> Node:
+    """Before opset 13 all axes from the given one on were taken as one."""
+    if node.opset >= 13:
+        return node.primitive(axis=node.attributes.get("axis", -1))
+    (x,) = node.operands
+    assert x is not None
+    options = {"axis": node.attributes.get("axis", 1)}
+    flat = Node(f"{node.name}:flat", Primitive("Flatten", options), (x,))
+    rows = Node(f"{node.name}:rows", Primitive(node.op_type, {"axis": -1}), (flat,))
+    shape = Node(f"{node.name}:shape", Primitive("Shape"), (x,))
+    return Node(node.name, Primitive("Reshape"), (rows, shape))
+
+
+_REDUCTIONS = (
+    "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceSumSquare",
+)  # fmt: skip
+
 IMPORTERS: dict[str, Importer] = {
+    **dict.fromkeys(_REDUCTIONS, _reduce),
+    "CumSum": keeping("exclusive", "reverse"),
     "Einsum": _einsum,
     "Gemm": keeping("alpha", "beta", "transA", "transB"),
+    "LayerNormalization": keeping("axis", "epsilon"),
+    "LogSoftmax": _softmax,
     "MatMul": keeping(),
-    **dict.fromkeys(("ReduceL2", "ReduceMean", "ReduceSum"), _reduce),
+    "Softmax": _softmax,
 }

@@ -1,17 +1,17 @@
-"""Read an ONNX file: the bytes, checked and complete, and the tensor graph they mean."""
+"""Import an ONNX model: from the checked bytes to the tensor graph they mean."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from pinnir.errors import FrontendError
 from pinnir.frontend import elementwise, linear, shapes
+from pinnir.frontend.loading import DEFAULT_DOMAINS, load_isolated, not_onnx, opset_of
 from pinnir.frontend.table import Importer, OnnxNode, attributes_of, constant_value
 from pinnir.ir import Constant, Graph, Input, Level, Node
 
@@ -21,7 +21,7 @@ IMPORTERS: dict[str, Importer] = {
     **shapes.IMPORTERS,
 }
 
-_OLDEST_OPSET = 9
+_UNKNOWN = "is not an operator that pinnir compiles"
 _FLOAT_TYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 
 
@@ -33,11 +33,13 @@ class Model:
         data: The ONNX model with all weights inside.
         graph: What it computes, as a tensor graph.
         dtype: ``float32`` or ``float64``, its inputs' type.
+        samples: What the model calls the first dimension of an input, where it has a name.
     """
 
     data: bytes
     graph: Graph
     dtype: str
+    samples: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -57,12 +59,7 @@ def read_model(path: str | Path) -> Model:
         FrontendError: If the file is missing, damaged, not ONNX, or holds operators that pinnir
             cannot compile; all such nodes are listed at once.
     """
-    proto = _load(Path(path))
-    try:
-        _check(proto, Path(path))
-        return Model(proto.SerializeToString(deterministic=True), *_import_graph(proto))
-    except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
-        raise _not_onnx(Path(path), str(error)) from error
+    return import_bytes(load_isolated(Path(path), IMPORTERS))
 
 
 def import_bytes(data: bytes) -> Model:
@@ -71,93 +68,13 @@ def import_bytes(data: bytes) -> Model:
     Raises:
         FrontendError: As :func:`read_model`.
     """
-    return Model(data, *_import_graph(onnx.load_from_string(data)))
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise FrontendError(
-            f"the model file {path} {problem}", hint="give the path of an .onnx file"
-        )
     try:
-        proto = onnx.load(str(path), format="protobuf", load_external_data=False)
-    except (DecodeError, ValueError, UnicodeDecodeError) as error:
-        raise _not_onnx(path, str(error)) from error
-    if not proto.graph.node or not proto.opset_import:
-        raise _not_onnx(path, "it holds no graph")
-    _load_external(proto, path)
-    return proto
+        return Model(data, *_import_graph(onnx.load_from_string(data)))
+    except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
+        raise not_onnx("the model", str(error)) from error
 
 
-def _not_onnx(path: Path, why: str) -> FrontendError:
-    return FrontendError(
-        f"{path} is not a readable ONNX model ({why.strip()})",
-        hint="the file may be truncated or of another format; export it again",
-    )
-
-
-def _load_external(proto: onnx.ModelProto, path: Path) -> None:
-    """Read weights kept beside the model, never from outside its folder."""
-    folder = path.resolve().parent
-    for tensor in _tensors(proto):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-        pure = PurePosixPath(location)
-        target = (folder / location).resolve()
-        if not location or pure.is_absolute() or folder not in target.parents:
-            raise FrontendError(
-                f"its data file {location!r} lies outside the model's folder",
-                node=tensor.name, op="initializer",
-                hint="put the data file beside the model, or export with the weights inside",
-            )  # fmt: skip
-        if not target.is_file():
-            raise FrontendError(
-                f"its data file {location!r} is missing",
-                node=tensor.name, op="initializer",
-                hint=f"put it into {path.parent}",
-            )  # fmt: skip
-        try:
-            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        except (ValueError, OSError, onnx.checker.ValidationError) as error:
-            raise FrontendError(
-                f"its data file {location!r} cannot be read: {error}",
-                node=tensor.name, op="initializer", hint="export the model again",
-            ) from error  # fmt: skip
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        del tensor.external_data[:]
-
-
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor of the model: initialisers, and what Constant nodes hold."""
-    yield from proto.graph.initializer
-    for node in proto.graph.node:
-        yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
-
-
-def _check(proto: onnx.ModelProto, path: Path) -> None:
-    opset = _opset(proto)
-    if opset < _OLDEST_OPSET:
-        raise FrontendError(
-            f"{path} uses operator set {opset}", hint=f"export with opset {_OLDEST_OPSET} or newer"
-        )
-    try:
-        onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
-        raise FrontendError(
-            f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}",
-            hint="export it again",
-        ) from error
-
-
-def _opset(proto: onnx.ModelProto) -> int:
-    versions = [o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")]
-    return versions[0] if versions else 0
-
-
-def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str]:
-    _refuse_unknown(proto)
+def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, dict[str, str]]:
     values: dict[str, Node] = {}
     for tensor in proto.graph.initializer:
         values[tensor.name] = Node(
@@ -165,19 +82,74 @@ def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str]:
         )
     inputs, dtype = _inputs(proto, values)
     values |= {node.name: node for node in inputs}
+    problems = _import_nodes(proto, values)
+    if problems:
+        raise _refusal(problems)
+    outputs = tuple(values[value.name] for value in proto.graph.output)
+    given = {node.name for node in inputs}  # initialisers may be listed as inputs too
+    firsts = {v.name: v.type.tensor_type.shape.dim[0] for v in proto.graph.input if v.name in given}
+    samples = {name: first.dim_param for name, first in firsts.items() if first.dim_param}
+    return Graph(Level.TENSOR, inputs, outputs), dtype, samples
+
+
+def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[FrontendError]:
+    """Add the nodes' values to ``values``; what cannot be imported, and why."""
     used = {key for item in proto.graph.node for key in item.input}
     used |= {value.name for value in proto.graph.output}
-    opset, taken = _opset(proto), set(values)
+    opset, taken = opset_of(proto), set(values)
+    problems: list[FrontendError] = []
     for index, item in enumerate(proto.graph.node):
         name = _unique(item.name or (item.output[0] if item.output else f"node_{index}"), taken)
-        operands = tuple(values[key] if key else None for key in item.input)
-        node = OnnxNode(name, item.op_type, attributes_of(item), operands, opset)
-        unmet = [key for key in item.output[1:] if key in used]
+        try:
+            importer = _importer(item, name)
+            if any(key and key not in values for key in item.input):
+                continue  # the node behind it is among the problems
+            operands = tuple(values[key] if key else None for key in item.input)
+            given = importer(OnnxNode(name, item.op_type, attributes_of(item), operands, opset))
+        except FrontendError as error:
+            problems.append(error)
+            continue
+        results = given if isinstance(given, tuple) else (given,)
+        unmet = [key for key in item.output[len(results) :] if key in used]
         if unmet:
-            raise node.refuse(f"gives a second value {unmet[0]!r}, which pinnir does not compute")
-        values[item.output[0]] = IMPORTERS[item.op_type](node)
-    outputs = tuple(values[value.name] for value in proto.graph.output)
-    return Graph(Level.TENSOR, inputs, outputs), dtype
+            problems.append(_no_second_value(name, item.op_type, unmet[0]))
+        values |= dict(zip(item.output, results, strict=False))
+    return problems
+
+
+def _importer(item: onnx.NodeProto, name: str) -> Importer:
+    if item.op_type not in IMPORTERS or item.domain not in DEFAULT_DOMAINS:
+        kind = f"{item.domain}::{item.op_type}" if item.domain else item.op_type
+        raise FrontendError(_UNKNOWN, node=name, op=kind)
+    return IMPORTERS[item.op_type]
+
+
+def _no_second_value(name: str, op: str, value: str) -> FrontendError:
+    return FrontendError(
+        f"gives a second value {value!r}, which pinnir does not compute", node=name, op=op
+    )
+
+
+def _refusal(problems: list[FrontendError]) -> FrontendError:
+    """All problems as one error."""
+    known = "pinnir compiles " + ", ".join(sorted(IMPORTERS))
+    if all(problem.message == _UNKNOWN for problem in problems):
+        listing = "\n".join(f"  {problem.op} '{problem.node}'" for problem in problems)
+        count = f"{len(problems)} nodes use" if len(problems) > 1 else "1 node uses"
+        return FrontendError(
+            f"{count} operators that pinnir does not compile:\n{listing}",
+            hint=known, problems=tuple(problems),
+        )  # fmt: skip
+    if len(problems) == 1:
+        (one,) = problems
+        return FrontendError(one.message, node=one.node, op=one.op, hint=one.hint, problems=(one,))
+    listing = "\n".join(
+        f"  {problem.op} '{problem.node}': {problem.message}" for problem in problems
+    )
+    return FrontendError(
+        f"{len(problems)} nodes cannot be compiled:\n{listing}",
+        hint=known, problems=tuple(problems),
+    )  # fmt: skip
 
 
 def _unique(name: str, taken: set[str]) -> str:
@@ -188,22 +160,6 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate = f"{name}_{number}"
     taken.add(candidate)
     return candidate
-
-
-def _refuse_unknown(proto: onnx.ModelProto) -> None:
-    unknown = [
-        (node.name or ", ".join(node.output), node.op_type, node.domain)
-        for node in proto.graph.node
-        if node.op_type not in IMPORTERS or node.domain not in ("", "ai.onnx")
-    ]
-    if unknown:
-        listing = "\n".join(
-            f"  {f'{domain}::' if domain else ''}{op} '{name}'" for name, op, domain in unknown
-        )
-        raise FrontendError(
-            f"{len(unknown)} nodes use operators that pinnir does not compile:\n{listing}",
-            hint="pinnir compiles " + ", ".join(sorted(IMPORTERS)),
-        )
 
 
 def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node, ...], str]:
@@ -227,25 +183,6 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
             )  # fmt: skip
         types.add(_FLOAT_TYPES[kind.elem_type])
         found.append(Node(value.name, Input(shape[1])))
-    _refuse_separate_samples(proto, found)
     if not found:
         raise FrontendError("the model has no input", hint="export a network of the coordinates")
     return tuple(found), "float64" if "float64" in types else "float32"
-
-
-def _refuse_separate_samples(proto: onnx.ModelProto, inputs: list[Node]) -> None:
-    """Separable and operator networks take each input at points of its own."""
-    names = {node.name for node in inputs}
-    samples: dict[str, str] = {}
-    for value in proto.graph.input:
-        first = value.type.tensor_type.shape.dim[0] if value.name in names else None
-        size = (first.dim_param or str(first.dim_value or "")) if first is not None else ""
-        if size:
-            samples[value.name] = size
-    if len(set(samples.values())) > 1:
-        told = ", ".join(f"'{name}' has {size}" for name, size in samples.items())
-        raise FrontendError(
-            f"the inputs have different numbers of samples: {told}",
-            hint="separable and operator networks are not compiled yet; a network of points takes "
-            "all its inputs row by row",
-        )

@@ -44,12 +44,6 @@ class OnnxNode:
         """A constant that belongs to this node."""
         return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
 
-    def part(self, kind: str, *operands: Node | float) -> Node:
-        """An element-wise step of this node's definition; numbers become constants."""
-        nodes = tuple(o if isinstance(o, Node) else self.constant(f"{o:g}", o) for o in operands)
-        steps = ":".join(node.name.rpartition(":")[2] for node in nodes[1:])
-        return Node(f"{nodes[0].name}:{kind.lower()}:{steps}", Primitive(kind), nodes)
-
     def refuse(self, problem: str, hint: str = "") -> FrontendError:
         """An error about this node."""
         return FrontendError(problem, node=self.name, op=self.op_type, hint=hint)
@@ -71,7 +65,8 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
             hint="every layer needs at least one neuron",
         )  # fmt: skip
     if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
-        raise FrontendError(f"holds {value.dtype} instead of real numbers", node=name, op=op)
+        kind = "text" if value.dtype == object else value.dtype
+        raise FrontendError(f"holds {kind} instead of real numbers", node=name, op=op)
     if np.issubdtype(value.dtype, np.floating):
         bad = int(value.size - np.count_nonzero(np.isfinite(value)))
         if bad:
@@ -83,7 +78,8 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
     return value
 
 
-Importer = Callable[[OnnxNode], Node]
+# From an ONNX node to its value, or to its first few values where it has several.
+Importer = Callable[[OnnxNode], Node | tuple[Node, ...]]
 
 
 def keeping(*names: str) -> Importer:

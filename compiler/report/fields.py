@@ -7,27 +7,38 @@ from pathlib import Path
 
 import numpy as np
 
+from pinnir.files import write_atomic
 from pinnir.matrix import Array
-from pinnir.program import Program, RunResult, write_atomic
+from pinnir.program import Program, RunResult
 
 
 def save_field(
-    path: Path, program: Program, points: Array, result: RunResult, grid: tuple[int, ...] | None
+    path: Path, program: Program, where: Array | tuple[int, ...], result: RunResult
 ) -> None:
-    """Write ``points``, ``outputs``, ``columns`` and, where known, ``source`` and ``grid``.
+    """Write ``outputs``, ``columns``, where they are known ``source``, and where the field is.
+
+    That is ``points``; or, for a grid, its shape ``grid`` and the coordinates along every column
+    as ``line_0``, ``line_1``, ... A grid of a network of one sample axis has ``points`` as well.
+
+    Args:
+        path: Of the ``.npz`` file.
+        program: What was run.
+        where: Points ``(samples, columns)``, or the shape of a grid over the domain.
+        result: Of the run.
 
     Raises:
         ProgramFileError: If the file cannot be written.
     """
-    arrays = {
-        "points": points,
-        "outputs": result.outputs,
-        "columns": np.array(program.domain.columns),
-    }
+    arrays = {"outputs": result.outputs, "columns": np.array(program.domain.columns)}
     if result.source is not None:
         arrays["source"] = result.source
-    if grid is not None:
-        arrays["grid"] = np.array(grid)
+    if isinstance(where, tuple):
+        arrays["grid"] = np.array(where)
+        arrays |= {f"line_{i}": line for i, line in enumerate(program.domain.lines(where))}
+        if program.domain.axis_count == 1:
+            arrays["points"] = program.domain.grid(where)
+    else:
+        arrays["points"] = where
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomic(path, buffer.getvalue())

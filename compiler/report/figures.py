@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from pinnir.errors import BackendError
+from pinnir.files import write_atomic
 from pinnir.matrix import Array
-from pinnir.program import Program, RunResult, write_atomic
+from pinnir.program import Program, RunResult
+
+# Points (samples, columns), or the shape of a grid over the program's domain.
+Where = Array | tuple[int, ...]
 
 
-def plot_field(
-    path: Path, program: Program, points: Array, result: RunResult, grid: tuple[int, ...] | None
-) -> None:
+def plot_field(path: Path, program: Program, where: Where, result: RunResult) -> None:
     """Write a figure with one row an output.
 
     One column: curves. A grid of two or more columns: maps over the first two that have more
@@ -36,10 +38,9 @@ def plot_field(
     axes = figure.subplots(outputs, len(panels), squeeze=False)
     for row in range(outputs):
         fields = {title: values[:, row] for title, values in panels.items()}
-        _draw_row(figure, axes[row], fields, program, points, grid)
         if outputs > 1:
-            axes[row][0].annotate(f"output {row}", (-0.3, 0.5), xycoords="axes fraction",
-                                  rotation=90, va="center")  # fmt: skip
+            fields = {f"{title}, output {row}": values for title, values in fields.items()}
+        _draw_row(figure, axes[row], fields, program, where)
     figure.suptitle(_title(program, result))
     buffer = io.BytesIO()
     figure.savefig(buffer, format=_format(path), dpi=150)
@@ -90,56 +91,47 @@ def _title(program: Program, result: RunResult) -> str:
 
 
 def _draw_row(
-    figure: Any,
-    axes: Any,
-    fields: dict[str, Array],
-    program: Program,
-    points: Array,
-    grid: tuple[int, ...] | None,
+    figure: Any, axes: Any, fields: dict[str, Array], program: Program, where: Where
 ) -> None:
-    shown = [values for title, values in fields.items() if title != "difference"]
+    shown = [values for title, values in fields.items() if not title.startswith("difference")]
     low, high = min(v.min() for v in shown), max(v.max() for v in shown)
     for axis, (title, values) in zip(axes, fields.items(), strict=True):
         axis.set_title(title)
-        if points.shape[1] == 1:
-            order = np.argsort(points[:, 0])
-            axis.plot(points[order, 0], values[order], linewidth=1)
+        if len(program.domain.columns) == 1:
+            x = program.domain.grid(where)[:, 0] if isinstance(where, tuple) else where[:, 0]
+            order = np.argsort(x)
+            axis.plot(x[order], values[order], linewidth=1)
             axis.set_xlabel(program.domain.columns[0])
             continue
-        if title == "difference":
+        if title.startswith("difference"):
             reach = float(np.abs(values).max()) or 1.0
             style = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
         else:
             style = {"cmap": "viridis", "vmin": low, "vmax": high}
-        drawn = _map(axis, values, program, points, grid, style)
-        figure.colorbar(drawn, ax=axis)
+        figure.colorbar(_map(axis, values, program, where, style), ax=axis)
 
 
-def _map(
-    axis: Any,
-    values: Array,
-    program: Program,
-    points: Array,
-    grid: tuple[int, ...] | None,
-    style: dict[str, Any],
-) -> Any:
+def _map(axis: Any, values: Array, program: Program, where: Where, style: dict[str, Any]) -> Any:
     """A colour map; the later column (time, in most PINNs) runs along the abscissa."""
     columns = program.domain.columns
-    wide = [i for i, size in enumerate(grid or ()) if size > 1]
-    if grid is None or len(wide) < 2:
+    wide = [i for i, size in enumerate(where) if size > 1] if isinstance(where, tuple) else []
+    if len(wide) < 2:
+        points = program.domain.grid(where) if isinstance(where, tuple) else where
         axis.set_xlabel(columns[1])
         axis.set_ylabel(columns[0])
         return axis.scatter(points[:, 1], points[:, 0], c=values, s=4, **style)
+    assert isinstance(where, tuple)
     a, b = wide[:2]
-    middle = tuple(slice(None) if i in (a, b) else size // 2 for i, size in enumerate(grid))
-    cut = points.reshape(*grid, -1)[middle]
+    lines = program.domain.lines(where)
+    middle = tuple(slice(None) if i in (a, b) else size // 2 for i, size in enumerate(where))
     axis.set_xlabel(columns[b])
     axis.set_ylabel(columns[a])
-    held = [f"{columns[i]} = {cut[0, 0, i]:.3g}" for i in range(len(grid)) if i not in (a, b)]
+    held = [f"{columns[i]} = {lines[i][size // 2]:.3g}" for i, size in enumerate(where)
+            if i not in (a, b)]  # fmt: skip
     if held:
         axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, va="top", fontsize=7,
                   bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0})  # fmt: skip
     return axis.pcolormesh(
-        cut[..., b], cut[..., a], values.reshape(grid)[middle], shading="nearest",
+        lines[b], lines[a], values.reshape(where)[middle], shading="nearest",
         rasterized=True, **style,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from pinnir.program import Program, RunResult
 from pinnir.text import diff
 
 
-def _console() -> Console:
+def console() -> Console:
     """The terminal; in files and pipes lines may be as long as they need."""
     console = Console()
     return console if console.is_terminal else Console(width=200)
@@ -33,25 +33,25 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
     _add(table, "levels per neuron", f"{metrics['levels']:,}")
-    _add_costs(table, metrics)
+    _add_costs(table, program, metrics)
     _add(table, "seconds", f"{seconds:.1f}")
-    _console().print(table)
+    console().print(table)
 
 
 def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
     """What a run gave."""
     metrics = result.metrics
-    table = Table(title=f"{metrics['points']:,} points on {metrics['backend']}")
+    table = Table(title=Text(f"{metrics['points']:,} points on {metrics['backend']}"))
     table.add_column("figure")
     table.add_column("value", justify="right")
     if "rel_l2" in metrics:
         _add(table, "relative L2 error against the network", f"{metrics['rel_l2']:.3e}")
         _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
-    _add_costs(table, metrics)
+    _add_costs(table, program, metrics)
     _add(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
-    _console().print(table)
-    _console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)
+    console().print(table)
+    console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)
 
 
 def _add(table: Table, figure: str, value: str) -> None:
@@ -66,7 +66,7 @@ def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
         _add(table, "the network's own error against the reference", f"{own:.3e}")
 
 
-def _add_costs(table: Table, metrics: dict[str, Any]) -> None:
+def _add_costs(table: Table, program: Program, metrics: dict[str, Any]) -> None:
     _add(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
     _add(table, "time steps", f"{metrics['steps']:,}")
     _add(table, "spikes per activation", f"{metrics['spikes_per_activation']:.2f}")
@@ -74,9 +74,13 @@ def _add_costs(table: Table, metrics: dict[str, Any]) -> None:
     _add(table, "synaptic operations per MAC", f"{metrics['synops_per_mac']:.2f}")
     ratio = metrics["energy_ratio"]
     compared = f"{ratio:.2f} x" if ratio >= 0.01 else f"{ratio:.2g} x"
+    one = "point"
+    if program.domain.axis_count > 1:
+        one = "sample of every axis"
+        _add(table, "spikes per point of the field", f"{metrics['spikes_per_point']:,.2f}")
     _add(
         table,
-        "energy per point at 45 nm (the network's)",
+        f"energy per {one} at 45 nm (the network's)",
         f"{metrics['energy_45nm_pj'] / 1e3:,.1f} nJ "
         f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {compared}",
     )
@@ -107,11 +111,11 @@ def print_passes(program: Program, path: Path) -> None:
     for number, row in enumerate(pass_rows(program), 1):
         took = "unknown" if row["seconds"] is None else f"{row['seconds']:.3f}"
         table.add_row(
-            str(number), row["pass"], took, f"{row['neurons']:,}", f"{row['synapses']:,}",
+            str(number), Text(row["pass"]), took, f"{row['neurons']:,}", f"{row['synapses']:,}",
             f"{row['error_before']:.3e}", f"{row['error_after']:.3e}",
         )  # fmt: skip
-    _console().print(table)
-    _console().print("errors: relative L2 against the network, on points of the search")
+    console().print(table)
+    console().print("errors: relative L2 against the network, on points of the search")
 
 
 def pass_diffs(program: Program, name: str) -> list[dict[str, str]]:

@@ -9,30 +9,38 @@ from hypothesis import given
 from pinnir.codings import CODINGS, lower_with
 from pinnir.codings.common import upper_bounds
 from pinnir.errors import PipelineError
-from pinnir.evaluate import trace
-from pinnir.ir import Affine
-from tests.helpers import context, core_graph, points, staircase_graph
+from pinnir.evaluate import preactivations
+from pinnir.ir import Staircase
+from tests.helpers import context, core_graph, points, residual_core, staircase_graph
 from tests.strategies import SEEDS, core_graphs
 
 
 @given(graph=core_graphs(), seed=SEEDS)
 def test_pre_activations_stay_below_their_bounds(graph, seed):
     stairs = staircase_graph(graph, seed, 8)
-    names = {node.name for node in stairs.nodes if isinstance(node.op, Affine)}
-    fitted = trace(stairs, stairs.bind(points(stairs, 64, 0)), {"affine0"})
-    bounds = upper_bounds(stairs, fitted)
-    assert bounds.keys() == names
-    values = trace(stairs, stairs.bind(points(stairs, 64, 1)), names)
-    for name in names:
-        assert np.all(values[name] <= bounds[name] + 1e-12)
+    bounds = upper_bounds(stairs, stairs.bind(points(stairs, 64, 0)))
+    values = preactivations(stairs, stairs.bind(points(stairs, 64, 1)))
+    assert bounds.keys() == values.keys()
+    assert len(bounds) == sum(isinstance(node.op, Staircase) for node in stairs.nodes)
+    for name, value in values.items():
+        assert np.all(value <= bounds[name] + 1e-12)
 
 
 def test_bounds_behind_a_staircase_are_reached():
-    stairs = staircase_graph(core_graph(0, (1, 1, 3), ("tanh",)), 0, 8)
-    x = np.linspace(-50, 50, 400)[:, None]
-    found = trace(stairs, {"x": x}, {"affine0", "affine1"})
-    bounds = upper_bounds(stairs, {"affine0": found["affine0"]})
-    np.testing.assert_allclose(found["affine1"].max(axis=0), bounds["affine1"], rtol=1e-12)
+    stairs = staircase_graph(core_graph(0, (1, 1, 3, 1), ("tanh", "tanh")), 0, 8)
+    x = {"x": np.linspace(-50, 50, 400)[:, None]}
+    highest = preactivations(stairs, x)["act1"].max(axis=0)
+    np.testing.assert_allclose(highest, upper_bounds(stairs, x)["act1"], rtol=1e-12)
+
+
+def test_bounds_of_several_maps_add_up():
+    """What a residual connection carries is bounded map by map."""
+    graph = residual_core()
+    stairs = staircase_graph(graph, 0, 8)
+    x = stairs.bind(points(stairs, 64, 0))
+    bounds = upper_bounds(stairs, x)
+    assert bounds.keys() == {"act0", "act1"}
+    assert np.all(preactivations(stairs, x)["act1"] <= bounds["act1"] + 1e-12)
 
 
 def test_unknown_coding():

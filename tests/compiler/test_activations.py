@@ -35,6 +35,11 @@ def test_nobody_named_this_function():
     assert name_of(lambda z: np.sin(z) + 0.3 * np.cos(z)) == "unary"
 
 
+def test_functions_that_are_not_finite_everywhere_have_no_name():
+    assert name_of(np.log) == "unary"
+    assert name_of(lambda z: np.exp(z) / 0.0) == "unary"
+
+
 def test_unknown():
     with pytest.raises(PinnirError) as caught:
         activation("swish")

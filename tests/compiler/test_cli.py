@@ -217,15 +217,15 @@ def test_truncated_model(folder):
 def test_unsupported_operators_are_all_listed(folder):
     nodes, weights = layers(0, (2, 4, 1), "Tanh", "v", "w")
     nodes = [
-        helper.make_node("LogSoftmax", ["x"], ["v"], "first"),
+        helper.make_node("LpNormalization", ["x"], ["v"], "first"),
         *nodes,
-        helper.make_node("Softmax", ["w"], ["s"], "second"),
-        helper.make_node("LogSoftmax", ["s"], ["y"]),
+        helper.make_node("Hardmax", ["w"], ["s"], "second"),
+        helper.make_node("LpNormalization", ["s"], ["y"]),
     ]
     save(folder, onnx_model(nodes, weights))
     assert refused(*compile_()) == (
         "3 nodes use operators that pinnir does not compile:\n"
-        "  LogSoftmax 'first'\n  Softmax 'second'\n  LogSoftmax 'y'\n"
+        "  LpNormalization 'first'\n  Hardmax 'second'\n  LpNormalization 'y'\n"
         "hint: pinnir compiles " + ", ".join(sorted(IMPORTERS))
     )
 
@@ -387,12 +387,11 @@ def no_work(monkeypatch):
 
     monkeypatch.setattr("pinnir.driver.compile", started)
     monkeypatch.setattr("pinnir.program.Program.run", started)
-    monkeypatch.setattr("pinnir.frontend.reader.read_model", started)
 
 
 def test_the_no_work_fixture_notices_work(folder, no_work):
     assert pinnir_(*compile_()).exit_code == 3
-    assert pinnir_("run", "p.nir", "--grid", "3x3", "-o", "f.npz").exit_code == 3
+    assert "the work was started" in refused("run", "p.nir", "--grid", "3x3", "-o", "f.npz")
 
 
 @pytest.mark.parametrize(
@@ -426,7 +425,8 @@ def test_run_on_a_grid(folder):
     points = small_program().domain.grid((9, 5))
     result = small_program().run(points)
     with np.load("f.npz", allow_pickle=False) as field:
-        assert set(field) == {"points", "outputs", "columns", "source", "grid"}
+        names = {"points", "outputs", "columns", "source", "grid", "line_0", "line_1"}
+        assert set(field) == names
         np.testing.assert_array_equal(field["points"], points)
         np.testing.assert_array_equal(field["outputs"], result.outputs)
         np.testing.assert_array_equal(field["source"], result.source)
@@ -569,12 +569,11 @@ def test_missing_program(folder):
 def test_program_that_is_no_program(folder):
     nir.write("plain.nir", nir.NIRGraph.from_list(nir.Affine(np.ones((1, 2)), np.ones(1))))
     assert both("plain.nir") == (
-        "plain.nir was not written by pinnir: it has no group 'pinnir'\n"
-        "hint: pinnir runs its own programs; read plain NIR files with nir.read"
+        "plain.nir is an HDF5 file without pinnir's seal\n"
+        "hint: pinnir runs programs that this version compiled; read plain NIR files with nir.read"
     )
     assert both("model.onnx") == (
-        "model.onnx is not a program file (no readable HDF5)\n"
-        "hint: give a .nir file that pinnir compile wrote"
+        "model.onnx is not a program file\nhint: give a .nir file that pinnir compile wrote"
     )
 
 
@@ -582,12 +581,12 @@ def test_damaged_program(folder):
     data = Path("p.nir").read_bytes()
     Path("cut.nir").write_bytes(data[: len(data) // 2])
     assert both("cut.nir") == (
-        "cut.nir is not a program file (no readable HDF5)\n"
-        "hint: give a .nir file that pinnir compile wrote"
+        f"cut.nir is damaged: it holds {len(data) // 2 - 512} of {len(data) - 512} bytes\n"
+        "hint: copy or compile it again"
     )
     with h5py.File("p.nir", "r+") as file:
         del file["pinnir/manifest"]
-    assert both("p.nir") == ("p.nir is damaged (KeyError: 'manifest')\nhint: compile it again")
+    assert both("p.nir").startswith("p.nir is damaged: it")
 
 
 # ---------------------------------------------------------------------------------------- inspect

@@ -29,7 +29,7 @@ from pinnir.job import (
 )
 from pinnir.manager import parse_pipeline
 from pinnir.metrics import relative_l2
-from pinnir.program import Program, run_source
+from pinnir.program import Program
 from pinnir.search import PopulationSearch, RateSearch, smallest
 from tests.backends.networks import (
     DOMAIN,
@@ -112,14 +112,14 @@ def test_fixed_programs_are_only_measured(ask):
 
 def truth_of(points: np.ndarray, error: float) -> np.ndarray:
     """A reference solution from which the network is off by about ``error``."""
-    own = run_source(SMALL.data, points, (("x", 2),))
+    own = job().source(points)
     return own + error * np.linalg.norm(own) * np.ones_like(own) / np.sqrt(own.size)
 
 
 def test_auto_is_a_third_of_the_networks_own_error():
     points = np.random.default_rng(1).uniform([-1, 0], [1, 1], (500, 2))
     truth = truth_of(points, 0.06)
-    own = run_source(SMALL.data, points, (("x", 2),))
+    own = job().source(points)
     program = pinnir.compile(SMALL, DOMAIN, rtol="auto", reference=(points, truth))
     assert program.manifest["rtol"] == relative_l2(own, truth) / 3
     assert 0.015 < program.manifest["rtol"] < 0.025
@@ -342,9 +342,7 @@ def test_several_inputs():
     assert program.metrics["rel_l2"] <= 1e-2
     points = program.domain.sample(64, 0)
     result = program.run(points)
-    np.testing.assert_allclose(
-        result.source, run_source(SMALL.data, points, (("x", 2),)), atol=1e-6
-    )
+    np.testing.assert_allclose(result.source, job().source(points), atol=1e-6)
 
 
 def test_several_inputs_in_another_order():
@@ -495,7 +493,7 @@ def test_pipeline_without_spikes():
     assert error_of(PinnirError, pipeline="fuse-affine") == (
         "the pipeline makes no spiking program: it has no pass 'lower'\n"
         "hint: a complete pipeline is fold-constants,drop-identity,fuse-affine,fuse-activations,"
-        "split-host,quantise-activations{levels=256},lower{coding=population},legalise"
+        "split-host,gather-synapses,quantise-activations{levels=256},lower{coding=population},legalise"
     )
 
 
@@ -529,7 +527,8 @@ def test_missing_model(tmp_path):
 
 def test_nothing_that_can_spike():
     assert error_of(LegalizeError, model=model(mlp(0, (2, 1)))) == (
-        "the network has no chain of affine maps and activations, so nothing can spike\n"
-        "hint: pinnir compiles multilayer perceptrons with the activations cos, relu, sigmoid, "
-        "sin, tanh"
+        "the network has no activation between two matrix products, so nothing can spike\n"
+        "  Affine: 'fc0'\n"
+        "hint: pinnir compiles networks of layers: matrix product, activation, matrix product, "
+        "with (samples, columns) values"
     )

@@ -26,14 +26,22 @@ from tests.backends.networks import (
     population,
     same_structure,
 )
-from tests.helpers import FUNCTIONS, compiled, core_graph, one_neuron, points, record
+from tests.helpers import CORE, FUNCTIONS, compiled, core_graph, one_neuron, points, record
 from tests.strategies import SEEDS, core_graphs
 
 SAFE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def written(core: Graph) -> nir.NIRGraph:
+    return to_nir({CORE: core})
+
+
+def found_in(graph: nir.NIRGraph, steps: int = 1, read_out: str = "last") -> Graph:
+    return from_nir(graph, [CORE], steps, read_out)[CORE]
+
+
 def again(core: Graph) -> Graph:
-    return from_nir(to_nir(core), core.steps, core.read_out)
+    return found_in(written(core), core.steps, core.read_out)
 
 
 def same_program(core: Graph, other: Graph) -> None:
@@ -75,7 +83,7 @@ def test_several_groups_round_trip(monkeypatch):
 @pytest.mark.parametrize("pipeline", [population(20), RATE, SIGNED_RATE])
 def test_a_written_file_holds_the_same_graph(tmp_path, pipeline):
     core = compiled(core_graph(1, (2, 5, 4, 2), ("tanh", "tanh")), pipeline)
-    graph = to_nir(core)
+    graph = written(core)
     nir.write(tmp_path / "core.nir", graph)
     found = nir.read(tmp_path / "core.nir")
     assert found.edges == graph.edges
@@ -86,13 +94,13 @@ def test_a_written_file_holds_the_same_graph(tmp_path, pipeline):
             if hasattr(node, key):
                 np.testing.assert_array_equal(getattr(found.nodes[name], key), getattr(node, key))
                 assert getattr(found.nodes[name], key).dtype == np.float64
-    same_program(core, from_nir(found, core.steps, core.read_out))
+    same_program(core, found_in(found, core.steps, core.read_out))
 
 
 def test_one_unit_populations_keep_their_shapes(tmp_path):
     core = compiled(core_graph(2, (1, 1, 1), ("tanh",)), population(2))
-    nir.write(tmp_path / "core.nir", to_nir(core))
-    same_program(core, from_nir(nir.read(tmp_path / "core.nir"), 1, "last"))
+    nir.write(tmp_path / "core.nir", written(core))
+    same_program(core, found_in(nir.read(tmp_path / "core.nir")))
 
 
 def test_block_diagonal_weights_are_written_densely():
@@ -100,7 +108,7 @@ def test_block_diagonal_weights_are_written_densely():
     expand = core.node("act0_coarse_in")
     assert isinstance(expand.op, Affine)
     assert isinstance(expand.op.weight, BlockDiagonal)
-    node = to_nir(core).nodes["act0_coarse_in"]
+    node = written(core).nodes["act0_coarse_in"]
     assert type(node) is nir.Linear
     assert node.weight.shape == expand.op.weight.shape
     assert node.metadata == {"pinnir": {"blocks": 3}}
@@ -110,20 +118,20 @@ def test_block_diagonal_weights_are_written_densely():
 def test_feedback_is_a_loop_written_first():
     core = compiled(core_graph(1, (2, 3, 1), ("tanh",)), SIGNED_RATE)
     (name,) = [node.name for node in neurons_of(core) if node.op.feedback is not None]
-    graph = to_nir(core)
+    graph = written(core)
     assert graph.edges[:2] == [(name, f"{name}_feedback"), (f"{name}_feedback", name)]
     assert type(graph.nodes[f"{name}_feedback"]) is nir.Linear
 
 
 def test_maps_without_a_bias_are_linear():
-    graph = to_nir(compiled(core_graph(1, (2, 3, 1), ("tanh",)), population(9)))
+    graph = written(compiled(core_graph(1, (2, 3, 1), ("tanh",)), population(9)))
     for node in graph.nodes.values():
         if isinstance(node, nir.Affine):
             assert np.any(node.bias)
 
 
 def test_input_and_output_say_their_sizes():
-    graph = to_nir(compiled(core_graph(1, (3, 4, 2), ("tanh",)), population(9)))
+    graph = written(compiled(core_graph(1, (3, 4, 2), ("tanh",)), population(9)))
     np.testing.assert_array_equal(graph.nodes["input"].input_type["input"], [3])
     np.testing.assert_array_equal(graph.nodes["output"].output_type["output"], [2])
     assert [type(node) for node in graph.nodes.values()].count(nir.Input) == 1
@@ -136,13 +144,13 @@ THETA = np.array([0.0, -0.0, 1.0, -1.0, 5e-324, -5e-324, 1e-300, 1e300, -2.5, 1 
 def test_greater_than_the_written_threshold_is_at_least_the_threshold():
     units = THETA.size
     op = Threshold(THETA, np.ones(units, np.int32), np.zeros(units, np.int32))
-    written = op.to_nir().threshold
-    np.testing.assert_array_equal(written, np.nextafter(THETA, -np.inf))
+    threshold = op.to_nir().threshold
+    np.testing.assert_array_equal(threshold, np.nextafter(THETA, -np.inf))
     biggest = np.finfo(np.float64).max
     above, below = np.nextafter(THETA, np.inf), np.nextafter(THETA, -np.inf)
     for current in (THETA, above, below, np.zeros(units), np.full(units, biggest)):
-        np.testing.assert_array_equal(current > written, current >= THETA)
-        np.testing.assert_array_equal(op.step((), current[None])[0][0], current > written)
+        np.testing.assert_array_equal(current > threshold, current >= THETA)
+        np.testing.assert_array_equal(op.step((), current[None])[0][0], current > threshold)
     np.testing.assert_array_equal(Threshold.from_nir(op.to_nir()).threshold, THETA)
 
 
@@ -152,9 +160,9 @@ def test_thresholds_are_met_exactly_in_a_written_program(function):
     graph = one_neuron(Activation(function))
     stairs = compiled(graph, "quantise-activations{levels=60}").node("act0").op
     boundaries = build_table(stairs, np.array([9.0])).coarse[0]
-    written = to_nir(compiled(graph, population(60)))
-    signs = written.nodes["act0_coarse_in"].weight[:, 0]
-    threshold = written.nodes["act0_coarse"].threshold
+    nodes = written(compiled(graph, population(60))).nodes
+    signs = nodes["act0_coarse_in"].weight[:, 0]
+    threshold = nodes["act0_coarse"].threshold
     assert set(signs) == {1, -1}, "some units are inverted, some are not"
     for z in (
         boundaries,
@@ -169,7 +177,7 @@ def test_thresholds_are_met_exactly_in_a_written_program(function):
 def test_nir_gets_copies(pipeline):
     core = compiled(core_graph(1, (2, 5, 4, 2), ("tanh", "tanh")), pipeline)
     before = described(core)
-    for array in arrays_of(to_nir(core)):
+    for array in arrays_of(written(core)):
         array.fill(77)
     assert described(core) == before
 
@@ -238,13 +246,13 @@ def test_words_of_the_format_are_names_like_others(tmp_path, name):
                  (first,), "core.1")  # fmt: skip
     last = Node("last", Affine(np.ones((1, 2)), np.ones(1)), (fired,), "core.1")
     core = Graph(Level.SPIKING, (x,), (last,))
-    nir.write(tmp_path / "core.nir", to_nir(core))
-    same_program(core, from_nir(nir.read(tmp_path / "core.nir"), 1, "last"))
+    nir.write(tmp_path / "core.nir", written(core))
+    same_program(core, found_in(nir.read(tmp_path / "core.nir")))
 
 
 def refused(core: Graph) -> str:
     with pytest.raises(LegalizeError) as caught:
-        to_nir(core)
+        written(core)
     return str(caught.value)
 
 
@@ -276,11 +284,11 @@ def test_a_constant_current_is_not_lost_silently():
     """NIR's IF has no bias: either it is written somewhere, or the neuron is refused."""
     core = small_core(IF(np.ones(1), bias=np.array([0.25])))
     try:
-        graph = to_nir(core)
+        graph = written(core)
     except LegalizeError:
         return
     x = {"input": np.array([[0.1], [0.5]])}
-    expected, found = evaluate(core, x), evaluate(from_nir(graph, 4, "mean"), x)
+    expected, found = evaluate(core, x), evaluate(found_in(graph, 4, "mean"), x)
     np.testing.assert_array_equal(found[0], expected[0])
 
 
@@ -294,19 +302,19 @@ def test_a_foreign_graph():
     )
     graph = nir.NIRGraph.from_list(nir.Affine(np.ones((1, 1)), np.ones(1)), lif)
     with pytest.raises(ProgramFileError) as caught:
-        from_nir(graph, 1, "last")
+        found_in(graph)
     assert str(caught.value) == "LIF 'lif': is not something pinnir writes"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_neurons_repeat_the_semantics_in_their_metadata(function):
-    graph = to_nir(compiled(core_graph(0, (2, 3, 1), (function,)), population(9)))
+    graph = written(compiled(core_graph(0, (2, 3, 1), (function,)), population(9)))
     units = [node for node in graph.nodes.values() if isinstance(node, nir.Threshold)]
     assert len(units) == 2
     for node in units:
         told = node.metadata["pinnir"]
         assert (told["comparison"], told["reset"], told["dt"]) == (">", "none", 1.0)
-    rate = to_nir(compiled(core_graph(0, (2, 3, 1), (function,)), RATE))
+    rate = written(compiled(core_graph(0, (2, 3, 1), (function,)), RATE))
     for node in rate.nodes.values():
         if isinstance(node, nir.IF):
             told = node.metadata["pinnir"]

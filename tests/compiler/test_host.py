@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from onnx import load_from_string
+from onnx import helper, load_from_string
 
 from pinnir.errors import VerifyError
 from pinnir.evaluate import evaluate
@@ -21,9 +21,16 @@ from tests.strategies import onnx_models
 X = Node("x", Input(2))
 
 
+def shapes(*nodes: Node) -> dict[str, tuple[None, None]]:
+    return {node.name: (None, None) for node in nodes}
+
+
 def same_on_the_host(graph: Graph, dtype: str) -> None:
     computed = [node for node in graph.nodes if not isinstance(node.op, Input | Constant)]
-    run = OnnxRunner(to_onnx(computed, graph.inputs, graph.outputs, dtype), "host part")
+    data = to_onnx(
+        computed, graph.inputs, graph.outputs, dtype, shapes(*graph.inputs, *graph.outputs)
+    )
+    run = OnnxRunner(data, "host part")
     at = points(graph, 8, 0)
     inputs = graph.bind(at)
     # ONNX Runtime rounds the scales that it fuses into products to float32, even for doubles.
@@ -65,19 +72,34 @@ def test_float_constants_take_the_host_parts_type_and_integers_keep_theirs():
     shape = Node("shape", Constant(np.array([-1, 1])))
     product = Node("product", Primitive("Mul"), (X, two))
     result = Node("y", Primitive("Reshape", {"allowzero": 0}), (product, shape))
-    model = load_from_string(to_onnx([product, result], [X], [result], "float32"))
+    model = load_from_string(
+        to_onnx([product, result], [X], [result], "float32", shapes(X, result))
+    )
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     assert types == {"two": 1, "shape": 7}
     assert [value.type.tensor_type.elem_type for value in model.graph.input] == [1]
 
 
+@pytest.mark.parametrize("kind", ["int64", "int32", "bool"])
+def test_constants_of_a_shape_keep_their_type(kind):
+    shape = Node("shape", Constant(np.array([2])))
+    filled = Node("filled", Primitive("ConstantOfShape", {"value": 1, "dtype": kind}), (shape,))
+    eye = Node("eye", Primitive("EyeLike", {"dtype": kind}), (X,))
+    model = load_from_string(to_onnx([filled, eye], [X], [], "float32", shapes(X)))
+    first, second = model.graph.node
+    wanted = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    assert first.attribute[0].t.data_type == wanted
+    assert second.attribute[0].i == wanted
+
+
 def test_the_same_nodes_give_the_same_bytes():
     nodes = [Node("y", Activation("tanh"), (X,))]
-    assert to_onnx(nodes, [X], nodes, "float32") == to_onnx(nodes, [X], nodes, "float32")
+    one, other = (to_onnx(nodes, [X], nodes, "float32", shapes(X, *nodes)) for _ in range(2))
+    assert one == other
 
 
 @pytest.mark.parametrize("op", [Activation("clip", (0.0, 1.0)), Input(2)])
 def test_what_cannot_run_on_the_host(op):
     with pytest.raises(VerifyError) as caught:
-        to_onnx([Node("y", op, (X,))], [X], [], "float32")
+        to_onnx([Node("y", op, (X,))], [X], [], "float32", shapes(X))
     assert str(caught.value) == f"{type(op).__name__} 'y': cannot run on the host"

@@ -16,6 +16,7 @@ from pinnir.matrix import BlockDiagonal
 from pinnir.metrics import (
     SourceCost,
     SpikeCounter,
+    depth,
     field_errors,
     layer_rates,
     node_synapses,
@@ -175,7 +176,7 @@ def test_negative_spikes_count():
 def test_spike_costs_by_hand():
     """Per point: spikes (1 + 2 + 1 + 1) / 3; synops (1 * 3 + 2 * 1 + 1 * 1 + 1 * 0) / 3."""
     core = two_layers()
-    figures = spike_costs([core], counted(core, [1.0, 0.5, 0.0]), 3, COST)
+    figures = spike_costs([core], counted(core, [1.0, 0.5, 0.0]), [3], COST)
     synops, macs = 6 / 3, 2 + 10
     assert figures == {
         "spikes": pytest.approx(5 / 3),
@@ -194,7 +195,7 @@ def test_spike_costs_by_hand():
 def test_spike_costs_over_time_by_hand():
     """Three spikes for x = 2: each through one weight of the exit and one of the feedback."""
     core = looped()
-    figures = spike_costs([core], counted(core, [2.0]), 1, COST)
+    figures = spike_costs([core], counted(core, [2.0]), [1], COST)
     assert figures["spikes"] == 3
     assert figures["synops"] == 3 * 2
     assert figures["spiking_rate"] == 3 / 4
@@ -209,7 +210,7 @@ def test_expansions_behind_spikes_are_analog_in_every_step():
     expanded = affine("expanded", BlockDiagonal(np.ones((1, 3, 1))), gathered)
     last = neurons("last", IF(np.ones(3)), expanded)
     core = Graph(Level.SPIKING, (X,), (affine("exit", [[1, 1, 0]], last),), 4, "mean")
-    figures = spike_costs([core], counted(core, [2.0]), 1, COST)
+    figures = spike_costs([core], counted(core, [2.0]), [1], COST)
     assert figures["spikes"] == 4 + 12
     assert figures["synops"] == 4 * 1 + 4 * 2
     assert figures["analog_macs"] == 1 + 4 * 3 + 10
@@ -221,7 +222,7 @@ def test_analog_maps_no_spike_reaches_are_computed_once():
         Level.SPIKING, (X,), (affine("exit", [[1, 1]], neurons("u", IF(np.ones(2)), chain)),),
         8, "mean",
     )  # fmt: skip
-    assert spike_costs([core], counted(core, [1.0]), 1, COST)["analog_macs"] == 3 + 10
+    assert spike_costs([core], counted(core, [1.0]), [1], COST)["analog_macs"] == 3 + 10
 
 
 def test_one_unit_that_feeds_two_maps_pays_for_both():
@@ -229,24 +230,37 @@ def test_one_unit_that_feeds_two_maps_pays_for_both():
     a, b = affine("a", [[1.0], [1.0]], unit), affine("b", [[1.0], [0.0]], unit)
     last = neurons("last", thresholds(9.0, 9.0), a, b)
     core = Graph(Level.SPIKING, (X,), (affine("exit", [[1, 1]], last),))
-    assert spike_costs([core], counted(core, [1.0]), 1, COST)["synops"] == 3
+    assert spike_costs([core], counted(core, [1.0]), [1], COST)["synops"] == 3
 
 
 def test_several_cores_add_up():
     one, other = two_layers(), looped()
     spikes = counted(one, [1.0]), counted(other, [1.0])
-    both = spike_costs([one, other], spikes[0] | spikes[1], 1, COST)
+    both = spike_costs([one, other], spikes[0] | spikes[1], [1, 1], COST)
     parts = [
-        spike_costs([core], own, 1, COST) for core, own in zip((one, other), spikes, strict=True)
+        spike_costs([core], own, [1], COST) for core, own in zip((one, other), spikes, strict=True)
     ]
     for figure in ("spikes", "synops"):
         assert both[figure] == sum(part[figure] for part in parts) > 0
     assert both["analog_macs"] == sum(part["analog_macs"] for part in parts) - 10
 
 
+def test_cores_that_run_different_numbers_of_samples():
+    """Every core's figures are for one sample of its own."""
+    one, other = two_layers(), looped()
+    spikes = counted(one, [1.0, 0.5, 0.0]), counted(other, [2.0])
+    both = spike_costs([one, other], spikes[0] | spikes[1], [3, 1], COST)
+    assert both["spikes"] == pytest.approx(5 / 3 + 3)
+    assert both["synops"] == pytest.approx(6 / 3 + 6)
+    assert both["spiking_rate"] == pytest.approx((5 / 3 + 3) / (5 + 4))
+    rates = layer_rates([one, other], spikes[0] | spikes[1], [3, 1])
+    assert rates["first"]["spikes"] == 1.0
+    assert rates["unit"]["spikes"] == 3.0
+
+
 def test_layer_rates():
     core = two_layers()
-    assert layer_rates([core], counted(core, [1.0, 0.5, 0.0]), 3) == {
+    assert layer_rates([core], counted(core, [1.0, 0.5, 0.0]), [3]) == {
         "first": {"units": 2, "spikes": 1.0, "spiking_rate": 0.5},
         "second": {
             "units": 3, "spikes": pytest.approx(2 / 3), "spiking_rate": pytest.approx(2 / 9),
@@ -256,7 +270,7 @@ def test_layer_rates():
 
 def test_layer_rates_over_time():
     core = looped()
-    assert layer_rates([core], counted(core, [2.0, 0.0]), 2) == {
+    assert layer_rates([core], counted(core, [2.0, 0.0]), [2]) == {
         "unit": {"units": 1, "spikes": 1.5, "spiking_rate": 0.375}
     }
 
@@ -266,9 +280,16 @@ def test_layer_rates_over_time():
 
 def test_program_size():
     core = two_layers()
-    assert program_size([core]) == {"neurons": 5, "synapses": 8, "steps": 1, "depth": 2}
-    assert program_size([looped()]) == {"neurons": 1, "synapses": 3, "steps": 4, "depth": 1}
-    assert program_size([]) == {"neurons": 0, "synapses": 0, "steps": 0, "depth": 0}
+    assert program_size([core]) == {"neurons": 5, "synapses": 8, "steps": 1}
+    assert program_size([looped()]) == {"neurons": 1, "synapses": 3, "steps": 4}
+    assert program_size([core, looped()]) == {"neurons": 6, "synapses": 11, "steps": 4}
+    assert program_size([]) == {"neurons": 0, "synapses": 0, "steps": 0}
+
+
+def test_depth_counts_populations_in_a_row():
+    assert depth(two_layers()) == 2
+    assert depth(looped()) == 1
+    assert depth(Graph(Level.SPIKING, (X,), (affine("only", [[1.0]], X),))) == 0
 
 
 def test_node_synapses():
@@ -289,7 +310,7 @@ def test_figures_of_any_program_are_recounted(graph):
         x = points(core, 20, 2)
         counter = SpikeCounter()
         evaluate(core, core.bind(x), counter)
-        figures = spike_costs([core], counter.spikes, 20, COST)
+        figures = spike_costs([core], counter.spikes, [20], COST)
         seen = record(core, x)
         spikes = synops = 0
         for node in core.nodes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from pinnir.errors import VerifyError
-from pinnir.primitives import PRIMITIVES, compute
+from pinnir.primitives import NOT_FLOATING, PRIMITIVES, compute
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
@@ -22,16 +22,44 @@ KINDS = {
     "bool": TensorProto.BOOL,
     "float32": TensorProto.FLOAT,
     "float64": TensorProto.DOUBLE,
+    "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
 }
 
 # ONNX Runtime runs these in float32 only.
-SINGLE_ONLY = ("Celu", "Elu", "Erf", "HardSigmoid", "LeakyRelu", "Mish", "Selu", "Softsign")
+SINGLE_ONLY = (
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cosh", "Elu", "Erf", "HardSigmoid",
+    "HardSwish", "LeakyRelu", "Mean", "Mish", "PRelu", "Selu", "Sinh", "Softsign", "Tan",
+    "ThresholdedRelu",
+    "LayerNormalization", "Shrink",  # on doubles too
+)  # fmt: skip
+REDUCTIONS = (
+    "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceSumSquare",
+)  # fmt: skip
 # kind, attributes, operands
 CASES = [
     *((kind, {}, (A,)) for kind in (
         "Abs", "Celu", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Mish",
         "Neg", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh")),
+    *((kind, {}, (A / 4,)) for kind in ("Acos", "Asin", "Atanh", "Tan")),
+    *((kind, {}, (A,)) for kind in (
+        "Asinh", "Atan", "Ceil", "Cosh", "Floor", "HardSwish", "IsInf", "IsNaN", "LogSoftmax",
+        "Round", "Shrink", "Sign", "Sinh", "Size", "Softmax", "ThresholdedRelu")),
+    ("Acosh", {}, (POSITIVE + 1,)),
+    ("Round", {}, (np.array([0.5, 1.5, -0.5, -1.5, 2.25]),)),
+    *((kind, {}, (A, POSITIVE, ROW)) for kind in ("Mean", "Sum")),
+    ("PRelu", {}, (A, ROW)),
+    ("Mod", {"fmod": 1}, (A, POSITIVE)),
+    ("Mod", {}, (np.array([7, -7, 7, -7]), np.array([2, 2, -2, -2]))),
+    ("Mod", {"fmod": 1}, (np.array([7, -7, 7, -7]), np.array([2, 2, -2, -2]))),
+    ("Pow", {}, (np.array([4, 9, 2]), np.array([0.5, 0.5, 0.3]))),
+    ("Pow", {}, (np.array([4, 9, 2], np.int32), np.array([0, 1, 3]))),
+    ("Shrink", {"lambd": 0.25, "bias": 0.5}, (A,)),
+    ("ThresholdedRelu", {"alpha": 0.25}, (A,)),
+    ("IsInf", {"detect_negative": 0}, (np.array([np.inf, -np.inf, np.nan, 0]),)),
+    ("IsInf", {"detect_positive": 0}, (np.array([np.inf, -np.inf, np.nan, 0]),)),
+    ("Xor", {}, (A > 0, POSITIVE > 1)),
     *((kind, {"alpha": 0.3}, (A,)) for kind in ("Celu", "Elu", "HardSigmoid", "LeakyRelu", "Selu")),
     ("HardSigmoid", {"beta": 0.1}, (A,)),
     ("Selu", {"gamma": 2.0}, (A,)),
@@ -43,14 +71,35 @@ CASES = [
     ("Clip", {}, (A, np.array(-0.5), np.array(0.7))),
     ("Einsum", {"equation": "ij,jk->ik"}, (A, B)),
     ("Einsum", {"equation": "bi,ni->bn"}, (A, POSITIVE)),
-    *((kind, {}, (A,)) for kind in ("ReduceL2", "ReduceMean", "ReduceSum")),
-    *((kind, {"keepdims": 0}, (A, np.array([-1]))) for kind in (
-        "ReduceL2", "ReduceMean", "ReduceSum")),
+    *((kind, {}, (A,)) for kind in REDUCTIONS),
+    *((kind, {}, (A, np.array([], np.int64))) for kind in REDUCTIONS),
+    *((kind, {"noop_with_empty_axes": 1}, (A, np.array([], np.int64))) for kind in REDUCTIONS),
+    *((kind, {"keepdims": 0}, (A, np.array([-1]))) for kind in REDUCTIONS),
+    ("ReduceSum", {}, (np.arange(6, dtype=np.int32).reshape(2, 3), np.array([1]))),
+    ("CumSum", {}, (A, np.array(-1))),
+    ("CumSum", {"exclusive": 1, "reverse": 1}, (A, np.array(0))),
+    ("CumSum", {}, (np.arange(4, dtype=np.int32), np.array(0))),
+    ("LayerNormalization", {}, (A, ROW)),
+    ("LayerNormalization", {"axis": 0, "epsilon": 0.1}, (A, POSITIVE, A)),
+    ("LogSoftmax", {"axis": 0}, (A,)),
+    ("Softmax", {"axis": -2}, (A,)),
     ("ReduceSum", {"noop_with_empty_axes": 1}, (A,)),
     ("Cast", {"to": "int64"}, (10 * A,)),
     ("ConstantOfShape", {}, (np.array([2, 3]),)),
     ("Expand", {}, (ROW, np.array([3, 4]))),
     ("Expand", {}, (A, np.array([2, 1, 1]))),
+    ("EyeLike", {"k": 1}, (A,)),
+    ("Flatten", {}, (CUBE,)),
+    ("Flatten", {"axis": 0}, (CUBE,)),
+    ("Flatten", {"axis": -1}, (CUBE,)),
+    ("Pad", {}, (A, np.array([1, 0, 0, 2]))),
+    ("Pad", {}, (A, np.array([-1, 0, 2, -1]), np.array(1.5))),
+    ("Pad", {}, (A, np.array([1, 2]), np.array(1.5), np.array([-1]))),
+    ("Range", {}, (np.array(0.0), np.array(1.1), np.array(0.25))),
+    ("Range", {}, (np.array(5), np.array(0), np.array(-2))),
+    ("Tile", {}, (A, np.array([2, 1]))),
+    ("Trilu", {}, (A,)),
+    ("Trilu", {"upper": 0}, (A, np.array(1))),
     ("Gather", {}, (A, np.array([2, 0]))),
     ("Gather", {"axis": 1}, (A, np.array([[-1], [0]]))),
     ("GatherND", {}, (A, np.array([[0, 1], [2, 3]]))),
@@ -118,9 +167,9 @@ def session(
 
 
 def _result_type(kind: str, types: tuple[str, ...]) -> int:
-    if kind in ("Cast", "Shape"):
+    if kind in ("Cast", "Shape", "Size"):
         return TensorProto.INT64
-    if kind in ("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or"):
+    if kind in NOT_FLOATING:
         return TensorProto.BOOL
     return {"ConstantOfShape": TensorProto.FLOAT, "Where": KINDS[types[-1]]}.get(
         kind, KINDS[types[0]]
@@ -144,6 +193,8 @@ def test_equals_onnx_runtime(kind, attributes, operands, dtype):
     expected = runtime(kind, attributes, values)
     actual = compute(kind, attributes, values)
     assert actual.shape == expected.shape
+    if expected.dtype.kind in "bi":
+        assert actual.dtype == expected.dtype
     tolerance = 1e-6 if dtype == "float32" else 1e-14
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 

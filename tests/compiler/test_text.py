@@ -61,7 +61,7 @@ def test_spiking_graph():
         "  %entry = Affine(%x) weight=blocks[2x2x1]{-1..1} nonzeros=3 bias=[4]{0..0}\n"
         "  %fine = Threshold(%entry) threshold=[4]{0.5..1.5} level_weight=[4]{-1..1}"
         " level_offset=[2]{0..0}\n"
-        "  %rate = IF(%entry, %fine) threshold=[4]{2..2} bias=0 signed=True\n"
+        "  %rate = IF(%entry, %fine) threshold=[4]{2..2} signed=True\n"
         "  return %rate\n"
     )
 

@@ -117,6 +117,44 @@ def test_dropout_changes_nothing():
     same_as_runtime([helper.make_node("Dropout", ["x"], ["y"])])
 
 
+def test_slice_with_steps_but_without_axes():
+    nodes = [helper.make_node("Slice", ["x", "starts", "ends", "", "steps"], ["y"])]
+    vectors = {"starts": np.array([-1, 0]), "ends": np.array([-9, 2]), "steps": np.array([-1, 2])}
+    same_as_runtime(nodes, vectors)
+
+
+@pytest.mark.parametrize("bounds", [(), ("low",), ("", "high"), ("low", "high")])
+def test_clip_of_integers_leaves_bounds_out(bounds):
+    nodes = [
+        helper.make_node("Mul", ["x", "ten"], ["tens"]),
+        helper.make_node("Cast", ["tens"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Clip", ["whole", *bounds], ["clipped"]),
+        helper.make_node("Div", ["clipped", "three"], ["parts"]),
+        helper.make_node("Cast", ["parts"], ["y"], to=TensorProto.DOUBLE),
+    ]
+    weights = {"ten": np.array(10.0), "three": np.array(3)}
+    limits = {"low": np.array(-4), "high": np.array(4)}
+    same_as_runtime(nodes, weights | {name: limits[name] for name in bounds if name})
+
+
+def test_relu_of_integers_stays_an_integer():
+    nodes = [
+        helper.make_node("Mul", ["x", "ten"], ["tens"]),
+        helper.make_node("Cast", ["tens"], ["whole"], to=TensorProto.INT32),
+        helper.make_node("Relu", ["whole"], ["positive"]),
+        helper.make_node("Cast", ["positive"], ["float"], to=TensorProto.DOUBLE),
+        helper.make_node("Div", ["float", "three"], ["y"]),
+    ]
+    same_as_runtime(nodes, {"ten": np.array(10.0), "three": np.array(3.0)})
+
+
+@pytest.mark.parametrize(("kind", "opset"), [("Gelu", 20), ("Swish", 24)])
+def test_an_operator_spelled_out_twice_on_one_value(kind, opset):
+    nodes = [helper.make_node(kind, ["x"], [name]) for name in "ab"]
+    nodes.append(helper.make_node("Add", ["a", "b"], ["y"]))
+    verify(import_bytes(onnx_model(nodes, opset=opset).SerializeToString()).graph)
+
+
 def test_nodes_are_named_after_their_output_or_made_unique():
     nodes = [
         helper.make_node("Sin", ["x"], ["a"]),

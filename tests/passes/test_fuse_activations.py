@@ -16,7 +16,7 @@ from pinnir.passes.drop_identity import DropIdentity
 from pinnir.passes.fold_constants import FoldConstants
 from pinnir.passes.fuse_activations import FuseActivations
 from pinnir.passes.fuse_affine import FuseAffine
-from tests.helpers import assert_same_values, compiled, context, points
+from tests.helpers import assert_same_values, compiled, context, onnx_model, points
 from tests.strategies import onnx_models
 
 Step = tuple[str, tuple[object, ...]]
@@ -155,3 +155,16 @@ def test_an_output_transform_runs_on_the_host():
     program = compile_(model(proto), "-1:1", levels=512)
     assert [segment.label for segment in program.segments] == ["core.1", "host.2"]
     assert program.metrics["rel_l2"] < 2e-2
+
+
+def test_a_comparison_is_no_activation():
+    """Where wants a truth value, not a level of a staircase."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Greater", ["z", "zero"], ["larger"]),
+        helper.make_node("Where", ["larger", "x", "w"], ["y"]),
+    ]
+    weights = {"w": np.eye(2, dtype=np.float32), "zero": np.zeros(1, np.float32)}
+    before = import_bytes(onnx_model(nodes, weights).SerializeToString()).graph
+    after = compiled(before, "fuse-affine,fuse-activations")
+    assert not any(isinstance(node.op, Activation) for node in after.nodes)

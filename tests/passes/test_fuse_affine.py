@@ -35,6 +35,13 @@ def fused(*outputs: Node, inputs: tuple[Node, ...] = (X,)) -> Graph:
     return after
 
 
+def test_products_of_integers_stay():
+    whole = op("whole", "Cast", X, to="int64")
+    product = op("product", "MatMul", whole, np.array([[1, 2], [3, 4]]))
+    halves = op("halves", "Div", product, np.array(2))
+    assert kinds(fused(halves)) == ["Cast", "MatMul", "Div"]
+
+
 def kinds(graph: Graph) -> list[str]:
     return [
         node.op.kind if isinstance(node.op, Primitive) else type(node.op).__name__

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.ir import Affine, Graph, Input, Level, Node
+from pinnir.ir import Activation, Affine, Graph, Input, Level, Node
 from pinnir.neurons import IF
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.verify import verify
@@ -22,6 +22,7 @@ from tests.helpers import (
     dyadic,
     points,
     record,
+    residual_core,
 )  # fmt: skip
 from tests.strategies import SEEDS
 
@@ -121,3 +122,15 @@ def test_unsigned_neurons_stay():
     )
     after = split(graph)
     assert after.outputs == graph.outputs
+
+
+def test_a_signed_neuron_behind_several_maps():
+    graph = residual_core().rewrite(
+        lambda n: n.with_op(Activation("tanh")) if isinstance(n.op, Activation) else n
+    )
+    signed = compiled(
+        graph,
+        "balance-thresholds{steps=8},quantise-activations{levels=17,rounding=zero},"
+        "lower{coding=rate,steps=8}",
+    )
+    assert_same_values(signed, compiled(signed, "split-signs"), points(graph, 16, 0), 1e-12)

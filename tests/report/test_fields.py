@@ -22,14 +22,17 @@ def written(path: Path, grid: tuple[int, ...] | None, **changes) -> tuple[Array,
     program = small_program()
     points = program.domain.grid(GRID)
     result = replace(program.run(points), **changes)
-    save_field(path, program, points, result, grid)
+    save_field(path, program, points if grid is None else grid, result)
     return points, result
 
 
 def test_what_a_field_holds(tmp_path):
     points, result = written(tmp_path / "f.npz", GRID)
     with np.load(tmp_path / "f.npz", allow_pickle=False) as field:
-        assert set(field) == {"points", "outputs", "columns", "source", "grid"}
+        names = {"points", "outputs", "columns", "source", "grid", "line_0", "line_1"}
+        assert set(field) == names
+        np.testing.assert_array_equal(field["line_0"], points[::3, 0])
+        np.testing.assert_array_equal(field["line_1"], points[:3, 1])
         np.testing.assert_array_equal(field["points"], points)
         np.testing.assert_array_equal(field["outputs"], result.outputs)
         np.testing.assert_array_equal(field["source"], result.source)

@@ -45,7 +45,7 @@ def colours(pixels: np.ndarray) -> int:
 def plot(path: Path, shown: Program, grid: tuple[int, ...] | None, **changes) -> RunResult:
     points = shown.domain.sample(128, 0) if grid is None else shown.domain.grid(grid)
     result = replace(shown.run(points), **changes)
-    plot_field(path, shown, points, result, grid)
+    plot_field(path, shown, points if grid is None else grid, result)
     return result
 
 

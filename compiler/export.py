@@ -1,0 +1,115 @@
+"""Exports: a program as a folder of plain files for somebody else's tools.
+
+A new export is one function and one line in the table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nir
+
+from pinnir.emit import to_nir
+from pinnir.errors import PinnirError, ProgramFileError
+from pinnir.program import Program
+
+# (program) -> contents by file name
+Exporter = Callable[[Program], dict[str, bytes]]
+
+EXPORTERS: dict[str, str] = {
+    "nir": "pinnir.export:plain_nir",
+}
+
+
+def export(program: Program, target: str, folder: str | Path) -> list[Path]:
+    """Write a program as the files of one target, completely or not at all.
+
+    Args:
+        program: What to write.
+        target: Name in the EXPORTERS table.
+        folder: Is made; must be empty if it exists.
+
+    Returns:
+        The files.
+
+    Raises:
+        PinnirError: If there is no such export.
+        ProgramFileError: If the folder is not empty or cannot be written.
+    """
+    if target not in EXPORTERS:
+        raise PinnirError("unknown export", node=target, hint=f"known are {', '.join(EXPORTERS)}")
+    module, _, attribute = EXPORTERS[target].partition(":")
+    exporter: Exporter = getattr(importlib.import_module(module), attribute)
+    folder = Path(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ProgramFileError(f"{folder} is not an empty folder", hint="give a new one")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            draft.chmod(0o755)
+            for name, data in exporter(program).items():
+                (draft / name).write_bytes(data)
+            draft.replace(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        if isinstance(error, PinnirError):
+            raise
+        raise ProgramFileError(
+            f"cannot write {folder}: {error.strerror}", hint="give a writable folder"
+        ) from error
+    return sorted(folder.iterdir())
+
+
+def plain_nir(program: Program) -> dict[str, bytes]:
+    """Every core as a NIR file of one input and one output, every host part as ONNX.
+
+    ``program.json`` says how they belong together.
+    """
+    files: dict[str, bytes] = {}
+    rows = []
+    for segment in program.segments:
+        if segment.core is None:
+            name, data = f"{segment.label}.onnx", segment.host or b""
+        else:
+            buffer = io.BytesIO()
+            nir.write(buffer, to_nir({segment.label: segment.core}))
+            name, data = f"{segment.label}.nir", buffer.getvalue()
+        files[name] = data
+        rows.append({"file": name, "inputs": segment.inputs, "outputs": segment.outputs})
+    told = {
+        "inputs": program.inputs,
+        "outputs": program.outputs,
+        "segments": rows,
+        "layouts": program.layouts,
+        "domain": str(program.domain),
+        "steps": program.manifest["steps"],
+        "read_out": program.manifest["read_out"],
+    }
+    files["program.json"] = (json.dumps(told, indent=1) + "\n").encode()
+    files["README.md"] = _README.encode()
+    return files
+
+
+_README = """# A spiking program in parts
+
+`program.json` lists the parts in running order. Each takes named values and gives named values;
+`inputs` are the network's, with their columns.
+
+- `core.*.nir`: a spiking core, a plain NIR graph with the nodes `input` and `output`. Several
+  values that enter stand side by side in its input, in the order of `inputs`; likewise what leaves.
+  Hold the input for `steps` steps, all nodes updated in topological order within a step, and take
+  the `last` output or the `mean` over the steps, as `read_out` says. Every neuron node repeats its
+  comparison and reset in its metadata.
+- `host.*.onnx`: floating point work, for any ONNX runtime.
+
+`layouts` gives the dimensions of every value: a number is a length, a list names the sample axes
+that run along the dimension. A network of points has one sample axis, a separable one several.
+"""

@@ -1,0 +1,177 @@
+"""From an ONNX file to a checked model with everything inside.
+
+:func:`load` runs in a child process (``isolate.py``); :func:`load_isolated` starts it. Modules that
+this one imports take part in that start, so they are few and light.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from pinnir.errors import BackendError, FrontendError
+from pinnir.frontend.external import load_external
+from pinnir.frontend.functions import inline_functions
+from pinnir.frontend.protos import has_bad_text
+from pinnir.rehearsal import rehearse
+
+OLDEST_OPSET = 9
+DEFAULT_DOMAINS = ("", "ai.onnx")
+# Beyond these, a size is an accident: points are spread over every column of the domain, and a
+# model for a fixed batch is run on no fewer points than that.
+_MOST_COLUMNS = 1024
+_LARGEST_BATCH = 2**16
+
+
+def load_isolated(path: Path, operators: Collection[str]) -> bytes:
+    """What :func:`load` gives, from a process that may fail in any way.
+
+    Raises:
+        FrontendError: As :func:`load`, and if ONNX or ONNX Runtime crash, hang, or need too much
+            memory.
+    """
+    from pinnir.isolate import run_isolated
+
+    size = _find(path)
+    return run_isolated(
+        "pinnir.frontend.loading:load", str(path), FrontendError,
+        size=size, path=str(path), operators=sorted(operators),
+    )  # fmt: skip
+
+
+def _find(path: Path) -> int:
+    """Size of the model file."""
+    try:
+        if path.is_file():
+            return path.stat().st_size
+        problem = "does not exist"
+        if path.exists():
+            problem = "is a folder" if path.is_dir() else "is not an ordinary file"
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise FrontendError(f"the model file {path} {problem}", hint="give the path of an .onnx file")
+
+
+def load(data: bytes, path: str, operators: list[str]) -> bytes:
+    """Read, complete, check and try a model.
+
+    Args:
+        data: Nothing; the model is read from its file.
+        path: The file.
+        operators: What the frontend imports.
+
+    Returns:
+        The model with its weights inside and its functions inlined.
+
+    Raises:
+        FrontendError: If the file is damaged, not ONNX, or cannot be compiled whatever it computes.
+    """
+    try:
+        proto = _parse(Path(path))
+        load_external(proto, Path(path))
+        proto = inline_functions(proto, path)
+        _check(proto, path)
+        _check_inputs(proto)
+        complete: bytes = proto.SerializeToString(deterministic=True)
+        if _is_candidate(proto, operators):
+            rehearse(complete, "model")
+    except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
+        raise not_onnx(path, str(error)) from error
+    except BackendError as error:
+        raise FrontendError(error.message, hint=error.hint) from error
+    return complete
+
+
+def _is_candidate(proto: onnx.ModelProto, operators: Collection[str]) -> bool:
+    """Whether the frontend will not refuse the model at first sight: others are not tried."""
+    known = all(n.op_type in operators and n.domain in DEFAULT_DOMAINS for n in proto.graph.node)
+    first = [value.type.tensor_type.shape.dim[:1] for value in proto.graph.input]
+    samples = {dim[0].dim_param or dim[0].dim_value for dim in first if dim}
+    return known and len(samples - {0, ""}) <= 1
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    try:
+        proto = onnx.load_from_string(path.read_bytes())
+    except OSError as error:
+        raise FrontendError(
+            f"the model file {path} cannot be read ({error.strerror})",
+            hint="give the path of an .onnx file",
+        ) from error
+    except (DecodeError, ValueError) as error:
+        raise not_onnx(str(path), "its protobuf cannot be parsed") from error
+    if not proto.graph.node or not proto.opset_import:
+        raise not_onnx(str(path), "it holds no graph")
+    if has_bad_text(proto):
+        raise not_onnx(str(path), "it holds text that is not UTF-8")
+    del proto.training_info[:]  # nothing of it is compiled, and it may name data files too
+    return proto
+
+
+def not_onnx(path: str, why: str) -> FrontendError:
+    """The error for a file that is something else, or damaged."""
+    return FrontendError(
+        f"{path} is not a readable ONNX model ({why})",
+        hint="the file may be truncated or of another format; export it again",
+    )
+
+
+def _check(proto: onnx.ModelProto, path: str) -> None:
+    opset = opset_of(proto)
+    if opset < OLDEST_OPSET:
+        raise FrontendError(
+            f"{path} uses operator set {opset}", hint=f"export with opset {OLDEST_OPSET} or newer"
+        )
+    sparse = [tensor.values.name for tensor in proto.graph.sparse_initializer]
+    if sparse:
+        raise FrontendError(
+            "is sparse", node=sparse[0], op="initializer", hint="export dense weights"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as error:
+        raise FrontendError(
+            f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}",
+            hint="export it again",
+        ) from error
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    """Version of the default operator set."""
+    versions = [o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS]
+    return versions[0] if versions else 0
+
+
+def _check_inputs(proto: onnx.ModelProto) -> None:
+    """Sizes that are none; initialisers that are listed as inputs have sizes of their own."""
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    columns = 0
+    for value in proto.graph.input:
+        sizes = [d.dim_value if d.HasField("dim_value") else 1
+                 for d in value.type.tensor_type.shape.dim]  # fmt: skip
+        if value.name in weights:
+            continue
+        if min(sizes, default=1) < 1:
+            raise _bad_input(
+                value, f"has the size {min(sizes)}", "export it with a dynamic or positive size"
+            )
+        if sizes and sizes[0] > _LARGEST_BATCH:
+            raise _bad_input(
+                value, f"has a fixed batch of {sizes[0]:,} points", "export it with a dynamic batch"
+            )
+        columns += sizes[-1] if len(sizes) == 2 else 0
+        if columns > _MOST_COLUMNS:
+            raise _bad_input(
+                value, f"makes {columns:,} columns of input; pinnir takes up to {_MOST_COLUMNS}",
+                "export a network of the coordinates",
+            )  # fmt: skip
+
+
+def _bad_input(value: onnx.ValueInfoProto, problem: str, hint: str) -> FrontendError:
+    return FrontendError(problem, node=value.name, op="Input", hint=hint)

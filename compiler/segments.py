@@ -1,0 +1,141 @@
+"""Segments of a program: spiking cores and host parts, cut out of a legal spiking graph.
+
+A core in a program has one input and one output, as a NIR graph that any reader runs: the values
+that enter stand side by side in its input, those that leave in its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from pinnir.emit import safe_names
+from pinnir.host import to_onnx
+from pinnir.ir import Affine, Array, Constant, Graph, Input, Node
+from pinnir.layout import Layout
+from pinnir.matrix import BlockDiagonal, dense
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A part of a program: a spiking core or a host part.
+
+    Attributes:
+        label: ``host.0``, ``core.1``, ...; segments run in this order.
+        inputs: Names of the values it takes.
+        outputs: Names of the values it gives.
+        core: The spiking graph, if it is a core.
+        host: The ONNX model, if it is a host part.
+    """
+
+    label: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    core: Graph | None = None
+    host: bytes | None = None
+
+
+def build_segments(
+    graph: Graph, dtype: str, layouts: Mapping[str, Layout]
+) -> tuple[tuple[Segment, ...], dict[str, Layout]]:
+    """Cut a legal spiking graph into segments.
+
+    Args:
+        graph: The graph.
+        dtype: Of the host parts, ``float32`` or ``float64``.
+        layouts: Of the values that enter or leave segments, by name.
+
+    Returns:
+        The segments, and the layouts of what they take and give.
+    """
+    names = safe_names(node.name for nodes in graph.segments.values() for node in nodes)
+    found: list[Segment] = []
+    for label, nodes in graph.segments.items():
+        entering = _entering(nodes)
+        leaving = tuple(node for node in nodes if graph.leaves(node))
+        ports = tuple(n.name for n in entering), tuple(n.name for n in leaving)
+        if nodes[0].in_core:
+            core = _core(graph, nodes, entering, leaving, names, layouts)
+            found.append(Segment(label, *ports, core=core))
+        else:
+            shapes = {
+                node.name: [dim if isinstance(dim, int) else None for dim in layouts[node.name]]
+                for node in (*entering, *leaving)
+            }
+            host = to_onnx(nodes, entering, leaving, dtype, shapes)
+            found.append(Segment(label, *ports, host=host))
+    used = {name for one in found for name in (*one.inputs, *one.outputs)}
+    used |= {node.name for node in (*graph.inputs, *graph.outputs)}
+    return tuple(found), {name: layouts[name] for name in sorted(used)}
+
+
+def _entering(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    inside = set(nodes)
+    operands = (operand for node in nodes for operand in node.operands)
+    return tuple(
+        dict.fromkeys(o for o in operands if o not in inside and not isinstance(o.op, Constant))
+    )
+
+
+def _core(
+    graph: Graph,
+    nodes: tuple[Node, ...],
+    entering: tuple[Node, ...],
+    leaving: tuple[Node, ...],
+    names: Mapping[str, str],
+    layouts: Mapping[str, Layout],
+) -> Graph:
+    """A core as a graph of its own with one input and one output, under names that NIR accepts."""
+    into = _places([_columns(layouts[node.name]) for node in entering])
+    out_of = _places([_columns(layouts[node.name]) for node in leaving])
+    source = Node("input", Input(into[-1].stop))
+    places = dict(zip(entering, into, strict=True))
+    new: dict[Node, Node] = dict.fromkeys(entering, source)
+    for node in nodes:
+        op = node.op
+        first = node.operands[0]
+        if first in places and len(entering) > 1:
+            assert isinstance(op, Affine)
+            op = Affine(_widened(dense(op.weight), places[first], into[-1].stop), op.bias)
+        if node in leaving and len(leaving) > 1:
+            assert isinstance(op, Affine)
+            op = _placed(op, out_of[leaving.index(node)], out_of[-1].stop)
+        operands = tuple(new[operand] for operand in node.operands)
+        new[node] = Node(names[node.name], op, operands, node.segment)
+    sink = new[leaving[0]]
+    if len(leaving) > 1:
+        join = Affine(BlockDiagonal(np.ones((out_of[-1].stop, 1, 1))), np.zeros(out_of[-1].stop))
+        label = safe_names([*names.values(), f"{nodes[0].segment}_joined"])
+        joined = label[f"{nodes[0].segment}_joined"]
+        sink = Node(joined, join, tuple(new[node] for node in leaving), nodes[0].segment)
+    return Graph(graph.level, (source,), (sink,), graph.steps, graph.read_out)
+
+
+def _columns(layout: Layout) -> int:
+    columns = layout[1]
+    assert isinstance(columns, int)
+    return columns
+
+
+def _places(sizes: list[int]) -> list[slice]:
+    """Consecutive slices of these sizes."""
+    bounds = np.cumsum([0, *sizes]).tolist()
+    return [slice(first, end) for first, end in pairwise(bounds)]
+
+
+def _widened(weight: Array, place: slice, columns: int) -> Array:
+    """The map of one entering value as a map of all of them side by side."""
+    wide = np.zeros((len(weight), columns))
+    wide[:, place] = weight
+    return wide
+
+
+def _placed(op: Affine, place: slice, rows: int) -> Affine:
+    """A map to one leaving value as a map to its place among all of them."""
+    weight = dense(op.weight)
+    tall, bias = np.zeros((rows, weight.shape[1])), np.zeros(rows)
+    tall[place], bias[place] = weight, op.bias
+    return Affine(tall, bias)

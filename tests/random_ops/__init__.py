@@ -1,0 +1,14 @@
+"""What the random ONNX graphs are built of: one generator for each way of using an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.random_ops import elementwise, linear, shapes
+from tests.random_ops.builder import Builder
+
+GENERATORS: dict[str, Callable[[Builder, str], None]] = {
+    **elementwise.GENERATORS,
+    **linear.GENERATORS,
+    **shapes.GENERATORS,
+}

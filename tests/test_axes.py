@@ -1,0 +1,144 @@
+"""Programs of several sample axes in the forms that exporters give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+
+import pinnir
+from pinnir import job
+from pinnir.evaluate import evaluate
+from pinnir.frontend import Model
+from pinnir.layout import separate_axes
+from pinnir.program import Program
+from tests.networks import Net
+
+
+def two(one: int | str | None = None, other: int | str | None = None) -> tuple[Net, str, str]:
+    """Four values of each of two coordinates."""
+    net = Net(0, "float32")
+    x, y = net.input("x", 1, one), net.input("y", 1, other)
+    return net, net.mlp(x, (1, 5, 4)), net.mlp(y, (1, 5, 4))
+
+
+def merged(net: Net, a: str, b: str) -> str:
+    return net.op("Einsum", a, b, equation="ir,jr->ij")
+
+
+def flattened_backwards() -> Model:
+    """The second coordinate slowest, one row a point."""
+    net, a, b = two()
+    grid = net.op("Transpose", merged(net, a, b), perm=[1, 0])
+    return net.model(net.op("Reshape", grid, net.constant(np.array([-1, 1]))))
+
+
+def of_different_axes() -> Model:
+    """A grid, four columns of the second coordinate, and the first coordinate itself."""
+    net, a, b = two()
+    return net.model(merged(net, a, b), b, net.op("Identity", "x"))
+
+
+def constrained() -> Model:
+    """``x (1 - x) tanh(y) N(x, y) + x``."""
+    net, a, b = two()
+    bump = net.op("Mul", "x", net.op("Sub", 1.0, "x"))
+    factor = net.op("Mul", bump, net.op("Transpose", net.op("Tanh", "y"), perm=[1, 0]))
+    return net.model(net.op("Add", net.op("Mul", factor, merged(net, a, b)), "x"))
+
+
+def one_coordinate_without_neurons() -> Model:
+    """A network of x, a linear map of y."""
+    net = Net(1, "float32")
+    a, b = net.mlp(net.input("x", 1), (1, 5, 4)), net.dense(net.input("y", 1), 1, 4)
+    return net.model(net.op("MatMul", a, net.op("Transpose", b, perm=[1, 0])))
+
+
+def neurons_on_the_grid() -> Model:
+    """Layers behind the merge: a core of both axes."""
+    net, a, b = two()
+    grid = net.op("Einsum", a, b, equation="ir,jr->ijr")
+    rows = net.op("Reshape", grid, net.constant(np.array([-1, 4])))
+    return net.model(net.mlp(rows, (4, 3, 1)))
+
+
+def of_fixed_shape() -> Model:
+    """Exported for five and seven samples."""
+    net, a, b = two(5, 7)
+    return net.model(merged(net, a, b))
+
+
+def of_one_dimension_name() -> Model:
+    """Exported with one name for two different numbers of samples."""
+    net, a, b = two("n", "n")
+    return net.model(merged(net, a, b))
+
+
+FORMS = [
+    flattened_backwards, of_different_axes, constrained, one_coordinate_without_neurons,
+    neurons_on_the_grid, of_fixed_shape,
+    of_one_dimension_name,
+]  # fmt: skip
+
+
+@cache
+def compiled(form: Callable[[], Model]) -> tuple[Model, Program]:
+    model = form()
+    few = np.random.default_rng(0).uniform(-1, 1, (96, 2))  # of each axis, all combined
+    return model, pinnir.compile(model, "-1:1", levels=24, calibration=few)
+
+
+@pytest.fixture(autouse=True)
+def few_points(monkeypatch):
+    monkeypatch.setattr(job, "GRID_POINTS", 2**12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_values_are_the_networks_at_each_point(form):
+    """The network computed for one sample of every axis at a time, and the program likewise."""
+    model, program = compiled(form)
+    graph = separate_axes(model.graph, model.samples)
+    tables = program.domain.part(0).sample(8, 3), program.domain.part(1).sample(8, 4)[:7]
+    wanted = []
+    for rows in product(*tables):
+        values = evaluate(graph, graph.bind(tuple(row[None] for row in rows)))
+        wanted.append(np.concatenate([value.reshape(-1) for value in values]))
+    points = np.array([np.concatenate(rows) for rows in product(*tables)])
+    grid, pairs = program.run(tables), program.run(points)
+    for result in (grid, pairs):
+        np.testing.assert_allclose(result.source, wanted, rtol=0, atol=1e-5)
+        assert result.metrics["rel_l2"] < 0.3
+    np.testing.assert_allclose(grid.outputs, pairs.outputs, rtol=0, atol=1e-5)
+
+
+def test_a_grid_has_the_last_axis_fastest():
+    _, program = compiled(flattened_backwards)
+    shape = (6, 5)
+    grid = program.run(program.domain.grid_tables(shape)).outputs
+    pairs = program.run(program.domain.grid(shape)).outputs
+    np.testing.assert_allclose(grid, pairs, rtol=0, atol=1e-5)
+
+
+def test_cores_pay_for_samples_of_their_own_axis():
+    """Figures are for one sample of every axis, however many combinations there are."""
+    _, program = compiled(flattened_backwards)
+    tables = program.domain.grid_tables((6, 5))
+    metrics = program.run(tables).metrics
+    assert metrics["points"] == 30
+    ones = [program.run((row[None], tables[1][:1])).metrics["spikes"] for row in tables[0]]
+    others = [program.run((tables[0][:1], row[None])).metrics["spikes"] for row in tables[1]]
+    both = program.run((tables[0][:1], tables[1][:1])).metrics["spikes"]
+    assert metrics["spikes"] == pytest.approx(np.mean(ones) + np.mean(others) - both)
+
+
+def test_the_wrong_number_of_tables():
+    _, program = compiled(flattened_backwards)
+    with pytest.raises(pinnir.errors.DomainError) as caught:
+        program.run(program.domain.grid_tables((3, 3))[:1])
+    assert str(caught.value) == (
+        "points has 1 tables, the network has 2 sample axes\n"
+        "hint: give one array (samples, columns) an axis"
+    )
