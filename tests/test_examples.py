@@ -10,11 +10,9 @@ import pytest
 
 import pinnir
 from ir_examples.build import DOMAINS, GOLDENS, ROOT, Golden, compile_golden
-from pinnir.driver import load_reference
-from pinnir.frontend import read_model
+from pinnir.driver import load_reference, prepare
 from pinnir.metrics import relative_l2
 from pinnir.passes import PASSES
-from pinnir.program import run_source
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
 
@@ -69,9 +67,8 @@ def test_program_still_does_what_its_metrics_say(example: str) -> None:
 
 @pytest.mark.parametrize(("example", "limit"), [("burgers", 2e-3), ("poisson", 1e-3)])
 def test_network_solves_its_equation(example: str, limit: float) -> None:
-    model = read_model(ROOT / example / "model.onnx")
     points, truth = load_reference(ROOT / example / "reference.npz")
-    outputs = run_source(model.data, points, (("points", 2),))
+    outputs = prepare(ROOT / example / "model.onnx", DOMAINS[example]).source(points)
     told = json.loads((ROOT / example / "training.json").read_text())
     assert relative_l2(outputs, truth) == pytest.approx(told["rel_l2_reference"], rel=1e-2)
     assert relative_l2(outputs, truth) <= limit

@@ -12,26 +12,18 @@ import torch
 from scipy.special import logsumexp, roots_hermite
 from torch import Tensor
 
-from ir_examples.training import (
-    Array,
-    Problem,
-    Reference,
-    Settings,
-    TanhMLP,
-    grid_points,
-    propagate,
-    run,
-    start,
-)
+from ir_examples.networks import TanhMLP, propagate
+from ir_examples.problems import Array, PointProblem
+from ir_examples.runs import Reference, run, start
+from ir_examples.training import Settings
 
 WIDTHS = (2, 40, 40, 40, 40, 40, 40, 1)
 VISCOSITY = 0.01 / np.pi
 D2_DX2 = (1.0, 0.0)
-INITIAL_WEIGHT = 20.0
-BOUNDARY_WEIGHT = 20.0
+WEIGHTS = {"initial": 20.0, "boundary": 20.0}
 QUADRATURE_NODES = 256
 QUADRATURE_TOLERANCE = 1e-10
-SETTINGS = Settings(collocation=4000, candidates=40_000, lbfgs_steps=12_000, lbfgs_rounds=12)
+SETTINGS = Settings(collocation=4000, lbfgs_steps=12_000, lbfgs_rounds=12)
 
 
 def residual(network: TanhMLP, points: Tensor) -> Tensor:
@@ -42,8 +34,8 @@ def residual(network: TanhMLP, points: Tensor) -> Tensor:
     return u_t + jet.value * u_x - VISCOSITY * u_xx
 
 
-def penalty(network: TanhMLP, count: int = 200) -> Tensor:
-    """Return the weighted mean squares of the initial and boundary violations."""
+def conditions(network: TanhMLP, count: int = 200) -> dict[str, Tensor]:
+    """Return the mean squares of the initial and boundary violations."""
     x = torch.linspace(-1, 1, count, dtype=torch.float64)
     t = torch.linspace(0, 1, count, dtype=torch.float64)
     one = torch.ones_like(t)
@@ -51,7 +43,7 @@ def penalty(network: TanhMLP, count: int = 200) -> Tensor:
     sides = torch.cat([torch.stack([side, t], dim=1) for side in (-one, one)])
     initial: Tensor = network(start_line)[:, 0] + torch.sin(torch.pi * x)
     boundary: Tensor = network(sides)
-    return INITIAL_WEIGHT * initial.square().mean() + BOUNDARY_WEIGHT * boundary.square().mean()
+    return {"initial": initial.square().mean(), "boundary": boundary.square().mean()}
 
 
 def cole_hopf(x: Array, t: float, nodes: int) -> Array:
@@ -87,14 +79,20 @@ def reference(grid: tuple[int, int] = (256, 101)) -> Reference:
     change = float(np.abs(fine - coarse).max())
     if change > QUADRATURE_TOLERANCE:
         raise ArithmeticError(f"doubling the quadrature nodes changes the solution by {change:.1e}")
-    return Reference(grid_points([x, t]), fine.reshape(-1, 1), grid)
+    return Reference((x, t), fine.reshape(-1, 1))
+
+
+def problem() -> PointProblem[TanhMLP]:
+    """Return the problem."""
+    return PointProblem(
+        "burgers", ("x", "t"), (-1, 0), (1, 1), residual, conditions, weights=WEIGHTS
+    )
 
 
 def main() -> None:
     """Train with the options of the command line and write the results."""
     settings, folder = start("Train the Burgers PINN.", SETTINGS, Path(__file__).parent)
-    problem = Problem("burgers", ("x", "t"), (-1, 0), (1, 1), residual, penalty)
-    run(TanhMLP(WIDTHS, settings.seed), problem, reference(), settings, folder)
+    run(TanhMLP(WIDTHS, settings.seed), problem(), reference(), settings, folder)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ir_examples.training import (
-    Problem,
-    Reference,
-    Settings,
-    TanhMLP,
-    grid_points,
-    propagate,
-    run,
-    start,
-)
+from ir_examples.networks import TanhMLP, propagate
+from ir_examples.problems import PointProblem
+from ir_examples.runs import Reference, run, start
+from ir_examples.training import Settings
 
 WIDTHS = (2, 100, 100, 100, 1)
 LAPLACIAN = (1.0, 1.0)
 # An error e on the boundary shifts u by about e, a residual r by about r / (2 pi^2): squared, this
 # weight makes the two count alike.
-BOUNDARY_WEIGHT = 400.0
+WEIGHTS = {"boundary": 400.0}
 SETTINGS = Settings(lbfgs_steps=500, lbfgs_rounds=2)
 
 
@@ -43,25 +37,30 @@ def boundary_points(per_side: int = 100) -> Tensor:
     return torch.cat([torch.stack(side, dim=1) for side in sides])
 
 
-def penalty(network: TanhMLP) -> Tensor:
-    """Return the weighted mean of u^2 on the boundary."""
+def conditions(network: TanhMLP) -> dict[str, Tensor]:
+    """Return the mean of u^2 on the boundary."""
     boundary: Tensor = network(boundary_points())
-    return BOUNDARY_WEIGHT * boundary.square().mean()
+    return {"boundary": boundary.square().mean()}
 
 
 def reference(points_per_axis: int = 101) -> Reference:
     """Return the exact solution on a uniform grid."""
     axis = np.linspace(-1, 1, points_per_axis)
-    points = grid_points([axis, axis])
-    outputs = np.sin(np.pi * points).prod(axis=1, keepdims=True)
-    return Reference(points, outputs, (points_per_axis, points_per_axis))
+    outputs = np.outer(np.sin(np.pi * axis), np.sin(np.pi * axis))
+    return Reference((axis, axis), outputs.reshape(-1, 1))
+
+
+def problem() -> PointProblem[TanhMLP]:
+    """Return the problem."""
+    return PointProblem(
+        "poisson", ("x", "y"), (-1, -1), (1, 1), residual, conditions, weights=WEIGHTS
+    )
 
 
 def main() -> None:
     """Train with the options of the command line and write the results."""
     settings, folder = start("Train the Poisson PINN.", SETTINGS, Path(__file__).parent)
-    problem = Problem("poisson", ("x", "y"), (-1, -1), (1, 1), residual, penalty)
-    run(TanhMLP(WIDTHS, settings.seed), problem, reference(), settings, folder)
+    run(TanhMLP(WIDTHS, settings.seed), problem(), reference(), settings, folder)
 
 
 if __name__ == "__main__":
