@@ -154,7 +154,7 @@ class Neuron(Op):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """One value of the graph: an operation applied to operands.
 
@@ -170,6 +170,11 @@ class Node:
     op: Op
     operands: tuple[Node, ...] = ()
     segment: str = ""
+
+    def __repr__(self) -> str:
+        """Operands by name only: spelled out, a shared node would be printed again and again."""
+        operands = ", ".join(operand.name for operand in self.operands)
+        return f"<Node {self.name}: {kind_of(self)}({operands})>"
 
     @property
     def in_core(self) -> bool:
