@@ -1,4 +1,4 @@
-"""Gauss-Newton steps for losses of independent points, where first-order methods stall.
+"""Gauss-Newton steps for losses that are sums of squares, where Adam and L-BFGS stall.
 
 With the weighted residuals of all points as rows r and their Jacobian J (rows, parameters), a
 damped step is J^T (J J^T + damping)^-1 r: by the Woodbury identity the system has one equation

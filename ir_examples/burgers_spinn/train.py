@@ -1,7 +1,8 @@
 """Train the Burgers equation with a separable network, on the same problem as `burgers`.
 
 The networks of x and t have rank 50. A step costs one pass per axis over a few hundred samples
-and takes the residual on their whole grid.
+and takes the residual on their whole grid. The samples of x that a round draws move the front a
+little: over the last eight rounds the error goes between 6e-3 and 2e-2 and does not settle.
 """
 
 from pathlib import Path
