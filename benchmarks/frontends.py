@@ -21,7 +21,8 @@ Written by `python -m benchmarks.frontends` on 79 untrained architectures export
 exporters), jax2onnx and tf2onnx from DeepXDE, PINA, PhysicsNeMo, Flax and by hand, and four
 trained PINNs. Each is compiled with `--rtol {RTOL:g}` over [-1, 1] in every column (the trained
 ones over their own domains). *Cores* are the spiking parts of the program, *spikes* is the share of
-the network's multiply-accumulates that they hold.
+the network's multiply-accumulates that they hold. *Seconds* are from a shared machine under load;
+they order the networks and nothing more.
 """
 
 
