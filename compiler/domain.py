@@ -326,8 +326,10 @@ def load_points(path: str | Path, keys: tuple[str, ...] = ("points",)) -> dict[s
             f"the file {path} does not exist", hint="give an .npy or .npz file"
         ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        # Of what is no numpy file at all, numpy says that it may be a pickle.
+        why = "it holds no arrays of numbers" if "pickle" in str(error) else error
         raise DomainError(
-            f"{path} is not a readable .npy or .npz file ({error})", hint="save it with numpy"
+            f"{path} is not a readable .npy or .npz file ({why})", hint="save it with numpy"
         ) from error
     missing = [key for key in keys if key not in arrays]
     if missing:
