@@ -57,7 +57,7 @@ def _split(node: OnnxNode) -> tuple[Node, ...]:
     sizes = node.attributes.get("split")
     if rest and rest[0] is not None and isinstance(rest[0].op, Constant):
         sizes = rest[0].op.value
-    if sizes is None:
+    if sizes is None or np.ndim(sizes) != 1:
         raise node.refuse(
             "does not say how large its parts are", hint="split into parts of given sizes"
         )
