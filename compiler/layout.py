@@ -116,16 +116,19 @@ def layouts(graph: Graph) -> dict[Node, Layout]:
     Raises:
         FrontendError: If a value mixes samples, or has a size that their numbers do not explain.
     """
-    probes = _probes(graph)
-    return {node: _layout(node, *probes) for node in graph.nodes}
+    probes, counts = _probes(graph), made_of_shapes(graph)
+    return {node: _layout(node, *probes, exact=node not in counts) for node in graph.nodes}
 
 
-def counts_samples(node: Node) -> bool:
-    """Whether a value is made from shapes and constants alone, as sizes and indices are."""
-    if isinstance(node.op, Primitive) and node.op.kind in ("Shape", "Size"):
-        return True
-    inner = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-    return bool(inner) and all(counts_samples(operand) for operand in inner)
+def made_of_shapes(graph: Graph) -> set[Node]:
+    """Values made from shapes and constants alone, as sizes and indices are."""
+    found: set[Node] = set()
+    for node in graph.nodes:
+        inner = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
+        counting = isinstance(node.op, Primitive) and node.op.kind in ("Shape", "Size")
+        if counting or (inner and found.issuperset(inner)):
+            found.add(node)
+    return found
 
 
 def fixed_counts(graph: Graph) -> dict[str, Tensor]:
@@ -133,17 +136,15 @@ def fixed_counts(graph: Graph) -> dict[str, Tensor]:
 
     There are none in a graph that can only be computed for one number of samples.
     """
-    if not any(counts_samples(node) for node in graph.nodes):
+    counts = made_of_shapes(graph)
+    if not counts:
         return {}
     try:
         small, large = _probes(graph)
     except PinnirError:
         return {}
-    return {
-        node.name: value
-        for node, value in small.values.items()
-        if counts_samples(node) and np.array_equal(value, large.values[node])
-    }
+    both = {node: (small.values[node], large.values[node]) for node in counts}
+    return {node.name: one for node, (one, other) in both.items() if np.array_equal(one, other)}
 
 
 def tables(graph: Graph) -> dict[Node, int]:
@@ -223,7 +224,8 @@ def _axes_along(dim: int, sizes: tuple[int, ...]) -> list[int]:
     return [axis for axis, size in enumerate(sizes) if dim and dim % size == 0]
 
 
-def _layout(node: Node, small: _Probe, large: _Probe) -> Layout:
+def _layout(node: Node, small: _Probe, large: _Probe, *, exact: bool) -> Layout:
+    """The layout of one value; ``exact`` if its numbers may not depend on how many samples ran."""
     a, b = small.values[node], large.values[node]
     shapes = list(zip(a.shape, b.shape, strict=True)) if a.ndim == b.ndim else [(0, 1)]
     choices = [list(_dims(pair, small.sizes, large.sizes)) for pair in shapes]
@@ -235,9 +237,8 @@ def _layout(node: Node, small: _Probe, large: _Probe) -> Layout:
         )  # fmt: skip
     for layout in product(*choices):
         axes = axes_of(layout)
-        if len(set(axes)) == len(axes) and (
-            counts_samples(node) or _agree(layout, node, small, large)
-        ):
+        once = len(set(axes)) == len(axes)
+        if once and (not exact or _agree(layout, node, small, large)):
             return layout
     raise FrontendError(
         "its value at one point depends on the other points",

@@ -64,6 +64,7 @@ class _Gathering:
         if not node.in_core:
             self.outside[node] = node.with_operands(*(self.outside[o] for o in node.operands))
             return
+        self._combination(node)  # in this order no chain is longer than one step
         leaves = self.graph.leaves(node)
         if isinstance(node.op, Activation):
             maps = [one for source in node.operands for one in self._entering(source)]

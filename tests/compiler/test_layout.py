@@ -15,9 +15,9 @@ from pinnir.layout import (
     Layout,
     axes_of,
     columns_in,
-    counts_samples,
     fixed_counts,
     layouts,
+    made_of_shapes,
     separate_axes,
     to_grid,
 )
@@ -200,10 +200,28 @@ def test_counts_of_samples_and_of_columns():
     target = net.op("Concat", rows, columns, axis=0)
     graph = apart(net.model(net.op("Expand", x, target)))
     assert output_layouts(graph) == [((0,), 3)]
-    names = {node.op.kind: node for node in graph.nodes if counts_samples(node)}
-    assert names.keys() == {"Shape", "Gather", "Concat"}
+    assert {node.op.kind for node in made_of_shapes(graph)} == {"Shape", "Gather", "Concat"}
     (fixed,) = fixed_counts(graph).values()
     np.testing.assert_array_equal(fixed, [3])
+
+
+def test_a_size_that_is_doubled_again_and_again():
+    """Every step uses the last one twice: followed back, that would be 2^60 ways."""
+    net = Net(0)
+    x = net.input("x", 3)
+    size = net.op("Shape", x)
+    for _ in range(60):
+        size = net.op("Sub", net.op("Add", size, size), size)
+    graph = apart(net.model(net.op("Expand", x, size)))
+    assert output_layouts(graph) == [((0,), 3)]
+
+
+def test_a_long_chain():
+    net = Net(0)
+    value = net.input("x", 2)
+    for _ in range(1500):
+        value = net.op("Abs", value)
+    assert output_layouts(apart(net.model(value))) == [((0,), 2)]
 
 
 # ------------------------------------------------------------------------- networks that mix points

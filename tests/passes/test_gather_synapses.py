@@ -121,3 +121,11 @@ def test_activations_of_one_pre_activation():
     one, other = affine("b", act("h", z)), affine("c", Node("k", Activation("sin"), (z,)))
     graph = Graph(Level.TENSOR, (X,), (add("sum", one, other),))
     assert_gathered(graph, compiled(graph, "split-host,gather-synapses"))
+
+
+def test_a_long_linear_chain():
+    value = act("h", affine("a", X))
+    for number in range(1500):
+        value = Node(f"neg{number}", Primitive("Neg"), (value,))
+    after = gathered(affine("end", act("k", affine("b", value))))
+    assert [node.name for node in after.nodes] == ["x", "a", "h", "b", "k", "end"]
