@@ -12,7 +12,7 @@ from pinnir import pipelines
 from pinnir.errors import FrontendError, PinnirError
 from pinnir.frontend import Model, read_model
 from pinnir.ir import Activation, Constant, Graph, Input, Node, kind_of
-from pinnir.layout import axes_of, layouts, separate_axes
+from pinnir.layout import axes_of, columns_in, layouts, separate_axes
 from pinnir.manager import Context, PassManager, parse_pipeline
 from pinnir.metrics import source_cost
 from pinnir.target import find_target
@@ -27,8 +27,7 @@ class NodeReport:
     Attributes:
         name: The node's name.
         op: Its operator.
-        where: ``core``, ``host``, ``folded`` (computed while compiling), ``refused``, or empty
-            where another node's refusal leaves it open.
+        where: ``core``, ``host``, ``folded`` (computed while compiling) or ``refused``.
         segment: Part of the program, such as ``core.1``.
         reason: Why it does not spike.
         hint: What to do about a refusal.
@@ -56,7 +55,7 @@ class Report:
         outputs: Number of outputs side by side.
         domain: What to pass as ``--domain``, with LO and HI to be filled in.
         core_mac_share: Share of the multiply-accumulates that spikes take over.
-        nodes: Every node.
+        nodes: Every node; of a model that is refused, the nodes that are why.
     """
 
     model: str
@@ -85,7 +84,7 @@ def check(path: str | Path) -> Report:
     told = [(node.name, _columns(node), 0) for node in model.graph.inputs]
     if open_widths:
         return Report(
-            name, True, reason="", inputs=tuple(told), domain=_domain(model.graph),
+            name, True, inputs=tuple(told), domain=_domain(model.graph),
             hint="the model leaves its number of columns open; the domain fixes it",
         )  # fmt: skip
     try:
@@ -123,9 +122,7 @@ def _check_graph(name: str, model: Model) -> Report:
         model=name,
         compiles=True,
         inputs=tuple((n.name, _columns(n), axes[n.name]) for n in graph.inputs),
-        outputs=sum(
-            int(np.prod([d for d in shapes[n] if isinstance(d, int)])) for n in graph.outputs
-        ),
+        outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
         domain=_domain(graph),
         core_mac_share=source_cost(split).core_mac_share,
         nodes=tuple(_placed(graph, split)),

@@ -46,7 +46,8 @@ class Domain:
 
     def along(self, axis: int) -> list[int]:
         """Which columns run along a sample axis."""
-        return [i for i in range(len(self.columns)) if (self.axes or (0,) * (i + 1))[i] == axis]
+        axes = self.axes or (0,) * len(self.columns)
+        return [column for column, own in enumerate(axes) if own == axis]
 
     def part(self, axis: int) -> Domain:
         """The domain of one sample axis' columns."""

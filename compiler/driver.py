@@ -119,8 +119,8 @@ def prepare(
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
     loaded = model if isinstance(model, Model) else read_model(model)
-    loaded = _prepared(loaded, domain)
-    box = parse_domain(domain, loaded.graph)
+    loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph).columns))
+    box = parse_domain(domain, loaded.graph)  # which now says which axis a column runs along
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3)]
     if calibration is None:
         inside = box.sample(CALIBRATION_POINTS, seeds[0])
@@ -137,15 +137,13 @@ def prepare(
     )
 
 
-def _prepared(model: Model, domain: str) -> Model:
+def _prepared(model: Model, columns: int) -> Model:
     """Fix an input width that the model leaves open, as the domain says, and find sample axes."""
     graph = model.graph
     if len(graph.inputs) == 1:
-        columns = len(parse_domain(domain, graph).columns)
         graph = graph.rewrite(
             lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
         )
-    parse_domain(domain, graph)  # says so if the width of one of several inputs is open
     return replace(model, graph=separate_axes(graph, model.samples))
 
 

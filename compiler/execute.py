@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.ir import Array
-from pinnir.layout import Layout, axes_of, to_grid
+from pinnir.layout import Layout, axes_of, side_by_side
 
 # Combinations of samples that are computed at once, and samples if they come as pairs: of a block
 # of n pairs all n^axes combinations are computed and n are kept.
@@ -169,8 +169,8 @@ class Execution:
 
     def _outputs(self, values: Mapping[str, Tensor], sizes: tuple[int, ...]) -> Tensor:
         """The wanted values side by side, ``(*sizes, outputs)``."""
-        grids = [to_grid(values[name], self.layouts[name], sizes) for name in self.outputs]
-        return np.concatenate([np.broadcast_to(g, (*sizes, g.shape[-1])) for g in grids], axis=-1)
+        shapes = [self.layouts[name] for name in self.outputs]
+        return side_by_side([values[name] for name in self.outputs], shapes, sizes)
 
     def _take(self, value: Tensor, name: str, axis: int, rows: Index) -> Tensor:
         return np.take(value, rows, axis=self._dim(name, axis))

@@ -14,7 +14,7 @@ from pinnir.domain import Domain
 from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
 from pinnir.ir import Activation, Array, Graph, Input
-from pinnir.layout import Layout, axes_of, layouts, to_grid
+from pinnir.layout import Layout, axes_of, layouts, side_by_side
 from pinnir.manager import Context, PassManager, PassObserver, parse_pipeline
 from pinnir.metrics import SourceCost, relative_l2, source_cost
 from pinnir.program import Points, run_source
@@ -100,9 +100,8 @@ class Job:
         with threadpool_limits(1):  # one order of summation on every machine
             values = evaluate(graph, graph.bind(where))
         shapes = [self.layouts[node.name] for node in self.model.graph.outputs]
-        grids = [to_grid(v, layout, sizes) for v, layout in zip(values, shapes, strict=True)]
-        whole = [np.broadcast_to(grid, (*sizes, grid.shape[-1])) for grid in grids]
-        return np.concatenate(whole, axis=-1).reshape(-1, sum(g.shape[-1] for g in grids))
+        grid = side_by_side(values, shapes, sizes)
+        return grid.reshape(-1, grid.shape[-1])
 
     def truth(self, count: int | None = None) -> Array:
         """The source network's outputs on the first ``count`` selection points."""
@@ -117,12 +116,14 @@ class Job:
     @cached_property
     def tidy(self) -> Graph:
         """The network with its cores gathered: what calibrating passes compare layers with."""
-        return self._run(pipelines.TIDY, self.model.graph)
+        context = self._context(self.model.graph, self._fitting)
+        return _run(pipelines.GATHER, self.split, context)
 
     @cached_property
     def split(self) -> Graph:
         """The network with its nodes labelled as parts of cores and host parts."""
-        return self._run(pipelines.SPLIT, self.model.graph)
+        context = self._context(self.model.graph, self.calibration)
+        return _run(pipelines.SPLIT, self.model.graph, context)
 
     @cached_property
     def cost(self) -> SourceCost:
@@ -142,11 +143,16 @@ class Job:
 
     def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""
-        return self._run(pipeline, self.tidy, observers)
+        context = self._context(self.tidy, self._fitting)
+        return _run(pipeline, self.model.graph, context, observers)
 
-    def _run(self, pipeline: str, source: Graph, observers: Sequence[PassObserver] = ()) -> Graph:
-        points = self.calibration if pipeline == pipelines.SPLIT else self._fitting
-        context = Context(source, points, self.target, self.seed)
-        manager = PassManager(parse_pipeline(pipeline), tuple(observers))
-        with threadpool_limits(1):
-            return manager.run(self.model.graph, context)
+    def _context(self, source: Graph, points: Array) -> Context:
+        return Context(source, points, self.target, self.seed)
+
+
+def _run(
+    pipeline: str, graph: Graph, context: Context, observers: Sequence[PassObserver] = ()
+) -> Graph:
+    manager = PassManager(parse_pipeline(pipeline), tuple(observers))
+    with threadpool_limits(1):  # one order of summation on every machine
+        return manager.run(graph, context)

@@ -9,7 +9,7 @@ runs along it. The same two runs show whether a value depends on *other* samples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from math import prod
@@ -59,6 +59,19 @@ def to_grid(value: Tensor, layout: Layout, sizes: tuple[int, ...]) -> Tensor:
     grid = value.reshape([length for length, _ in dims]).transpose(order)
     lengths = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
     return grid.reshape(*lengths, columns_in(layout))
+
+
+def side_by_side(
+    values: Iterable[Tensor], shapes: Iterable[Layout], sizes: tuple[int, ...]
+) -> Tensor:
+    """Values with their layouts as one, ``(*sizes, columns)``."""
+    grids = [to_grid(v, layout, sizes) for v, layout in zip(values, shapes, strict=True)]
+    return np.concatenate([np.broadcast_to(g, (*sizes, g.shape[-1])) for g in grids], axis=-1)
+
+
+def is_table(layout: Layout) -> bool:
+    """Whether a value is ``(samples, columns)``."""
+    return len(layout) == 2 and isinstance(layout[0], tuple) and isinstance(layout[1], int)
 
 
 def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph:
@@ -157,11 +170,7 @@ def tables(graph: Graph) -> dict[Node, int]:
         known = layouts(graph)
     except PinnirError:
         return {}
-    return {
-        node: layout[1]
-        for node, layout in known.items()
-        if len(layout) == 2 and isinstance(layout[0], tuple) and isinstance(layout[1], int)
-    }
+    return {node: columns_in(layout) for node, layout in known.items() if is_table(layout)}
 
 
 class _Clash(Exception):  # noqa: N818 (caught in this file; no error)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.ir import Affine, Array, Constant, Node, Primitive
-from pinnir.layout import Layout
+from pinnir.layout import Layout, columns_in, is_table
 from pinnir.matrix import dense
 from pinnir.primitives import compute
 
@@ -31,7 +31,7 @@ def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     """Whether a node is an affine map of each row of its operands, ``(samples, columns)`` each."""
     moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
     shapes = [layouts[one] for one in (node, *moving)]
-    if not moving or not all(_is_table(s) and s[0] == shapes[0][0] for s in shapes):
+    if not moving or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
         return False
     if isinstance(node.op, Affine):
         return True
@@ -45,10 +45,6 @@ def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
         or (kind in _IN_FIRST and alone)
         or (kind in _IN_ONE and len(moving) == 1 and (alone or kind == "Mul"))
     )
-
-
-def _is_table(layout: Layout) -> bool:
-    return len(layout) == 2 and isinstance(layout[0], tuple) and isinstance(layout[1], int)
 
 
 def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:
@@ -98,7 +94,7 @@ class Combiner:
         return self._known[node]
 
     def _combine(self, node: Node) -> Combination:
-        columns = self._columns(node)
+        columns = columns_in(self._layouts[node])
         if self._stop(node):
             return Combination({node: np.eye(columns)}, np.zeros(columns))
         parts = {o: self.of(o) for o in node.operands if not isinstance(o.op, Constant)}
@@ -106,7 +102,7 @@ class Combiner:
         weights: dict[Node, Array] = {}
         for source in dict.fromkeys(s for part in parts.values() for s in part.weights):
             # Each column of the source in turn is one, and all else zero.
-            nothing = np.zeros((self._columns(source), 1))
+            nothing = np.zeros((columns_in(self._layouts[source]), 1))
             rows = {
                 o: part.weights[source].T
                 if source in part.weights
@@ -115,11 +111,6 @@ class Combiner:
             }
             weights[source] = np.ascontiguousarray(_rows(node, rows, shifts=False).T)
         return Combination(weights, bias)
-
-    def _columns(self, node: Node) -> int:
-        columns = self._layouts[node][1]
-        assert isinstance(columns, int)
-        return columns
 
 
 def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Array:

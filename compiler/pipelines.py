@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
-TIDY = f"{SPLIT},gather-synapses"
+GATHER = "gather-synapses"
+TIDY = f"{SPLIT},{GATHER}"
 
 
 def population(levels: int) -> str:

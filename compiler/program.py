@@ -1,6 +1,6 @@
 """The compiled artefact: segments that run one after the other, and the file that holds them.
 
-A program file is one HDF5 file. Its spiking core is a plain NIR graph that any NIR reader opens;
+A program file is one HDF5 file. Its spiking cores are a plain NIR graph that any NIR reader opens;
 pinnir's own part is the top-level group ``pinnir/``, which NIR readers ignore: a JSON manifest,
 host parts and source network as ONNX, and the printed graph after every pass.
 """
@@ -194,8 +194,6 @@ class Program:
             DomainError: If ``shape`` has another number of columns or a size below 1.
             BackendError: As :meth:`run`.
         """
-        if self.domain.axis_count == 1:
-            return self.run(self.domain.grid(shape), backend)
         result = self.run(self.domain.grid_tables(shape), backend)
         outputs = self.domain.by_columns(result.outputs, shape)
         source = None if result.source is None else self.domain.by_columns(result.source, shape)
@@ -334,7 +332,7 @@ def read(path: str | Path) -> Program:
     data = unseal(sealed, name)
     run_isolated(
         "pinnir.program_check:check", name, ProgramFileError,
-        data=data, name=name, operators=[*IMPORTERS, "Sum"],
+        data=data, name=name, operators=list(IMPORTERS),
     )  # fmt: skip
     program = _parse(data, name)
     _try(program, name)

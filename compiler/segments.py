@@ -15,7 +15,7 @@ import numpy as np
 from pinnir.emit import safe_names
 from pinnir.host import to_onnx
 from pinnir.ir import Affine, Array, Constant, Graph, Input, Node
-from pinnir.layout import Layout
+from pinnir.layout import Layout, columns_in
 from pinnir.matrix import BlockDiagonal, dense
 
 
@@ -51,7 +51,8 @@ def build_segments(
     Returns:
         The segments, and the layouts of what they take and give.
     """
-    names = safe_names(node.name for nodes in graph.segments.values() for node in nodes)
+    own = [node.name for nodes in graph.segments.values() for node in nodes]
+    names = safe_names([*own, *(f"{label}_joined" for label in graph.segments)])
     found: list[Segment] = []
     for label, nodes in graph.segments.items():
         entering = _entering(nodes)
@@ -89,8 +90,8 @@ def _core(
     layouts: Mapping[str, Layout],
 ) -> Graph:
     """A core as a graph of its own with one input and one output, under names that NIR accepts."""
-    into = _places([_columns(layouts[node.name]) for node in entering])
-    out_of = _places([_columns(layouts[node.name]) for node in leaving])
+    into = _places([columns_in(layouts[node.name]) for node in entering])
+    out_of = _places([columns_in(layouts[node.name]) for node in leaving])
     source = Node("input", Input(into[-1].stop))
     places = dict(zip(entering, into, strict=True))
     new: dict[Node, Node] = dict.fromkeys(entering, source)
@@ -108,16 +109,9 @@ def _core(
     sink = new[leaving[0]]
     if len(leaving) > 1:
         join = Affine(BlockDiagonal(np.ones((out_of[-1].stop, 1, 1))), np.zeros(out_of[-1].stop))
-        label = safe_names([*names.values(), f"{nodes[0].segment}_joined"])
-        joined = label[f"{nodes[0].segment}_joined"]
-        sink = Node(joined, join, tuple(new[node] for node in leaving), nodes[0].segment)
+        name = names[f"{nodes[0].segment}_joined"]
+        sink = Node(name, join, tuple(new[node] for node in leaving), nodes[0].segment)
     return Graph(graph.level, (source,), (sink,), graph.steps, graph.read_out)
-
-
-def _columns(layout: Layout) -> int:
-    columns = layout[1]
-    assert isinstance(columns, int)
-    return columns
 
 
 def _places(sizes: list[int]) -> list[slice]:

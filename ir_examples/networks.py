@@ -139,6 +139,27 @@ def spread_features(
         layer.bias.copy_(-(layer.weight * (low + share * (high - low))).sum(dim=1))
 
 
+def spread_mlp(
+    widths: Sequence[int],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    slopes: Sequence[float],
+    seed: int,
+) -> TanhMLP:
+    """Return an untrained network whose first layer is spread over a box.
+
+    Args:
+        widths: Of all layers, as for `TanhMLP`.
+        lower: Lower corner of the box, one number per column.
+        upper: Upper corner of the box.
+        slopes: As for `spread_features`.
+        seed: Seed of all weights.
+    """
+    network = TanhMLP(widths, seed)
+    spread_features(network, lower, upper, slopes, seed)
+    return network
+
+
 class SPINN(nn.Module):
     """A separable network: one tanh network per axis, merged by a sum over the rank.
 
@@ -168,9 +189,7 @@ class SPINN(nn.Module):
         self.axes = nn.ModuleList()
         for axis, (low, high, slope) in enumerate(zip(lower, upper, slopes, strict=True)):
             # Distinct seeds: equal networks on axes of equal extent would stay equal.
-            network = TanhMLP(widths, 1000 * seed + axis)
-            spread_features(network, [low], [high], [slope], 1000 * seed + axis)
-            self.axes.append(network)
+            self.axes.append(spread_mlp(widths, [low], [high], [slope], 1000 * seed + axis))
 
     @property
     def networks(self) -> list[TanhMLP]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pinnir.ir import Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir import Constant, Graph, Level, Node, Primitive
 from pinnir.layout import Tensor, fixed_counts
 from pinnir.manager import Context, Pass
 from pinnir.primitives import compute
@@ -25,12 +25,8 @@ class FoldConstants(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Fold bottom-up, so that whole constant subgraphs collapse."""
-        counts = fixed_counts(graph) if _widths_are_known(graph) else {}
+        counts = fixed_counts(graph)
         return graph.rewrite(lambda node: _fold(node, counts))
-
-
-def _widths_are_known(graph: Graph) -> bool:
-    return all(isinstance(n.op, Input) and n.op.width is not None for n in graph.inputs)
 
 
 def _fold(node: Node, counts: Mapping[str, Tensor]) -> Node:

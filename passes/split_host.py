@@ -14,6 +14,7 @@ Segments are numbered in running order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -85,7 +86,24 @@ class _Split:
 
     graph: Graph
     layouts: dict[Node, Layout]
-    held: dict[Node, int] = field(default_factory=dict)
+    # Each node's stage, and whether a core of that stage must run before it is known.
+    reached: dict[Node, tuple[int, bool]] = field(init=False)
+    core: set[Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find stages and cores.
+
+        A map that is there for the neurons behind it and that the host needs as well holds the
+        host up until its core has run; so stages are found again until no more such maps appear.
+        """
+        held: dict[Node, int] = {}
+        while True:
+            self.reached = self._stages(held)
+            self.core = self._inside()
+            more = self._held()
+            if not more:
+                break
+            held |= more
 
     def labels(self) -> dict[str, str]:
         """Label of every node but inputs and constants, by name."""
@@ -102,27 +120,18 @@ class _Split:
             node.name: f"{CORE if key[1] else HOST}.{number[key]}" for node, key in keys.items()
         }
 
-    @cached_property
-    def core(self) -> set[Node]:
-        """Every node of a core.
-
-        A map that is there for the neurons behind it and that the host needs as well holds the
-        host up until its core has run; so stages are found again until no more such maps appear.
-        """
-        while True:
-            inside, users = self._inside(), self.graph.users
-            held = {
-                node: min(self.reached[user][0] for user in users[node] if user in inside)
-                for node in inside
-                if not self.reached[node][1]
-                and (node in self.graph.outputs or not inside.issuperset(users[node]))
-            }
-            if not held:
-                return inside
-            self.held.update(held)
-            self.__dict__.pop("reached", None)
+    def _held(self) -> dict[Node, int]:
+        """Maps of values that enter a core and that the host needs, and when their core runs."""
+        users = self.graph.users
+        return {
+            node: min(self.reached[user][0] for user in users[node] if user in self.core)
+            for node in self.core
+            if not self.reached[node][1]
+            and (node in self.graph.outputs or not self.core.issuperset(users[node]))
+        }
 
     def _inside(self) -> set[Node]:
+        """Every node of a core."""
         inside = set(self.spiking)
         ends = [node.operands[0] for node in self.spiking]
         ends += [node for node in self.graph.nodes if self._ends_core(node)]
@@ -181,16 +190,14 @@ class _Split:
         """Whether synapses could take the node over."""
         return is_linear(node, self.layouts)
 
-    @cached_property
-    def reached(self) -> dict[Node, tuple[int, bool]]:
-        """Each node's stage, and whether a core of that stage must run before it is known."""
+    def _stages(self, held: Mapping[Node, int]) -> dict[Node, tuple[int, bool]]:
         found: dict[Node, tuple[int, bool]] = {}
         for node in self.graph.nodes:
             known = [found[operand] for operand in node.operands]
             stage = max((s for s, _ in known), default=0)
             behind = any(b for s, b in known if s == stage)
-            if node in self.held:
-                stage, behind = max(stage, self.held[node]), True
+            if node in held:
+                stage, behind = max(stage, held[node]), True
             if node in self.spiking:
                 found[node] = stage, True
             elif behind and not self.is_linear(node):

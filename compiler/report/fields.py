@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from pinnir.files import write_atomic
 from pinnir.matrix import Array
 from pinnir.program import Program, RunResult
 
+# Points (samples, columns), or the shape of a grid over the program's domain.
+Where: TypeAlias = Array | tuple[int, ...]
 
-def save_field(
-    path: Path, program: Program, where: Array | tuple[int, ...], result: RunResult
-) -> None:
+
+def save_field(path: Path, program: Program, where: Where, result: RunResult) -> None:
     """Write ``outputs``, ``columns``, where they are known ``source``, and where the field is.
 
     That is ``points``; or, for a grid, its shape ``grid`` and the coordinates along every column
@@ -23,7 +25,7 @@ def save_field(
     Args:
         path: Of the ``.npz`` file.
         program: What was run.
-        where: Points ``(samples, columns)``, or the shape of a grid over the domain.
+        where: Where it was run.
         result: Of the run.
 
     Raises:

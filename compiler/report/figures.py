@@ -12,9 +12,7 @@ from pinnir.errors import BackendError
 from pinnir.files import write_atomic
 from pinnir.matrix import Array
 from pinnir.program import Program, RunResult
-
-# Points (samples, columns), or the shape of a grid over the program's domain.
-Where = Array | tuple[int, ...]
+from pinnir.report.fields import Where
 
 
 def plot_field(path: Path, program: Program, where: Where, result: RunResult) -> None:
@@ -93,16 +91,24 @@ def _title(program: Program, result: RunResult) -> str:
 def _draw_row(
     figure: Any, axes: Any, fields: dict[str, Array], program: Program, where: Where
 ) -> None:
-    shown = [values for title, values in fields.items() if not title.startswith("difference")]
-    low, high = min(v.min() for v in shown), max(v.max() for v in shown)
-    for axis, (title, values) in zip(axes, fields.items(), strict=True):
-        axis.set_title(title)
-        if len(program.domain.columns) == 1:
-            x = program.domain.grid(where)[:, 0] if isinstance(where, tuple) else where[:, 0]
-            order = np.argsort(x)
+    if len(program.domain.columns) == 1:
+        x = program.domain.grid(where)[:, 0] if isinstance(where, tuple) else where[:, 0]
+        order = np.argsort(x)
+        for axis, (title, values) in zip(axes, fields.items(), strict=True):
+            axis.set_title(title)
             axis.plot(x[order], values[order], linewidth=1)
             axis.set_xlabel(program.domain.columns[0])
-            continue
+        return
+    # Colours span what is drawn: the rest of a field may be much larger.
+    cut = _cut(where)
+    drawn = {
+        title: values if cut is None or not isinstance(where, tuple) else values.reshape(where)[cut]
+        for title, values in fields.items()
+    }
+    shown = [values for title, values in drawn.items() if not title.startswith("difference")]
+    low, high = min(v.min() for v in shown), max(v.max() for v in shown)
+    for axis, (title, values) in zip(axes, drawn.items(), strict=True):
+        axis.set_title(title)
         if title.startswith("difference"):
             reach = float(np.abs(values).max()) or 1.0
             style = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
@@ -111,27 +117,32 @@ def _draw_row(
         figure.colorbar(_map(axis, values, program, where, style), ax=axis)
 
 
+def _cut(where: Where) -> tuple[slice | int, ...] | None:
+    """The part of a grid that is drawn: its first two columns, the middle of the others."""
+    wide = [i for i, size in enumerate(where) if size > 1] if isinstance(where, tuple) else []
+    if not isinstance(where, tuple) or len(wide) < 2:
+        return None
+    return tuple(slice(None) if i in wide[:2] else size // 2 for i, size in enumerate(where))
+
+
 def _map(axis: Any, values: Array, program: Program, where: Where, style: dict[str, Any]) -> Any:
     """A colour map; the later column (time, in most PINNs) runs along the abscissa."""
     columns = program.domain.columns
-    wide = [i for i, size in enumerate(where) if size > 1] if isinstance(where, tuple) else []
-    if len(wide) < 2:
+    cut = _cut(where)
+    if cut is None or not isinstance(where, tuple):
         points = program.domain.grid(where) if isinstance(where, tuple) else where
         axis.set_xlabel(columns[1])
         axis.set_ylabel(columns[0])
         return axis.scatter(points[:, 1], points[:, 0], c=values, s=4, **style)
-    assert isinstance(where, tuple)
-    a, b = wide[:2]
     lines = program.domain.lines(where)
-    middle = tuple(slice(None) if i in (a, b) else size // 2 for i, size in enumerate(where))
+    a, b = (i for i, index in enumerate(cut) if isinstance(index, slice))
     axis.set_xlabel(columns[b])
     axis.set_ylabel(columns[a])
-    held = [f"{columns[i]} = {lines[i][size // 2]:.3g}" for i, size in enumerate(where)
-            if i not in (a, b)]  # fmt: skip
+    held = [f"{columns[i]} = {lines[i][index]:.3g}" for i, index in enumerate(cut)
+            if not isinstance(index, slice)]  # fmt: skip
     if held:
         axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, va="top", fontsize=7,
                   bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0})  # fmt: skip
     return axis.pcolormesh(
-        lines[b], lines[a], values.reshape(where)[middle], shading="nearest",
-        rasterized=True, **style,
+        lines[b], lines[a], values, shading="nearest", rasterized=True, **style
     )  # fmt: skip

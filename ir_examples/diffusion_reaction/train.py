@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ir_examples.gauss_newton import NewtonSettings, PointLoss, Term, problem_of
-from ir_examples.networks import TanhMLP, propagate, spread_features
+from ir_examples.networks import TanhMLP, propagate, spread_mlp
 from ir_examples.problems import grid_points
 from ir_examples.runs import Reference, run_newton, start
 
@@ -68,9 +68,7 @@ def reference(grid: tuple[int, int] = (201, 51)) -> Reference:
 
 def network_of(seed: int) -> TanhMLP:
     """Return the untrained network."""
-    network = TanhMLP(WIDTHS, seed)
-    spread_features(network, LOWER, UPPER, SLOPES, seed)
-    return network
+    return spread_mlp(WIDTHS, LOWER, UPPER, SLOPES, seed)
 
 
 def main() -> None:

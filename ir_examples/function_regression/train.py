@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ir_examples.networks import TanhMLP, spread_features
+from ir_examples.networks import TanhMLP, spread_mlp
 from ir_examples.problems import Counts, PointProblem
 from ir_examples.runs import Reference, run, start
 from ir_examples.training import Settings
@@ -61,9 +61,7 @@ def reference() -> Reference:
 
 def network_of(seed: int) -> TanhMLP:
     """Return the untrained network."""
-    network = TanhMLP(WIDTHS, seed)
-    spread_features(network, LOWER, UPPER, SLOPES, seed)
-    return network
+    return spread_mlp(WIDTHS, LOWER, UPPER, SLOPES, seed)
 
 
 def problem() -> MeshProblem:

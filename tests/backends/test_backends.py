@@ -75,10 +75,13 @@ def test_reference_is_the_oracle(pipeline):
         np.testing.assert_array_equal(fired, np.stack(seen[name]))
 
 
-def test_loaded_once_and_run_often():
+@pytest.mark.parametrize("name", BACKENDS)
+def test_loaded_once_and_run_often(name):
     """A run leaves nothing behind that the next one sees."""
+    if name != "reference":
+        pytest.importorskip(name)
     core = compiled(core_graph(0, (2, 5, 1), ("tanh",)), RATE)
-    run = ReferenceBackend().load(core)
+    run = find_backend(name).load(core)
     x = points(core, 30, 0)
 
     def silent(step: int, node: Node, value: Array) -> None:

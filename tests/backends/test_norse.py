@@ -87,19 +87,6 @@ def test_through_the_program(coding):
     assert found.metrics["backend"] == "norse"
 
 
-def test_runs_do_not_see_each_other():
-    core = compiled(core_graph(0, (2, 5, 1), ("tanh",)), RATE)
-    run = NORSE.load(core)
-    x = points(core, 30, 0)
-
-    def silent(step: int, node: Node, value: Array) -> None:
-        pass
-
-    first = run(x, silent)
-    run(points(core, 7, 5), silent)
-    np.testing.assert_array_equal(run(x, silent), first)
-
-
 # --------------------------------------------------------------------------------- the two cells
 
 
