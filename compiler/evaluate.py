@@ -77,12 +77,21 @@ def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
         return compute(op.kind, op.attributes, operands, node.name)
     total = add(operands)
     if isinstance(op, Affine):
-        return apply(op.weight, total) + op.bias
+        return _affine(op, total, node.name)
     if isinstance(op, Activation):
         return apply_activation(op, total)
     if isinstance(op, Staircase):
         return op(total)
     raise VerifyError("has no value outside a simulation", node=node.name, op=type(op).__name__)
+
+
+def _affine(op: Affine, x: Array, name: str) -> Array:
+    columns = op.weight.shape[1]
+    if x.shape[-1:] != (columns,):
+        raise VerifyError(
+            f"takes {columns} columns, but its operand has shape {x.shape}", node=name, op="Affine"
+        )
+    return apply(op.weight, x) + op.bias
 
 
 def apply_activation(op: Activation, z: Array) -> Array:

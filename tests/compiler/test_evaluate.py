@@ -66,6 +66,12 @@ def test_missing_input():
     assert str(caught.value) == "Input 'x': no value was given"
 
 
+def test_an_affine_map_of_too_many_columns():
+    with pytest.raises(VerifyError) as caught:
+        evaluate(Graph(Level.TENSOR, (X,), (scaled("y", 2.0, X),)), {"x": np.ones((4, 3))})
+    assert str(caught.value) == "Affine 'y': takes 1 columns, but its operand has shape (4, 3)"
+
+
 def test_op_without_a_meaning():
     class Unknown(Op):
         pass
