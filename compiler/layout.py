@@ -18,9 +18,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.counts import fixed_among, made_of_shapes
 from pinnir.errors import FrontendError, PinnirError
 from pinnir.evaluate import evaluate
-from pinnir.ir import Array, Constant, Graph, Input, Node, Primitive, kind_of, width
+from pinnir.ir import Array, Constant, Graph, Input, Node, kind_of, width
 
 # The length of a constant dimension, or the sample axes that run along it, slowest first.
 Dim: TypeAlias = int | tuple[int, ...]
@@ -133,31 +134,18 @@ def layouts(graph: Graph) -> dict[Node, Layout]:
     return {node: _layout(node, *probes, exact=node not in counts) for node in graph.nodes}
 
 
-def made_of_shapes(graph: Graph) -> set[Node]:
-    """Values made from shapes and constants alone, as sizes and indices are."""
-    found: set[Node] = set()
-    for node in graph.nodes:
-        inner = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-        counting = isinstance(node.op, Primitive) and node.op.kind in ("Shape", "Size")
-        if counting or (inner and found.issuperset(inner)):
-            found.add(node)
-    return found
-
-
 def fixed_counts(graph: Graph) -> dict[str, Tensor]:
     """Values made from shapes that are the same for every number of samples, by node name.
 
     There are none in a graph that can only be computed for one number of samples.
     """
-    counts = made_of_shapes(graph)
-    if not counts:
+    if not made_of_shapes(graph):
         return {}
     try:
-        small, large = _probes(graph)
+        small, large = (probe.values for probe in _probes(graph))
     except PinnirError:
         return {}
-    both = {node: (small.values[node], large.values[node]) for node in counts}
-    return {node.name: one for node, (one, other) in both.items() if np.array_equal(one, other)}
+    return {node.name: small[node] for node in fixed_among(graph, small, large)}
 
 
 def tables(graph: Graph) -> dict[Node, int]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto
 
+from pinnir.counts import made_of_shapes
 from pinnir.errors import FrontendError
 from pinnir.frontend import Model
 from pinnir.ir import Graph, Input
@@ -17,7 +18,6 @@ from pinnir.layout import (
     columns_in,
     fixed_counts,
     layouts,
-    made_of_shapes,
     separate_axes,
     to_grid,
 )
