@@ -105,7 +105,8 @@ def _is_elementwise(node: Node) -> bool:
 
 def _constants_fit(node: Node, columns: int) -> bool:
     values = [o.op.value for o in node.operands if isinstance(o.op, Constant)]
-    return all(v.size == 1 or (v.ndim <= 2 and v.shape[-1] == v.size == columns) for v in values)
+    # A constant of more dimensions, even of one number, would give its operand more.
+    return all(v.ndim <= 2 and (v.size == 1 or v.shape[-1] == v.size == columns) for v in values)
 
 
 def _sinks(graph: Graph, roots: Roots) -> set[Node]:

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from pinnir import pipelines
 from pinnir.frontend.reader import import_bytes
-from pinnir.ir import Activation, Graph
+from pinnir.ir import Activation, Affine, Graph, Input, Level, Node, Primitive
 from pinnir.onnx_runner import OnnxRunner
 from pinnir.passes.drop_identity import DropIdentity
 from pinnir.passes.fold_constants import FoldConstants
@@ -134,11 +134,22 @@ def test_a_function_of_two_values_stays():
     assert [op.function for op in activations(after)] == ["tanh"]
 
 
-def test_a_constant_that_widens_its_operand_stays():
-    proto = network([("Mul", ("z", np.ones((1, 1, 3)))), ("Tanh", (0,)), ("Sin", (1,))])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_constant_that_widens_its_operand_stays(columns):
+    proto = network([("Mul", ("z", np.ones((1, 1, columns)))), ("Tanh", (0,)), ("Sin", (1,))])
     before = tidied(import_bytes(proto.SerializeToString()).graph)
     after = FuseActivations().apply(before, context(before))
     assert all(op.body is None for op in activations(after))
+
+
+def test_a_product_over_the_samples_stays():
+    """It exists for one number of samples only, for which no sum is known to be of columns."""
+    x = Node("x", Input(1))
+    row = Node("row", Primitive("Flatten", {"axis": 0}), (x,))
+    product = Node("product", Affine(np.ones((2, 3)), np.zeros(2)), (row,))
+    graph = Graph(Level.TENSOR, (x,), (product, Node("sum", Primitive("Add"), (x, x))))
+    after = FuseActivations().apply(graph, context(graph, samples=3))
+    assert_same_values(graph, after, points(graph, 3, 0), tolerance=0)
 
 
 def test_an_output_transform_runs_on_the_host():
