@@ -126,6 +126,8 @@ def compile_command(model: Path, output: Path, dump: Path | None, json_: bool, *
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
               metavar="FIELD.npz")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FIELD.png")
+@click.option("--smooth", is_flag=False, flag_value="auto", metavar="[CUTOFF]",
+              help="Take noise off the field; or keep this share of its frequencies.")  # fmt: skip
 @as_json
 def run(
     program: Path,
@@ -134,6 +136,7 @@ def run(
     backend: str,
     output: Path,
     plot: Path | None,
+    smooth: str | None,
     json_: bool,
 ) -> None:
     """Run a program file on points and save the field."""
@@ -147,6 +150,8 @@ def run(
 
     if (points is None) == (grid is None):
         raise click.UsageError("give either --points or --grid")
+    if smooth is not None and grid is None:
+        raise click.UsageError("--smooth needs a --grid: points have no frequencies")
     for path in filter(None, (output, plot)):
         check_writable(path)
     if plot is not None:
@@ -155,6 +160,11 @@ def run(
         check_format(plot)
     loaded = read(program)
     where = parse_grid(grid) if grid is not None else _points(points)
+    if smooth is not None:
+        from pinnir.smooth import check_grid, parse_cutoff, smooth_run
+
+        check_grid(where)
+        cutoff = parse_cutoff(smooth)
     started = perf_counter()
     with _progress(json_) as progress:
         progress(f"running on {backend}")
@@ -162,6 +172,8 @@ def run(
             result = loaded.run_grid(where, backend)
         else:
             result = loaded.run(where, backend)
+        if smooth is not None:
+            result = smooth_run(result, where, cutoff)
     seconds = perf_counter() - started
     save_field(output, loaded, where, result)
     if plot is not None:

@@ -67,6 +67,7 @@ class RunResult:
         spikes: Spikes of every unit over all points and steps, by population.
         layers: Units, spikes per point and spiking rate of each population.
         metrics: The figures of ``metrics.py`` over these points.
+        unsmoothed: The outputs as they were, if ``outputs`` were smoothed (``smooth.py``).
     """
 
     outputs: Array
@@ -74,6 +75,7 @@ class RunResult:
     spikes: dict[str, Array]
     layers: dict[str, dict[str, float]]
     metrics: dict[str, Any]
+    unsmoothed: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ def save_field(path: Path, program: Program, where: Where, result: RunResult) ->
 
     That is ``points``; or, for a grid, its shape ``grid`` and the coordinates along every column
     as ``line_0``, ``line_1``, ... A grid of a network of one sample axis has ``points`` as well.
+    If ``outputs`` were smoothed, ``outputs_unsmoothed`` is what the program gave.
 
     Args:
         path: Of the ``.npz`` file.
@@ -34,6 +35,8 @@ def save_field(path: Path, program: Program, where: Where, result: RunResult) ->
     arrays = {"outputs": result.outputs, "columns": np.array(program.domain.columns)}
     if result.source is not None:
         arrays["source"] = result.source
+    if result.unsmoothed is not None:
+        arrays["outputs_unsmoothed"] = result.unsmoothed
     if isinstance(where, tuple):
         arrays["grid"] = np.array(where)
         arrays |= {f"line_{i}": line for i, line in enumerate(program.domain.lines(where))}

@@ -71,11 +71,12 @@ def check_format(path: Path) -> None:
 
 
 def _panels(result: RunResult) -> dict[str, Array]:
+    name = "spiking program" if result.unsmoothed is None else "spiking program, smoothed"
     if result.source is None:
-        return {"spiking program": result.outputs}
+        return {name: result.outputs}
     return {
         "network": result.source,
-        "spiking program": result.outputs,
+        name: result.outputs,
         "difference": result.outputs - result.source,
     }
 
@@ -85,7 +86,11 @@ def _title(program: Program, result: RunResult) -> str:
     told = f"{program.manifest['coding']}, {result.metrics['neurons']:,} neurons, "
     told += f"{result.metrics['steps']} steps" if result.metrics["steps"] > 1 else "1 step"
     told += f", {result.metrics['spikes_per_activation']:.1f} spikes per activation"
-    return told if error is None else f"{told}; relative L2 error {error:.2g}"
+    if error is None:
+        return told
+    before = result.metrics.get("rel_l2_unsmoothed")
+    smoothed = "" if before is None else f" ({before:.2g} before smoothing)"
+    return f"{told}; relative L2 error {error:.2g}{smoothed}"
 
 
 def _draw_row(

@@ -44,8 +44,11 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
     table = Table(title=Text(f"{metrics['points']:,} points on {metrics['backend']}"))
     table.add_column("figure")
     table.add_column("value", justify="right")
+    smoothed = " after smoothing" if "smooth" in metrics else ""
     if "rel_l2" in metrics:
-        _add(table, "relative L2 error against the network", f"{metrics['rel_l2']:.3e}")
+        _add(table, f"relative L2 error against the network{smoothed}", f"{metrics['rel_l2']:.3e}")
+        if smoothed:
+            _add(table, "the same before smoothing", f"{metrics['rel_l2_unsmoothed']:.3e}")
         _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
     _add_costs(table, program, metrics)

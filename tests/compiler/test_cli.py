@@ -21,7 +21,9 @@ from pinnir import cli
 from pinnir.backends import BACKENDS
 from pinnir.errors import PinnirError
 from pinnir.frontend.reader import IMPORTERS
+from pinnir.metrics import relative_l2
 from pinnir.passes import PASSES
+from pinnir.smooth import smooth_run
 from pinnir.target import TARGETS
 from tests.backends.networks import (
     DOMAIN,
@@ -502,6 +504,78 @@ def test_run_with_a_picture_of_an_unknown_format(folder):
     refused("run", "p.nir", "--grid", "3x3", "-o", "f.npz", "--plot", "f.xyz")
 
 
+def test_run_smooth(folder):
+    good(*compile_("--coding", "rate", "--steps", 8, "--levels", 129))
+    asked = ("run", "out.nir", "--grid", "24x20", "-o", "f.npz")
+    text = good(*asked, "--smooth")
+    told = json.loads(good(*asked, "--smooth", "auto", "--json"))
+    expected = pinnir.read("out.nir").run_grid((24, 20))
+    assert told["rel_l2_unsmoothed"] == expected.metrics["rel_l2"]
+    assert told["rel_l2"] < 0.9 * told["rel_l2_unsmoothed"]
+    assert told["smooth"] == "auto"
+    with np.load("f.npz") as field:
+        np.testing.assert_array_equal(field["outputs_unsmoothed"], expected.outputs)
+        np.testing.assert_array_equal(field["outputs"], smooth_run(expected, (24, 20)).outputs)
+        assert relative_l2(field["outputs"], field["source"]) == told["rel_l2"]
+    lines = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+    cells = {line[1].strip(): line[2].strip() for line in lines}
+    after = "relative L2 error against the network after smoothing"
+    assert cells[after] == f"{told['rel_l2']:.3e}"
+    assert cells["the same before smoothing"] == f"{told['rel_l2_unsmoothed']:.3e}"
+
+
+def test_run_smooth_with_a_cutoff(folder):
+    asked = ("run", "p.nir", "--grid", "24x20", "-o", "f.npz", "--json")
+    plain = json.loads(good(*asked))
+    told = json.loads(good(*asked, "--smooth", "0.5"))
+    assert told["smooth"] == 0.5
+    same = plain.keys() - {"rel_l2", "max_abs", "rel_l2_per_output", "seconds"}
+    assert {key: told[key] for key in same} == {key: plain[key] for key in same}
+    everything = json.loads(good(*asked, "--smooth", "1"))
+    assert everything["rel_l2"] == pytest.approx(plain["rel_l2"], rel=1e-6)
+
+
+def test_run_smooth_a_stripped_program(folder):
+    good(*compile_("--levels", 16, "--strip-source"))
+    text = good("run", "out.nir", "--grid", "9x8", "-o", "f.npz", "--smooth")
+    assert "smoothing" not in text
+    with np.load("f.npz") as field:
+        assert "outputs_unsmoothed" in field
+
+
+def test_run_smooth_with_a_picture(folder):
+    pytest.importorskip("matplotlib")
+    text = good("run", "p.nir", "--grid", "12x9", "-o", "f.npz", "--plot", "f.png", "--smooth")
+    assert text.rstrip().endswith("written: f.npz, f.png")
+
+
+def test_smooth_needs_a_grid(folder):
+    np.save("at.npy", small_program().domain.sample(64, 0))
+    result = pinnir_("run", "p.nir", "--points", "at.npy", "-o", "f.npz", "--smooth")
+    assert result.exit_code == 2
+    assert "Error: --smooth needs a --grid: points have no frequencies" in result.stderr
+    assert written(folder) == {"at.npy"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "cutoff", "message"),
+    [
+        ("7x3", "auto", "the grid 7x3 is too coarse to be smoothed\n"
+                        "hint: give at least 8 points along some axis"),
+        ("9x9", "2", "the cutoff '2' of --smooth is not a share of the frequencies\n"
+                     "hint: write --smooth auto, or a number above 0 and up to 1"),
+        ("9x9", "low", "the cutoff 'low' of --smooth is not a share of the frequencies\n"
+                       "hint: write --smooth auto, or a number above 0 and up to 1"),
+        ("9x9x9", "auto", "the grid 9x9x9 does not fit 2 columns (x, t)\n"
+                          "hint: give one size a column, for example 64x64"),
+    ],
+)  # fmt: skip
+def test_wrong_smooth(folder, grid, cutoff, message):
+    asked = ("run", "p.nir", "--grid", grid, "-o", "f.npz", "--smooth", cutoff)
+    assert refused(*asked) == message
+    assert written(folder) == set()
+
+
 @pytest.mark.parametrize("where", [[], ["--grid", "3x3", "--points", "at.npy"]])
 def test_run_needs_points_or_a_grid(folder, where):
     result = pinnir_("run", "p.nir", *where, "-o", "f.npz")
@@ -799,6 +873,7 @@ atexit.register(lambda: print("loaded", *sorted(sys.modules), file=sys.stderr))
     [
         (["--help"], {"torch", "norse", "onnx", "onnxruntime", "scipy", "matplotlib", "nir"}),
         (["compile", "--help"], {"torch", "norse", "onnx", "onnxruntime", "scipy", "matplotlib"}),
+        (["run", "--help"], {"torch", "norse", "onnx", "onnxruntime", "scipy", "matplotlib"}),
         (["targets"], {"torch", "norse", "onnx", "onnxruntime", "matplotlib"}),
         (["passes"], {"torch", "norse", "onnxruntime", "matplotlib"}),
     ],

@@ -13,7 +13,8 @@ import pytest
 import pinnir
 from pinnir.errors import BackendError, PinnirError, ProgramFileError
 from pinnir.program import Program, RunResult
-from pinnir.report.figures import plot_field
+from pinnir.report.figures import _panels, _title, plot_field
+from pinnir.smooth import smooth_run
 from tests.backends.networks import mlp, model
 
 pytest.importorskip("matplotlib")
@@ -177,3 +178,13 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         "plots need matplotlib, which is not installed\nhint: pip install 'pinnir[plot]'"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_smoothed_field_is_called_so():
+    result = program(2).run_grid((16, 12))
+    assert list(_panels(result)) == ["network", "spiking program", "difference"]
+    smoothed = smooth_run(result, (16, 12))
+    assert list(_panels(smoothed)) == ["network", "spiking program, smoothed", "difference"]
+    before = f" ({result.metrics['rel_l2']:.2g} before smoothing)"
+    assert _title(program(2), smoothed).endswith(before)
+    assert "before" not in _title(program(2), result)
