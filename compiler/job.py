@@ -147,7 +147,7 @@ class Job:
         return _run(pipeline, self.model.graph, context, observers)
 
     def _context(self, source: Graph, points: Array) -> Context:
-        return Context(source, points, self.target, self.seed)
+        return Context(source, points, self.target, self.seed, self.domain)
 
 
 def _run(

@@ -11,9 +11,13 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
+
+from pinnir.checkpoint import Checkpoints
+from pinnir.domain import Domain
 from pinnir.errors import PinnirError, PipelineError
 from pinnir.ir import Array, Graph, Level
 from pinnir.target import Target
@@ -29,12 +33,45 @@ class Context:
         calibration: Points of the domain to fit on, ``(samples, columns)``.
         target: What the program is compiled for.
         seed: Of every random choice.
+        domain: Where more points may be drawn; None if the calibration points are all there are.
+        retrained: The network after a pass that trained it, whose layers later passes compare
+            with; its outputs are still compared with ``source``.
+        progress: Told what a long pass is doing.
+        checkpoints: Where a long pass keeps its state.
     """
 
     source: Graph
     calibration: Array
     target: Target
     seed: int = 0
+    domain: Domain | None = None
+    retrained: Graph | None = None
+    progress: Callable[[str], None] = lambda text: None
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+
+    @property
+    def layers(self) -> Graph:
+        """The network that layers are compared with."""
+        return self.retrained or self.source
+
+    def fresh(self, count: int, round_: int) -> Array:
+        """Points to fit on, ``(count, columns)``: new ones of the domain, and some on its faces.
+
+        Without a domain they are chosen from the calibration points.
+
+        Args:
+            count: How many, a power of two.
+            round_: Different rounds give different points.
+        """
+        seed = int(np.random.SeedSequence([self.seed, round_]).generate_state(1)[0])
+        rng = np.random.default_rng(seed)
+        if self.domain is None:
+            return self.calibration[rng.integers(len(self.calibration), size=count)]
+        points = self.domain.sample(count, seed)
+        faces = self.domain.boundary(max(2, count // 64), seed)
+        share = min(len(faces), count // 8)
+        points[rng.permutation(count)[:share]] = faces[rng.permutation(len(faces))[:share]]
+        return points
 
 
 @dataclass(frozen=True)
@@ -45,11 +82,14 @@ class Pass:
         name: Kebab-case name in pipelines.
         accepts: The levels of graph it takes.
         limits: Name, smallest and largest value of numeric options.
+        retrains: Whether the layers' values change on purpose, so that later passes compare layers
+            with those of this pass's result.
     """
 
     name: ClassVar[str]
     accepts: ClassVar[tuple[Level, ...]]
     limits: ClassVar[tuple[tuple[str, float, float], ...]] = ()
+    retrains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for key, low, high in self.limits:
@@ -66,11 +106,11 @@ class Pass:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        options = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        options = [(one.name, getattr(self, one.name)) for one in fields(self)]
         changed = [
             f"{name}={value}"
-            for (name, value), field in zip(options, fields(self), strict=True)
-            if value != field.default
+            for (name, value), one in zip(options, fields(self), strict=True)
+            if value != one.default
         ]
         return f"{self.name}{{{','.join(changed)}}}" if changed else self.name
 
@@ -101,6 +141,8 @@ class PassManager:
                 graph = current.apply(before, context)
                 seconds = time.perf_counter() - started
                 verify(graph)
+                if current.retrains:
+                    context = replace(context, retrained=graph)
             except PinnirError as error:
                 done = ", ".join(str(one) for one in self.passes[:index]) or "the frontend"
                 error.add_note(f"in pass {current} after {done}")
@@ -179,7 +221,7 @@ def make_pass(name: str, options: dict[str, str]) -> Pass:
     """
     cls = pass_class(name)
     hints = get_type_hints(cls)
-    known = [field.name for field in fields(cls)]
+    known = [one.name for one in fields(cls)]
     values: dict[str, Any] = {}
     for key, text in options.items():
         if key not in known:
@@ -213,4 +255,4 @@ def describe(name: str) -> tuple[str, Sequence[str]]:
     """First line of a pass's docstring and its options as ``name=default``, for listings."""
     cls = pass_class(name)
     summary = (cls.__doc__ or "").strip().splitlines()[0]
-    return summary, [f"{field.name}={field.default}" for field in fields(cls)]
+    return summary, [f"{one.name}={one.default}" for one in fields(cls)]

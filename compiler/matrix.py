@@ -72,6 +72,33 @@ def apply(matrix: Matrix, x: Array) -> Array:
     return result.reshape(*lead, neurons * rows)
 
 
+def transposed(matrix: Matrix) -> Matrix:
+    """The matrix for the way back."""
+    if isinstance(matrix, BlockDiagonal):
+        return BlockDiagonal(matrix.blocks.swapaxes(1, 2))
+    return matrix.T
+
+
+def entries(matrix: Matrix) -> Array:
+    """The entries that may differ from zero: the array itself, or the blocks."""
+    return matrix.blocks if isinstance(matrix, BlockDiagonal) else matrix
+
+
+def with_entries(matrix: Matrix, values: Array) -> Matrix:
+    """A matrix of the same form with other :func:`entries`."""
+    return BlockDiagonal(values) if isinstance(matrix, BlockDiagonal) else values
+
+
+def by_weight(matrix: Matrix, out: Array, x: Array) -> Array:
+    """Derivative of ``sum(out * apply(matrix, x))`` by the :func:`entries`."""
+    if not isinstance(matrix, BlockDiagonal):
+        return out.T @ x
+    neurons = len(matrix.blocks)
+    rows, columns = out.reshape(len(out), neurons, -1), x.reshape(len(x), neurons, -1)
+    blocks: Array = np.einsum("snr,snc->nrc", rows, columns)
+    return blocks
+
+
 def compose(outer: Array, inner: BlockDiagonal) -> Array:
     """The dense product ``outer @ inner``, without forming ``inner`` densely."""
     neurons, _, columns = inner.blocks.shape
@@ -82,8 +109,7 @@ def compose(outer: Array, inner: BlockDiagonal) -> Array:
 
 def nonzeros(matrix: Matrix) -> int:
     """How many synapses the matrix stands for: its non-zero entries."""
-    values = matrix.blocks if isinstance(matrix, BlockDiagonal) else matrix
-    return int(np.count_nonzero(values))
+    return int(np.count_nonzero(entries(matrix)))
 
 
 def fan_out(matrix: Matrix) -> NDArray[np.int64]:

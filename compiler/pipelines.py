@@ -17,6 +17,40 @@ def staircase(levels: int) -> str:
     return f"{TIDY},quantise-activations{{levels={levels}}}"
 
 
+def refitted(levels: int, iterations: int = 0) -> str:
+    """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
+
+    Args:
+        levels: Levels per neuron, if they were spent evenly.
+        iterations: Of training before the rounding; 0 trains nothing.
+    """
+    train = f"anticipate-rounding{{levels={levels},iterations={iterations}}}," if iterations else ""
+    return f"{TIDY},{train}quantise-activations{{levels={levels},allocation=sensitivity}},refit"
+
+
+def population_refitted(levels: int, iterations: int = 0) -> str:
+    """Exact population program of a refitted staircase network."""
+    return f"{refitted(levels, iterations)},lower{{coding=population}},legalise"
+
+
+def rate_refitted(steps: int, units: int) -> str:
+    """Rate program of ramps whose maps are fitted to the spikes that arrive."""
+    return (
+        f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
+        f"refit{{steps={steps}}},lower{{coding=rate,steps={steps}}},legalise"
+    )
+
+
+def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
+    """One signed IF neuron per neuron, in a network trained to bear it."""
+    return (
+        f"{TIDY},balance-thresholds{{steps={steps}}},"
+        f"anticipate-rounding{{levels={steps + 1},allocation=even,iterations={iterations}}},"
+        f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},refit{{steps={steps}}},"
+        f"lower{{coding=rate,steps={steps}}},legalise"
+    )
+
+
 def rate(steps: int, units: int) -> str:
     """Rate program of ``units`` clipped ramps per neuron over ``steps`` steps."""
     return (

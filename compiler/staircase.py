@@ -31,7 +31,9 @@ Function = Callable[[Array], Array]
 Inverse = Callable[[Array, Array, Array, NDArray[np.int64]], Array]
 
 
-def build_staircase(op: Activation, low: Array, high: Array, levels: int) -> Staircase:
+def build_staircase(
+    op: Activation, low: Array, high: Array, levels: int | NDArray[np.int64]
+) -> Staircase:
     """Round ``op`` to ``levels`` levels per neuron over its own range of pre-activations.
 
     Outside ``[low, high]`` the staircase keeps its end levels.
@@ -40,7 +42,8 @@ def build_staircase(op: Activation, low: Array, high: Array, levels: int) -> Sta
         op: The activation.
         low: Lowest pre-activation of each neuron, ``(neurons,)``.
         high: Highest pre-activation of each neuron, ``(neurons,)``.
-        levels: Number of levels ``L >= 2``; a neuron whose activation is constant gets one.
+        levels: Number of levels ``L >= 2``, for all neurons or for each, ``(neurons,)``; a neuron
+            whose activation is constant gets one.
     """
 
     def f(z: Array) -> Array:

@@ -16,7 +16,16 @@ from pinnir.driver import load_reference
 from pinnir.program import Program
 
 ROOT = Path(__file__).parent
-DOMAINS = {"burgers": "x=-1:1,t=0:1", "poisson": "x=-1:1,y=-1:1"}
+DOMAINS = {
+    "function_regression": "x=-1:1",
+    "poisson": "x=-1:1,y=-1:1",
+    "diffusion_reaction": "x=-pi:pi,t=0:1",
+    "wave": "x=0:1,t=0:1",
+    "burgers": "x=-1:1,t=0:1",
+    "burgers_spinn": "x=-1:1,t=0:1",
+    "beltrami_spinn": "x=-1:1,y=-1:1,t=0:1",
+    "beltrami_pinn": "x=-1:1,y=-1:1,t=0:1",
+}
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,16 @@ class Golden:
     pipeline: str
 
 
+def _trained() -> str:
+    """A few iterations of every pass that trains, before and behind the rounding."""
+    return pipelines.population_refitted(64, iterations=4).replace(
+        "refit", "refit,distill{iterations=4,checks=2}"
+    )
+
+
 GOLDENS = (
     Golden("population", pipelines.population(64)),
+    Golden("population-trained", _trained()),
     Golden("rate", pipelines.rate(16, 4)),
     Golden("rate-signed", pipelines.rate_signed(16).replace("legalise", "split-signs,legalise")),
 )

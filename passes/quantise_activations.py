@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pinnir.allocation import allocate
+from pinnir.errors import PipelineError
 from pinnir.evaluate import preactivations
 from pinnir.ir import Activation, Array, Graph, Level, Node, Staircase
 from pinnir.manager import Context, Pass
+from pinnir.sensitivity import sensitivities
 from pinnir.staircase import build_staircase
 
 _PERIODIC = ("sin", "cos")
@@ -27,6 +31,8 @@ class QuantiseActivations(Pass):
         margin: How far the range reaches beyond the calibration points, as a share of its width.
         rounding: To the ``nearest`` level; or, for signed ``clip`` activations, towards ``zero``,
             as a signed integrate-and-fire neuron counts its spikes.
+        allocation: The same number of levels for each (``even``); or more where the outputs
+            depend on them more (``sensitivity``), for as many units of population coding.
     """
 
     name = "quantise-activations"
@@ -37,21 +43,36 @@ class QuantiseActivations(Pass):
     range: Literal["neuron", "layer"] = "neuron"
     margin: float = 0.01
     rounding: Literal["nearest", "zero"] = "nearest"
+    allocation: Literal["even", "sensitivity"] = "even"
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Replace the activations; ranges come from the calibration points."""
         values = preactivations(graph, graph.bind(context.calibration))
+        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
+        even = {node.name: self._round(node, values[node.name], self.levels) for node in layers}
+        found = even
+        if self.allocation == "sensitivity":
+            heights = {name: op.step * (self.levels - 1) for name, op in even.items()}
+            levels = allocate(sensitivities(graph, context.calibration), heights, self.levels)
+            found = {n.name: self._round(n, values[n.name], levels[n.name]) for n in layers}
 
         def change(node: Node) -> Node:
-            if node.in_core and isinstance(node.op, Activation):
-                return node.with_op(self._round(node.op, values[node.name]))
-            return node
+            return node.with_op(found[node.name]) if node.name in found else node
 
         return graph.rewrite(change, level=Level.STAIRCASE)
 
-    def _round(self, op: Activation, z: Array) -> Staircase:
+    def _round(self, node: Node, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
+        op = node.op
+        assert isinstance(op, Activation)
         if op.function == "clip":
-            return _clip_staircase(op, z.shape[1], self.levels, self.rounding)
+            if not isinstance(levels, int):
+                raise PipelineError(
+                    "clipped ramps are counted over time, and all by the same number of steps",
+                    node=node.name,
+                    op="Activation",
+                    hint="leave allocation=sensitivity to activations that were not split",
+                )
+            return _clip_staircase(op, z.shape[1], levels, self.rounding)
         low, high = z.min(axis=0), z.max(axis=0)
         if self.range == "layer":
             low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
@@ -59,7 +80,7 @@ class QuantiseActivations(Pass):
         # accuracy, and deep sine networks amplify what is cut off.
         share = max(self.margin, _PERIODIC_MARGIN) if op.function in _PERIODIC else self.margin
         reach = share * (high - low)
-        return build_staircase(op, low - reach, high + reach, self.levels)
+        return build_staircase(op, low - reach, high + reach, levels)
 
 
 def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) -> Staircase:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pinnir.evaluate import evaluate
 from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Node
 from pinnir.manager import Context, PassManager, parse_pipeline
+from pinnir.matrix import dense
 from pinnir.neurons import Threshold
 from pinnir.staircase import build_staircase
 from pinnir.target import TARGETS, Target
@@ -130,14 +131,16 @@ def assert_same_values(
 def population_levels(graph: Graph, seen: dict[str, list[Array]], layer: str) -> Array:
     """Levels that the threshold units of one lowered staircase stand for, ``(samples, neurons)``.
 
-    Within a group of neurons the populations' contributions add up; groups stand side by side.
+    Which neurons a population speaks for is said by the map that expands them to its units.
     """
-    groups: dict[str, Array] = {}
+    found: Array | None = None
     for node in graph.nodes:
         if isinstance(node.op, Threshold) and node.name.startswith(f"{layer}_"):
-            group = node.name.partition("_g")[2]
-            groups[group] = groups.get(group, 0) + node.op.levels(seen[node.name][0])
-    return np.concatenate(list(groups.values()), axis=1)
+            expand = dense(node.operands[0].op.weight)
+            found = np.zeros((len(seen[node.name][0]), expand.shape[1])) if found is None else found
+            found[:, expand.any(axis=0)] += node.op.levels(seen[node.name][0])
+    assert found is not None
+    return found
 
 
 def onnx_model(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.evaluate import add, trace
 from pinnir.ir import Affine, Array, Graph, Level, Node, Op, Staircase
@@ -23,7 +24,7 @@ class Population:
     """
 
     node: Node
-    neurons: slice
+    neurons: NDArray[np.intp]
     decode: BlockDiagonal
 
 

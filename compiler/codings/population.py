@@ -35,6 +35,8 @@ from pinnir.neurons import Threshold
 # Largest dense lateral matrix that a NIR file is asked to hold; larger layers are cut into
 # groups of neurons.
 _LATERAL_ENTRIES = 2**22
+# Neurons whose banks are up to so many times larger than the smallest one's share a group.
+_ALIKE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,11 @@ class Table:
     weight: NDArray[np.int32]
     start: NDArray[np.int32]
 
+    def of(self, part: slice) -> Table:
+        """The table of some of the neurons."""
+        rows = (self.coarse[part], self.jump[part], self.fine[part])
+        return Table(*rows, self.weight, self.start[part])
+
 
 def lower(graph: Graph, context: Context, steps: int) -> Graph:
     """Replace each staircase by coarse and fine threshold units.
@@ -74,8 +81,7 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
 
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
-        table = build_table(node.op, bounds[node.name])
-        return _encode(node, sources, table, values[node.name])
+        return _encode(node, sources, bounds[node.name], values[node.name])
 
     return lower_core(graph, encode, steps=1, read_out="last")
 
@@ -88,7 +94,7 @@ def build_table(op: Staircase, upper: Array) -> Table:
         upper: A value that no pre-activation exceeds, ``(neurons,)``; it holds off the units
             that have no work in a neuron's last block.
     """
-    size = max(2, int(np.ceil(np.sqrt(op.boundaries.shape[1] + 1))))
+    size = int(_bank_size(np.array(op.boundaries.shape[1])))
     cuts = [_blocks(row[row != 0], size) for row in op.directions]
     blocks = max(len(cut) for cut in cuts)
     falls, rises = bool((op.directions < 0).any()), bool((op.directions > 0).any())
@@ -129,40 +135,80 @@ def _blocks(directions: NDArray[np.int8], size: int) -> list[tuple[int, int]]:
     return cut
 
 
-def _encode(node: Node, sources: tuple[Node, ...], table: Table, z: Array) -> Spiking:
-    """Coarse and fine populations of one layer, in groups of neurons."""
+def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array) -> Spiking:
+    """Coarse and fine populations of one layer, for each group of neurons."""
     assert isinstance(node.op, Staircase)
-    neurons, blocks, units = table.fine.shape
-    per_group = max(1, int(np.sqrt(_LATERAL_ENTRIES / max(1, units * (blocks - 1)))))
+    groups = list(_groups(node.op, upper))
     found: list[Population] = []
     silent = node.op.base.copy()
-    for number, first in enumerate(range(0, neurons, per_group)):
-        members = slice(first, min(first + per_group, neurons))
-        suffix = f"_g{number}" if per_group < neurons else ""
-        group = _Group(node, sources, members, suffix, table, z[:, members])
-        for op, population in group.populations():
-            step = node.op.step[members]
+    for number, (members, table) in enumerate(groups):
+        suffix = f"_g{number}" if len(groups) > 1 else ""
+        step = node.op.step[members]
+        for op, population in _Group(node, sources, members, suffix, table, z).populations():
             decode = step[:, None] * op.level_weight.reshape(step.size, -1)
             found.append(Population(population, members, BlockDiagonal(decode[:, None, :])))
             silent[members] += step * op.level_offset
     return Spiking(tuple(found), silent)
 
 
+def _groups(op: Staircase, upper: Array) -> Iterator[tuple[NDArray[np.intp], Table]]:
+    """Neurons with about as many boundaries each, so that few units of a bank are idle."""
+    sizes = _bank_size((op.directions != 0).sum(axis=1))
+    order = np.argsort(sizes, kind="stable")
+    first = 0
+    while first < len(order):
+        alike = sizes[order[first:]] <= _ALIKE * sizes[order[first]]
+        members = np.sort(order[first : first + int(alike.sum())])
+        table = build_table(_take(op, members), upper[members])
+        _, blocks, units = table.fine.shape
+        most = max(1, int(np.sqrt(_LATERAL_ENTRIES / max(1, units * (blocks - 1)))))
+        for start in range(0, len(members), most):
+            part = slice(start, start + most)
+            yield members[part], table.of(part)
+        first += len(members)
+
+
+def _bank_size(boundaries: NDArray[np.intp]) -> NDArray[np.int64]:
+    """One more than the fine units that so many boundaries need."""
+    return np.maximum(2, np.ceil(np.sqrt(boundaries + 1))).astype(np.int64)
+
+
+def _take(op: Staircase, members: NDArray[np.intp]) -> Staircase:
+    """The staircase of some neurons, without padding that they do not need."""
+    longest = int((op.directions[members] != 0).sum(axis=1).max(initial=0))
+    return Staircase(
+        op.boundaries[members, :longest],
+        op.directions[members, :longest],
+        op.start[members],
+        op.base[members],
+        op.step[members],
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Some neurons of a layer, on their way to two populations."""
+    """Some neurons of a layer, on their way to two populations.
+
+    Attributes:
+        node: The layer.
+        sources: Nodes whose sum is its pre-activation.
+        members: Which of its neurons.
+        suffix: Of the populations' names.
+        table: Thresholds of the members' units.
+        z: Pre-activations of the whole layer on calibration points.
+    """
 
     node: Node
     sources: tuple[Node, ...]
-    members: slice
+    members: NDArray[np.intp]
     suffix: str
     table: Table
     z: Array
 
     def populations(self) -> Iterator[tuple[Threshold, Node]]:
-        coarse, jump = self.table.coarse[self.members], self.table.jump[self.members]
-        fine, start = self.table.fine[self.members], self.table.start[self.members]
-        inverted, fine_inverted = _mostly_firing(coarse, fine, self.z)
+        coarse, jump = self.table.coarse, self.table.jump
+        fine, start = self.table.fine, self.table.start
+        inverted, fine_inverted = _mostly_firing(coarse, fine, self.z[:, self.members])
         sign = np.where(inverted, np.int64(-1), np.int64(1))
         fine_sign = np.where(fine_inverted, np.int64(-1), np.int64(1))
         laterals: tuple[Node, ...] = ()
@@ -188,7 +234,7 @@ class _Group:
     def _expand(self, kind: str, sign: NDArray[np.int64]) -> Node:
         """Copy each neuron's accumulated input, with the unit's sign, to its units."""
         blocks = BlockDiagonal(sign[:, :, None].astype(np.float64))
-        neurons = len(self.table.start)
+        neurons = self.z.shape[1]
         weight: Matrix = blocks
         if len(sign) < neurons:
             weight = np.zeros((blocks.shape[0], neurons))

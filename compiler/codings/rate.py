@@ -42,18 +42,27 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
 
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
-        neuron = _neuron(node, node.op, steps)
+        neuron = integrate_fire(node, steps)
         if not neuron.signed:
             sources = (*sources, _start(node, sources[0], neuron.threshold / 2, steps))
         # A spike a step is one level; the mean over T steps wants T of them.
         decode = BlockDiagonal(node.op.step[:, None, None] * steps)
-        population = Population(Node(node.name, neuron, sources, node.segment), slice(None), decode)
+        population = Population(
+            Node(node.name, neuron, sources, node.segment), np.arange(neuron.units), decode
+        )
         return Spiking((population,), node.op.base)
 
     return lower_core(graph, encode, steps=steps, read_out="mean")
 
 
-def _neuron(node: Node, op: Staircase, steps: int) -> IF:
+def integrate_fire(node: Node, steps: int) -> IF:
+    """The neurons that count a staircase's levels; unsigned ones start at half their threshold.
+
+    Raises:
+        LegalizeError: If the staircase is not what an IF neuron can count.
+    """
+    op = node.op
+    assert isinstance(op, Staircase)
     signed = bool((op.start < 0).any())
     count = op.boundaries.shape[1]
     if count != (2 * steps if signed else steps):

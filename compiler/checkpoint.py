@@ -1,0 +1,66 @@
+"""The state of long passes on disk, so that an interrupted compilation goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pinnir.errors import ProgramFileError
+from pinnir.files import write_atomic
+from pinnir.ir import Affine, Array, Graph, Staircase
+from pinnir.matrix import entries
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """States by what they belong to: a key, and the graph that a pass was given.
+
+    Attributes:
+        folder: Where they are kept; None keeps nothing.
+    """
+
+    folder: Path | None = None
+
+    def load(self, key: str, graph: Graph) -> dict[str, Array] | None:
+        """The state, or None if there is none.
+
+        Raises:
+            ProgramFileError: If the file is damaged.
+        """
+        if self.folder is None:
+            return None
+        path = self._path(key, graph)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError) as error:
+            raise ProgramFileError(
+                f"the state {path} cannot be read ({error})", hint="remove it, and run again"
+            ) from error
+
+    def save(self, key: str, graph: Graph, state: Mapping[str, Array]) -> None:
+        """Replace the state."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, **state)  # type: ignore[arg-type]
+        write_atomic(self._path(key, graph), buffer.getvalue())
+
+    def _path(self, key: str, graph: Graph) -> Path:
+        assert self.folder is not None
+        digest = hashlib.sha256(key.encode())
+        for node in graph.nodes:
+            digest.update(node.name.encode())
+            if isinstance(node.op, Affine):
+                digest.update(entries(node.op.weight).tobytes() + node.op.bias.tobytes())
+            elif isinstance(node.op, Staircase):
+                digest.update(node.op.boundaries.tobytes())
+        return self.folder / f"{digest.hexdigest()[:32]}.npz"

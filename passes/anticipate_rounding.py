@@ -1,0 +1,178 @@
+"""anticipate-rounding: train the network to bear the rounding that comes.
+
+A trained network is not made for noise: its layers cancel large values against each other, and so
+amplify rounding errors. Many other weights give the same outputs. Here the source network teaches
+a network of the same shape, from its own weights on, to give its outputs with the least predicted
+error (``rounding.py``) once its neurons have been rounded. New points of the domain are all it
+takes. Levels are allocated anew before every round, as ``quantise-activations`` will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pinnir.allocation import allocate
+from pinnir.ir import Array, Graph, Level
+from pinnir.lesson import Lesson, root_of
+from pinnir.manager import Context, Pass
+from pinnir.rounding import RoundedLoss, weights_and_heights
+from pinnir.sensitivity import metric
+from pinnir.student import Parameters, Student, students
+
+# Corrections that the quasi-Newton method remembers.
+_MEMORY = 30
+# Numbers of the rounds in which points are drawn, to train on and to judge on.
+_TRAINING, _HELD_BACK = 0, 1
+
+
+@dataclass(frozen=True)
+class AnticipateRounding(Pass):
+    """Train the network to bear the rounding that comes (distillation; no data needed).
+
+    Attributes:
+        levels: Levels per neuron of the ``quantise-activations`` that follows.
+        allocation: Its allocation.
+        iterations: Of L-BFGS (Liu and Nocedal, Math. Program. 1989), in all rounds.
+        rounds: How often levels are allocated anew, at most; a round that gains less than
+            ``least`` on held-back points is the last.
+        points: How many points to train on.
+        least: Smallest relative gain of a round.
+    """
+
+    name = "anticipate-rounding"
+    accepts = (Level.TENSOR,)
+    retrains: ClassVar[bool] = True
+    limits = (
+        ("levels", 2, 2**20),
+        ("iterations", 1, 2**30),
+        ("rounds", 1, 1000),
+        ("points", 16, 2**20),
+        ("least", 0, 1),
+    )
+
+    levels: int = 256
+    allocation: Literal["even", "sensitivity"] = "sensitivity"
+    iterations: int = 1500
+    rounds: int = 5
+    points: int = 1024
+    least: float = 0.01
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Train; the network stays as it was where the predicted error does not fall."""
+        key = f"{self} {context.seed}"
+        best, least = graph, self._predicted(graph, context)
+        for number in range(self.rounds):
+            state = context.checkpoints.load(f"{key} {number}", graph)
+            trained = _restored(best, state) if state else self._round(best, context)
+            context.checkpoints.save(f"{key} {number}", graph, _state(trained))
+            found = self._predicted(trained, context)
+            context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
+            gained = found < (1 - self.least) * least
+            if found < least:
+                best, least = trained, found
+            if not gained:
+                break
+        return best
+
+    def _predicted(self, graph: Graph, context: Context) -> float:
+        """Predicted relative error of the outputs, all cores together, on held-back points."""
+        losses = self._losses(graph, context, self.points, _HELD_BACK)
+        return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
+
+    def _round(self, graph: Graph, context: Context) -> Graph:
+        """Train every core once."""
+        known = {}
+        for loss in self._losses(graph, context, self.points, _TRAINING):
+            known |= loss.variances
+        for label in students(graph):
+            # What enters a core behind another one, and what it is worth, has changed by now.
+            lesson = _lesson(graph, label, context, self.points, _TRAINING)
+            loss = RoundedLoss(lesson, known, _signs(lesson, context.seed))
+            found = minimum(loss, max(1, self.iterations // self.rounds))
+            graph = lesson.student.with_parameters(found)
+        return graph
+
+    def _losses(self, graph: Graph, context: Context, points: int, drawn: int) -> list[RoundedLoss]:
+        """The loss of every core; the levels of all of them are allocated together."""
+        lessons = [_lesson(graph, label, context, points, drawn) for label in students(graph)]
+        signs = [_signs(lesson, context.seed) for lesson in lessons]
+        weights: dict[str, Array] = {}
+        heights: dict[str, Array] = {}
+        for pair in zip(lessons, signs, strict=True):
+            found = weights_and_heights(*pair)
+            weights |= found[0]
+            heights |= found[1]
+        variances = self._variances(weights, heights)
+        return [RoundedLoss(a, variances, b) for a, b in zip(lessons, signs, strict=True)]
+
+    def _variances(
+        self, weights: Mapping[str, Array], heights: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Variance of every neuron's rounding error."""
+        if self.allocation == "even":
+            return {name: (h / (self.levels - 1)) ** 2 / 12 for name, h in heights.items()}
+        levels = allocate(weights, heights, self.levels)
+        return {name: (h / (levels[name] - 1)) ** 2 / 12 for name, h in heights.items()}
+
+
+def _lesson(graph: Graph, label: str, context: Context, points: int, drawn: int) -> Lesson:
+    student = Student.of(graph, label, context.source)
+    root = root_of(metric(graph, label, context.calibration))
+    return Lesson.on(context.fresh(points, drawn), student, context.source, root)
+
+
+def _signs(lesson: Lesson, seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    return rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
+
+
+def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
+    """Parameters of the least loss that so many iterations find."""
+    from scipy.optimize import minimize
+
+    start = loss.lesson.student.parameters
+    scales = loss.scales(start)
+    sizes = [part.size for pair in start.values() for part in pair]
+    first, _ = loss(start)
+
+    def scaled(name: str, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        return scales[name](*pair) if name in scales else pair
+
+    def moved(step: Array) -> Parameters:
+        parts = iter(np.split(step, np.cumsum(sizes)[:-1]))
+        found: Parameters = {}
+        for name, (weight, bias) in start.items():
+            change = scaled(name, (next(parts).reshape(weight.shape), next(parts)))
+            found[name] = weight + change[0], bias + change[1]
+        return found
+
+    def value(step: Array) -> tuple[float, Array]:
+        found, by = loss(moved(step))
+        parts = [part.reshape(-1) for name in start for part in scaled(name, by[name])]
+        return found / first, np.concatenate(parts) / first
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY,
+               "ftol": 0.0, "gtol": 0.0}  # fmt: skip
+    found = minimize(value, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B", options=options)
+    return moved(found.x)
+
+
+def _state(graph: Graph) -> dict[str, Array]:
+    return {
+        f"{name} {number}": part
+        for label in students(graph)
+        for name, pair in Student.of(graph, label, graph).parameters.items()
+        for number, part in enumerate(pair)
+    }
+
+
+def _restored(graph: Graph, state: Mapping[str, Array]) -> Graph:
+    for label in students(graph):
+        student = Student.of(graph, label, graph)
+        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in student.parameters}
+        graph = student.with_parameters(found)
+    return graph

@@ -1,0 +1,94 @@
+"""refit: fit every map of the cores anew to the neurons that feed it, in closed form.
+
+Layer by layer, with all earlier layers already refitted and firing, weights and bias of each map
+become the ridge regression of the source network's value on the values that really arrive
+(Hoerl and Kennard, Technometrics 1970). Rounding errors of a layer that its other neurons can
+foresee are so taken back by the next map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.evaluate import trace
+from pinnir.ir import Affine, Array, Graph, Level, Node
+from pinnir.manager import Context, Pass
+from pinnir.matrix import BlockDiagonal
+from pinnir.student import Parameters, Student, students
+
+
+@dataclass(frozen=True)
+class Refit(Pass):
+    """Fit every map of the cores to the values that arrive, by ridge regression.
+
+    Attributes:
+        steps: Time steps of the integrate-and-fire neurons that the staircases stand for, where
+            rate coding follows; 0 is the staircases themselves.
+        points: How many points to fit on.
+        ridge: Weight of the change of a weight, relative to its input's variance.
+    """
+
+    name = "refit"
+    accepts = (Level.STAIRCASE,)
+    limits = (("steps", 0, 2**20), ("points", 16, 2**20), ("ridge", 0, 1))
+
+    steps: int = 0
+    points: int = 8192
+    ridge: float = 1e-7
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Refit the maps that the source network has under the same name."""
+        points = context.fresh(self.points, 0)
+        for label in students(graph):
+            student = Student.of(graph, label, context.source, self.steps)
+            wanted = self._wanted(student, context, points)
+            entering = student.entering_values(points)
+            graph = student.with_parameters(self._fitted(student, entering, wanted))
+        return graph
+
+    def _wanted(self, student: Student, context: Context, points: Array) -> dict[str, Array]:
+        """Values of the retrained network inside the core, of the source network where it ends."""
+        inside = trace(context.layers, context.layers.bind(points), student.names)
+        leaving = {node.name for node in student.leaving}
+        return inside | trace(context.source, context.source.bind(points), leaving)
+
+    def _fitted(
+        self, student: Student, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
+    ) -> Parameters:
+        parameters = student.parameters
+        for node in student.nodes:
+            if node.name in parameters and any(o in student.nodes for o in node.operands):
+                run = student.forward(parameters, entering, until=node)
+                x = run.arriving(node)
+                rest = wanted[node.name] - run.values[node]
+                parameters |= {node.name: self._change(node, parameters[node.name], x, rest)}
+        return parameters
+
+    def _change(
+        self, node: Node, parameters: tuple[Array, Array], x: Array, rest: Array
+    ) -> tuple[Array, Array]:
+        """New parameters: the old ones and what the regression of ``rest`` on ``x`` adds."""
+        assert isinstance(node.op, Affine)
+        weight, bias = parameters
+        if not isinstance(node.op.weight, BlockDiagonal):
+            slope, constant = regression(x, rest, self.ridge)
+            return weight + slope, bias + constant
+        parts = np.split(x, len(weight), axis=1), np.split(rest, len(weight), axis=1)
+        found = [regression(*pair, self.ridge) for pair in zip(*parts, strict=True)]
+        slopes, constants = zip(*found, strict=True)
+        return weight + np.stack(slopes), bias + np.concatenate(constants)
+
+
+def regression(x: Array, y: Array, ridge: float) -> tuple[Array, Array]:
+    """Slope ``(outputs, inputs)`` and constant ``(outputs,)`` of ``y`` on ``x``."""
+    centre, mean = x.mean(axis=0), y.mean(axis=0)
+    moved = x - centre
+    gram = moved.T @ moved
+    # What does not vary gets no slope: its own variance would allow any.
+    scale = np.diag(gram) + 1e-12 * np.trace(gram) / len(gram) + np.finfo(float).tiny
+    gram[np.diag_indices_from(gram)] += ridge * scale + 1e-14 * np.trace(gram)
+    slope = np.linalg.lstsq(gram, moved.T @ (y - mean), rcond=1e-14)[0].T
+    return slope, mean - slope @ centre
