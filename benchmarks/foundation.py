@@ -18,7 +18,7 @@ from pinnir.program import Program
 
 _HEAD = """# Measured: default programs
 
-Written by `python -m benchmarks.foundation`. Errors are relative L2 on 4,096 evaluation points
+Written by `python -m benchmarks.foundation`. Errors are relative L2 on evaluation points
 that neither calibration nor search has seen. `burgers` and `poisson` are trained in
 `ir_examples/`; the others are PINNs trained by others, from
 [CAOS_PINNLAB](https://github.com/fsantibanezleal/CAOS_PINNLAB) (set `PINNIR_MODELS` to a folder

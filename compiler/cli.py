@@ -66,6 +66,11 @@ def main(debug: bool) -> None:
 @click.option("--target", default="nir", show_default=True, help="See 'pinnir targets'.")
 @click.option("--coding", default="auto", show_default=True, help="auto, population or rate.")
 @click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
+@click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
+              help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "
+                   "or energy.")  # fmt: skip
+@click.option("--frontier", type=click.Path(path_type=Path), metavar="FILE.png|json",
+              help="Write all programs that were measured there.")  # fmt: skip
 @click.option("--steps", type=int, help="Time steps of a rate program; searched if not given.")
 @click.option("--levels", type=int, help="Levels per neuron; searched if not given.")
 @click.option("--calibration", type=click.Path(path_type=Path), metavar="POINTS.npz",
@@ -80,16 +85,21 @@ def main(debug: bool) -> None:
 @click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")
 @click.option("--seed", default=0, show_default=True, help="Of all random points.")
 @as_json
-def compile_command(model: Path, output: Path, dump: Path | None, json_: bool, **ask: Any) -> None:
-    """Compile MODEL.onnx to a spiking program and measure it."""
+def compile_command(
+    model: Path, output: Path, frontier: Path | None, dump: Path | None, json_: bool, **ask: Any
+) -> None:
+    """Compile MODEL.onnx to the cheapest spiking program within a tolerance, and measure it."""
     from time import perf_counter
 
     from pinnir.driver import compile, load_reference
     from pinnir.files import check_writable
+    from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
     from pinnir.report.tables import print_program
 
     started = perf_counter()
     check_writable(output)
+    if frontier is not None:
+        check_frontier(frontier)
     if dump is not None:
         check_writable(dump / "dump", make_folder=True)
     reference, calibration = ask.pop("reference"), ask.pop("calibration")
@@ -103,18 +113,27 @@ def compile_command(model: Path, output: Path, dump: Path | None, json_: bool, *
                 **ask,
             )
     except ToleranceError as error:
+        if frontier is not None:
+            save_frontier(frontier, error.frontier)
         if json_:
-            click.echo(_json({"error": error.message, "reached": error.reached}))
+            click.echo(_json({"error": error.message, "reached": error.reached,
+                              "frontier": told(error.frontier)}))  # fmt: skip
         raise
+    measured = program.frontier
+    assert measured is not None
     program.save(output)
+    if frontier is not None:
+        save_frontier(frontier, measured)
     if dump is not None:
         program.dump(dump)
     seconds = perf_counter() - started
     if json_:
-        click.echo(_json({**program.metrics, "rtol": program.manifest["rtol"],
-                          "seconds": seconds, "output": str(output)}))  # fmt: skip
-    else:
-        print_program(program, output, seconds)
+        click.echo(_json({**program.metrics, "rtol": program.manifest["rtol"], "seconds": seconds,
+                          "output": str(output), "frontier": told(measured)}))  # fmt: skip
+        return
+    print_program(program, output, seconds)
+    if len(measured.points) > 1:
+        print_frontier(measured)
 
 
 @main.command()

@@ -91,6 +91,18 @@ class Domain:
             faces.append(self.grid((2,) * len(self.columns)))
         return np.concatenate(faces)
 
+    def onto_faces(self, points: Array) -> Array:
+        """Points ``(samples, columns)`` moved onto the faces: a block of them onto each in turn.
+
+        Blocks, because every few points of a Sobol sequence cover the box, every n-th does not.
+        """
+        moved = points.copy()
+        count = 2 * len(self.columns)
+        for row, face in enumerate(np.arange(len(points)) * count // max(len(points), 1)):
+            column, end = divmod(int(face), 2)
+            moved[row, column] = (self.low, self.high)[end][column]
+        return moved
+
     def grid(self, shape: tuple[int, ...]) -> Array:
         """Points of a uniform grid with both ends, first column slowest.
 

@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pinnir.domain import as_numbers, load_points, parse_domain
+from pinnir.build import build, proven_point, with_manifest
+from pinnir.candidates import DEFAULT_CRITERION, check_criterion
+from pinnir.domain import Domain, as_numbers, load_points, parse_domain
 from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceError
 from pinnir.frontend import Model, read_model
-from pinnir.ir import Array, Graph, Input, Level
+from pinnir.frontier import Frontier
+from pinnir.ir import Array, Input
 from pinnir.job import (
     CALIBRATION_POINTS,
     EVALUATION_POINTS,
     FACE_POINTS,
-    FEW_POINTS,
-    MEASURED_POINTS,
     SELECTION_POINTS,
+    SETS,
     Job,
     Progress,
+    covering,
 )
-from pinnir.layout import layouts, separate_axes
-from pinnir.manager import Pass, PassObserver
+from pinnir.layout import separate_axes
+from pinnir.manager import PassObserver
 from pinnir.metrics import reference_errors
-from pinnir.observe import PassLog
-from pinnir.program import Program, from_bytes
-from pinnir.search import Candidate, make_search
-from pinnir.segments import build_segments
+from pinnir.program import Program
+from pinnir.search import make_search
 from pinnir.target import find_target
 
 DEFAULT_RTOL = 1e-2
 
-# How often the search may propose a larger program after one failed on the evaluation points.
+# How many programs the search may propose until one is proven on the evaluation points.
 _TRIES = 6
 
 
@@ -45,6 +45,7 @@ def compile(
     target: str = "nir",
     coding: str = "auto",
     rtol: float | str | None = None,
+    minimise: str = DEFAULT_CRITERION,
     steps: int | None = None,
     levels: int | None = None,
     calibration: Array | None = None,
@@ -62,11 +63,15 @@ def compile(
         model: Path of the ONNX file, or a model read before.
         domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
         target: Name in the TARGETS table.
-        coding: ``auto``, ``rate`` or ``population``; auto is the target's cheapest.
-        rtol: Relative L2 error against the network to stay below, on evaluation points. The
-            smallest sufficient number of levels or steps is searched. ``"auto"`` is a third of
-            the network's own error against ``reference``. Default 1e-2, unless ``levels`` or
+        coding: ``population``, ``rate``, or ``auto``: all that the target runs are searched, and
+            fixed ``levels`` are those of its first.
+        rtol: Relative L2 error against the network to stay below, with a margin: what must is
+            the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
+            points. The cheapest program that does is searched. ``"auto"`` is a third of the
+            network's own error against ``reference``. Default 1e-2, unless ``levels`` or
             ``pipeline`` fix the program; then it is only measured.
+        minimise: What the program is to be cheapest in: ``synops_per_mac``, ``neurons``,
+            ``spikes``, ``steps`` or ``energy``.
         steps: Time steps of a rate program; searched if not given.
         levels: Levels per neuron; searched if not given. A rate program of T steps has
             ``(levels - 1) / T`` units per neuron.
@@ -79,31 +84,45 @@ def compile(
         observers: Called after every pass of the final pipeline.
         progress: Told in words what is being done.
 
+    Returns:
+        The program; its ``frontier`` holds all programs that were measured.
+
     Raises:
         PinnirError: For bad input, naming what, where and what to do.
         CoreShareError: If less than ``min_core_share`` of the network can spike.
-        ToleranceError: If ``rtol`` cannot be reached; it carries what was.
+        ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
     """
+    check_criterion(minimise)
     job = prepare(model, domain, target, seed, calibration, progress)
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
-    search = make_search(job, coding, steps, levels, pipeline, wanted)
-    candidate: Candidate | None = search.first()
-    built: list[Program] = []
-    while candidate is not None and len(built) < _TRIES:
-        program = _build(job, candidate, strip_source, observers, reference)
-        error = program.metrics["rel_l2"]
-        if wanted is None or error <= wanted:
-            return _with_manifest(program, rtol=wanted)
-        progress(f"{candidate.levels} levels: {error:.3e} on the evaluation points, one more try")
-        built.append(program)
-        candidate = search.after(candidate, error / wanted)
-    best = min(built, key=lambda program: program.metrics["rel_l2"])
-    raise ToleranceError(
+    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise)
+    best: Program | None = None
+    for _ in range(_TRIES):
+        candidate = search.next()
+        if candidate is None:
+            break
+        program = build(job, candidate, observers, reference, strip_source=strip_source)
+        proven = search.record.add(proven_point(candidate, program))
+        if wanted is None or proven.error <= wanted:
+            frontier = search.record.frontier(minimise, wanted, candidate.pipeline)
+            return replace(with_manifest(program, rtol=wanted), frontier=frontier)
+        progress(f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try")
+        search.failed(proven)
+        if best is None or program.metrics["rel_l2_upper"] < best.metrics["rel_l2_upper"]:
+            best = program
+    assert best is not None and wanted is not None
+    raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
+
+
+def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
+    told, metrics = best.manifest, best.metrics
+    return ToleranceError(
         f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
-        f"{best.metrics['rel_l2']:.3g} ({best.manifest['coding']}, "
-        f"{best.manifest['steps']} steps, {best.manifest['levels']} levels)",
-        reached=best.metrics,
+        f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
+        f"({told['coding']}, {told['steps']} steps, {told['levels']} levels)",
+        reached=metrics,
+        frontier=frontier,
         hint="allow a larger --rtol, more --levels or --steps, or another --coding",
     )
 
@@ -121,7 +140,8 @@ def prepare(
     loaded = model if isinstance(model, Model) else read_model(model)
     loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph).columns))
     box = parse_domain(domain, loaded.graph)  # which now says which axis a column runs along
-    seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3)]
+    words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
+    seeds = [int(word) for word in words]
     if calibration is None:
         inside = box.sample(CALIBRATION_POINTS, seeds[0])
         calibration = np.concatenate([inside, box.boundary(FACE_POINTS, seeds[0])])
@@ -131,10 +151,15 @@ def prepare(
         target=found,
         seed=seed,
         calibration=box.check(calibration, "the calibration points"),
-        selection=box.sample(SELECTION_POINTS, seeds[1]),
-        evaluation=box.sample(EVALUATION_POINTS, seeds[2]),
+        selection=_sets(box, SELECTION_POINTS, seeds[1 : 1 + SETS]),
+        evaluation=_sets(box, EVALUATION_POINTS, seeds[1 + SETS :]),
         progress=progress,
     )
+
+
+def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:
+    """One set of points a seed, one after the other."""
+    return np.concatenate([covering(box, inside, seed) for seed in seeds])
 
 
 def _prepared(model: Model, columns: int) -> Model:
@@ -182,83 +207,6 @@ def _tolerance(
     if not 0 < value < np.inf:
         raise PinnirError(f"the tolerance {rtol} is not a positive number", hint="try 1e-2")
     return value
-
-
-def _build(
-    job: Job,
-    candidate: Candidate,
-    strip_source: bool,
-    observers: Sequence[PassObserver],
-    reference: tuple[Array, Array] | None,
-) -> Program:
-    """Run the pipeline, serialise, read back, and measure what was read."""
-    points = job.selection[:FEW_POINTS]
-    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
-    tensors = [job.model.graph]
-    graph = job.lower(candidate.pipeline, [log, _keep_tensor_graphs(tensors), *observers])
-    shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
-    segments, shapes = build_segments(graph, job.model.dtype, shapes)
-    program = Program(
-        segments=segments,
-        inputs=job.inputs,
-        outputs=tuple(node.name for node in graph.outputs),
-        layouts=shapes,
-        domain=job.domain,
-        cost=job.cost,
-        manifest=_manifest(job, candidate, graph),
-        source=job.model.data,
-        initial=log.initial,
-        passes=tuple(log.records),
-    )
-    program = from_bytes(program.to_bytes())
-    program = _with_manifest(program, metrics=_metrics(job, program, candidate, reference))
-    source = None if strip_source else program.source
-    return replace(program, source=source, seconds=tuple(log.seconds))
-
-
-def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
-    """Layouts of values are read off the last tensor graph: later levels keep the names."""
-
-    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
-        if after.level is Level.TENSOR:
-            kept.append(after)
-
-    return observe
-
-
-def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    return {
-        "coding": candidate.coding,
-        "steps": graph.steps,
-        "read_out": graph.read_out,
-        "levels": candidate.levels,
-        "pipeline": candidate.pipeline,
-        "target": job.target.name,
-        "seed": job.seed,
-        "source_sha256": job.model.sha256,
-        "dtype": job.model.dtype,
-        "dt": 1.0,
-        "versions": {name: version(name) for name in ("pinnir", "nir", "numpy", "onnx")},
-    }
-
-
-def _with_manifest(program: Program, **told: Any) -> Program:
-    return replace(program, manifest=program.manifest | told)
-
-
-def _metrics(
-    job: Job, program: Program, candidate: Candidate, reference: tuple[Array, Array] | None
-) -> dict[str, Any]:
-    """The figures on the evaluation points, and against the reference on its points."""
-    metrics = program.run(job.combined(job.evaluation, MEASURED_POINTS)).metrics
-    metrics |= {"coding": candidate.coding, "levels": candidate.levels}
-    if reference is not None:
-        points, truth = reference
-        result = program.run(points)
-        metrics |= reference_errors(result.outputs, result.source, truth)
-    return metrics
 
 
 def load_reference(path: str | Path) -> tuple[Array, Array]:

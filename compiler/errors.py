@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pinnir.frontier import Frontier
+
 
 class PinnirError(Exception):
     """Base of all errors that pinnir raises on purpose.
@@ -83,8 +88,18 @@ class CoreShareError(RequirementError):
 
 
 class ToleranceError(RequirementError):
-    """The asked-for tolerance was not reached; ``reached`` holds the metrics of the best try."""
+    """The asked-for tolerance was not reached.
 
-    def __init__(self, message: str, *, reached: dict[str, object], hint: str = "") -> None:
+    Args:
+        message: As for every error.
+        reached: The metrics of the best try.
+        frontier: All programs that were measured.
+        hint: As for every error.
+    """
+
+    def __init__(
+        self, message: str, *, reached: dict[str, object], frontier: Frontier, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.reached = reached
+        self.frontier = frontier

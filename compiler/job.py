@@ -21,19 +21,39 @@ from pinnir.program import Points, run_source
 from pinnir.target import Target
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
-# measured on the evaluation points. All three sets are different.
+# measured on the evaluation points. All of them are different points.
 CALIBRATION_POINTS = 2048
 FACE_POINTS = 128  # on each face of the domain, besides
-SELECTION_POINTS = 4096
-EVALUATION_POINTS = 4096
+# Selection and evaluation points come in sets of different seeds, so that the spread between
+# sets says how far the error on other points may lie from the measured one.
+SETS = 4
+SELECTION_POINTS = 2048  # of each set, inside
+EVALUATION_POINTS = 2048  # of each set, inside
+# One point on the faces for so many inside, as on a uniform grid of 64 by 64 points.
+_INSIDE_PER_FACE_POINT = 16
 # Points that networks of several sample axes are compared on, all combinations of fewer samples:
-# while the oracle searches, and when the program itself is measured.
+# while the oracle searches, and when the program itself is measured. In all sets together.
 GRID_POINTS, MEASURED_POINTS = 2**16, 2**21
 # Of the selection points, those on which the pass log measures errors and rate programs, which
 # take long to simulate, are searched.
 FEW_POINTS = 256
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Relative L2 errors on several sets of points.
+
+    Attributes:
+        points: How many points there are in all.
+        pooled: On all of them.
+        sets: On each set.
+    """
+
+    points: int
+    pooled: float
+    sets: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +66,8 @@ class Job:
         target: What it is compiled for.
         seed: Of all points.
         calibration: Points to fit on.
-        selection: Points that the search looks at.
-        evaluation: Points that the result is measured on.
+        selection: Points that the search looks at, SETS sets of equally many.
+        evaluation: Points that the result is measured on, SETS sets of equally many.
         progress: Told what is being done.
     """
 
@@ -59,7 +79,7 @@ class Job:
     selection: Array
     evaluation: Array
     progress: Progress
-    _known: dict[int | None, Array] = field(default_factory=dict)
+    _known: dict[int, Array] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -80,21 +100,38 @@ class Job:
         names = tuple(node.name for node in self.model.graph.outputs)
         return run_source(self.model.data, points, self.domain, self.inputs, self.layouts, names)
 
+    def sets(self, points: Array, most: int) -> list[Points]:
+        """Selection or evaluation points as their sets, ready to run on.
+
+        Args:
+            points: ``selection`` or ``evaluation``.
+            most: Points of the grids that stand for a network of several sample axes, in all.
+        """
+        return [self.combined(part, most // SETS) for part in np.split(points, SETS)]
+
     def combined(self, points: Array, most: int = GRID_POINTS) -> Points:
         """Where the network is compared: the points, or combinations of some of their columns.
 
         A network of several sample axes is compared on a grid of up to ``most`` points, whose
-        lines are the first samples of every axis.
+        lines are the first samples of every axis, the very first ones moved onto the faces: a
+        uniform grid over the domain has such lines as well.
         """
         axes = self.domain.axis_count
         if axes == 1:
             return points
         lines = round(most ** (1 / axes))
-        return tuple(table[:lines] for table in self.domain.tables(points))
+        tables = [table[:lines].copy() for table in self.domain.tables(points)]
+        for axis, table in enumerate(tables):
+            part = self.domain.part(axis)
+            on_faces = face_points(part, len(table))
+            table[:on_faces] = part.onto_faces(table[:on_faces])
+        return tuple(tables)
 
     def outputs_of(self, graph: Graph, points: Array) -> Array:
         """All outputs of a graph of any level side by side, on ``combined(points)``."""
-        where = self.combined(points)
+        return self._values(graph, self.combined(points))
+
+    def _values(self, graph: Graph, where: Points) -> Array:
         tables = where if isinstance(where, tuple) else (where,)
         sizes = tuple(len(table) for table in tables)
         with threadpool_limits(1):  # one order of summation on every machine
@@ -103,15 +140,23 @@ class Job:
         grid = side_by_side(values, shapes, sizes)
         return grid.reshape(-1, grid.shape[-1])
 
-    def truth(self, count: int | None = None) -> Array:
+    def truth(self, count: int) -> Array:
         """The source network's outputs on the first ``count`` selection points."""
         if count not in self._known:
             self._known[count] = self.source(self.combined(self.selection[:count]))
         return self._known[count]
 
-    def error(self, graph: Graph, count: int | None = None) -> float:
-        """Relative L2 error of a graph of any level on the first ``count`` selection points."""
-        return relative_l2(self.outputs_of(graph, self.selection[:count]), self.truth(count))
+    @cached_property
+    def _selection_sets(self) -> list[tuple[Points, Array]]:
+        """The sets of selection points, each with the source network's outputs."""
+        return [(points, self.source(points)) for points in self.sets(self.selection, GRID_POINTS)]
+
+    def errors(self, graph: Graph) -> Errors:
+        """Relative L2 errors of a graph of any level on the sets of selection points."""
+        found = [(self._values(graph, points), truth) for points, truth in self._selection_sets]
+        outputs, truths = (np.concatenate(side) for side in zip(*found, strict=True))
+        sets = tuple(relative_l2(value, truth) for value, truth in found)
+        return Errors(len(outputs), relative_l2(outputs, truths), sets)
 
     @cached_property
     def tidy(self) -> Graph:
@@ -148,6 +193,25 @@ class Job:
 
     def _context(self, source: Graph, points: Array) -> Context:
         return Context(source, points, self.target, self.seed, self.domain)
+
+
+def face_points(box: Domain, count: int) -> int:
+    """How many of about ``count`` points should lie on the faces of a box."""
+    return min(count, 2) if len(box.columns) == 1 else count // _INSIDE_PER_FACE_POINT
+
+
+def covering(box: Domain, inside: int, seed: int) -> Array:
+    """Sobol points inside a box, then some on its faces: ``(samples, columns)``.
+
+    Args:
+        box: The domain.
+        inside: How many lie inside; a power of two.
+        seed: Different seeds give different points; only the two ends of a box of one column
+            are the same in every set.
+    """
+    drawn = box.sample(2 * inside, seed)
+    faces = drawn[inside : inside + face_points(box, inside)]
+    return np.concatenate([drawn[:inside], box.onto_faces(faces)])
 
 
 def _run(

@@ -31,7 +31,7 @@ def check_manifest(told: Any) -> None:
     _need(_is_int(told.get("steps"), 1, MOST_STEPS), "steps")
     _need(told.get("read_out") in ("last", "mean"), "read_out")
     _need(isinstance(told.get("metrics", {}), dict), "metrics")
-    _need(_is_number(told.get("metrics", {}).get("rel_l2", 0.0)), "metrics")
+    _need(_are_errors(told.get("metrics", {})), "metrics")
     _need(_are_segments(told.get("segments")), "segments")
     _need(_are_texts(told.get("outputs")), "outputs")
     _need(_are_inputs(told.get("inputs")), "inputs")
@@ -64,6 +64,12 @@ def _is_int(value: Any, low: int, high: int = 2**53) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
+
+
+def _are_errors(metrics: dict[str, Any]) -> bool:
+    seeds = metrics.get("rel_l2_seeds", [])
+    single = [metrics.get(name, 0.0) for name in ("rel_l2", "rel_l2_upper")]
+    return isinstance(seeds, list) and all(map(_is_number, [*single, *seeds]))
 
 
 def _are_texts(value: Any) -> bool:

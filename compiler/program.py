@@ -26,6 +26,7 @@ from pinnir.errors import BackendError, ProgramFileError
 from pinnir.execute import Execution, Part
 from pinnir.files import check_writable, read_file, seal, unseal, write_atomic
 from pinnir.frontend.reader import IMPORTERS
+from pinnir.frontier import Frontier
 from pinnir.ir import Array, Graph, Neuron
 from pinnir.isolate import run_isolated
 from pinnir.layout import Layout, axes_of, columns_in
@@ -94,6 +95,8 @@ class Program:
         initial: The printed graph before the first pass.
         passes: What each pass did.
         seconds: Wall-clock seconds per pass, if known; not part of the file.
+        frontier: Every program that the compilation measured, if this is the one it chose; not
+            part of the file either, which says what this program is.
     """
 
     segments: tuple[Segment, ...]
@@ -107,6 +110,7 @@ class Program:
     initial: str = ""
     passes: tuple[PassRecord, ...] = ()
     seconds: tuple[float, ...] = field(default=())
+    frontier: Frontier | None = None
 
     def __repr__(self) -> str:
         told = self.manifest

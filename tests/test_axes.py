@@ -11,6 +11,7 @@ import pytest
 
 import pinnir
 from pinnir import job
+from pinnir.driver import prepare
 from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
 from pinnir.layout import separate_axes
@@ -142,3 +143,26 @@ def test_the_wrong_number_of_tables():
         "points has 1 tables, the network has 2 sample axes\n"
         "hint: give one array (samples, columns) an axis"
     )
+
+
+def test_every_set_of_points_has_lines_on_the_faces_and_lines_of_its_own():
+    at = prepare(flattened_backwards(), "-1:1")
+    seen: list[set[float]] = []
+    for points in (at.selection, at.evaluation):
+        for tables in at.sets(points, job.MEASURED_POINTS):
+            for axis, table in enumerate(tables):
+                ends = {float(at.domain.low[axis]), float(at.domain.high[axis])}
+                lines = set(table[:, 0].tolist())
+                assert ends <= lines
+                assert len(lines) == len(table)
+                assert not any(lines - ends & other for other in seen)
+                seen.append(lines - ends)
+
+
+def test_the_tolerance_holds_on_a_uniform_grid():
+    program = pinnir.compile(flattened_backwards(), "-1:1", rtol=1e-2)
+    metrics = program.metrics
+    assert metrics["rel_l2"] <= metrics["rel_l2_upper"] <= 1e-2
+    assert len(metrics["rel_l2_seeds"]) == job.SETS
+    assert metrics["points"] <= job.MEASURED_POINTS
+    assert program.run_grid((128, 128)).metrics["rel_l2"] <= 1e-2

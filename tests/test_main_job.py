@@ -21,8 +21,8 @@ def by_name(case: Case) -> str:
 @pytest.mark.parametrize("rtol", [1e-2, 1e-3])
 def test_tolerance_is_met_on_evaluation_points(case: Case, rtol: float) -> None:
     program = pinnir.compile(case.model, case.domain, rtol=rtol)
-    assert program.metrics["rel_l2"] <= rtol
-    assert program.metrics["points"] == 4096
+    assert program.metrics["rel_l2"] <= program.metrics["rel_l2_upper"] <= rtol
+    assert program.metrics["points"] > 8192
     assert program.metrics["core_mac_share"] > 0.99
     other = program.run(program.domain.sample(4096, 12345)).metrics["rel_l2"]
     assert other <= 1.2 * rtol

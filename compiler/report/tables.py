@@ -30,6 +30,8 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     wanted = told.get("rtol")
     asked = f" (asked: {wanted:.3g})" if wanted is not None else ""
     _add(table, f"relative L2 error against the network{asked}", f"{metrics['rel_l2']:.3e}")
+    if "rel_l2_upper" in metrics:
+        _add(table, "the same on other points, at most (95 %)", f"{metrics['rel_l2_upper']:.3e}")
     _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
     _add(table, "levels per neuron", f"{metrics['levels']:,}")

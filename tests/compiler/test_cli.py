@@ -109,7 +109,9 @@ def test_compile_json(folder):
     assert told.keys().isdisjoint(AGAINST_REFERENCE)
     metrics = small_program().metrics
     assert {key: told[key] for key in metrics} == metrics
-    assert told.keys() - metrics.keys() == {"rtol", "seconds", "output"}
+    assert told.keys() - metrics.keys() == {"rtol", "seconds", "output", "frontier"}
+    (only,) = told["frontier"]["points"]
+    assert (only["levels"], only["chosen"], only["rel_l2"]) == (16, True, told["rel_l2"])
     assert (told["rtol"], told["output"]) == (None, "out.nir")
     assert told["seconds"] > 0
 
@@ -172,15 +174,47 @@ def test_tolerance_not_met(folder):
     metrics = small_program().metrics
     told = (
         "the tolerance 0.001 was not reached; the best program has relative L2 error "
-        f"{metrics['rel_l2']:.3g} (population, 1 steps, 16 levels)"
+        f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
+        "(population, 1 steps, 16 levels)"
     )
     hint = "hint: allow a larger --rtol, more --levels or --steps, or another --coding"
     assert refused(*compile_("--levels", 16, "--rtol", "1e-3"), code=1) == f"{told}\n{hint}"
     result = pinnir_(*compile_("--levels", 16, "--rtol", "1e-3", "--json"))
     assert result.exit_code == 1
     assert result.stderr == f"error: {told}\n{hint}\n"
-    assert json.loads(result.stdout) == {"error": told, "reached": metrics}
+    found = json.loads(result.stdout)
+    frontier = found.pop("frontier")
+    assert found == {"error": told, "reached": metrics}
+    assert [(p["levels"], p["meets"], p["chosen"]) for p in frontier["points"]] == [
+        (16, False, False)
+    ]
     assert written(folder) == set()
+
+
+def test_the_frontier_is_printed_and_written(folder):
+    text = good(*compile_("--rtol", "5e-2", "--frontier", "f.json"))
+    told = json.loads(Path("f.json").read_text())
+    assert (told["minimise"], told["rtol"]) == ("synops_per_mac", 0.05)
+    assert f"of {len(told['points'])} measured programs" in text
+    (line,) = [line for line in text.splitlines() if "chosen" in line]
+    (chosen,) = [point for point in told["points"] if point["chosen"]]
+    assert f"{chosen['rel_l2']:.3e}" in line
+    assert f"{chosen['rel_l2_upper']:.3e}" in line
+    assert {point["coding"] for point in told["points"]} == {"population", "rate"}
+    assert written(folder) == {"out.nir", "out.nir.seconds.json", "f.json"}
+
+
+def test_what_is_minimised_reaches_the_compiler(folder):
+    told = json.loads(good(*compile_("--rtol", "5e-2", "--minimise", "neurons", "--json")))
+    assert told["coding"] == "rate"
+    assert told["frontier"]["minimise"] == "neurons"
+
+
+@pytest.mark.parametrize("name", ["f.json", "f.png"])
+def test_the_frontier_is_written_when_the_tolerance_is_not_met(folder, name):
+    pytest.importorskip("matplotlib")
+    refused(*compile_("--levels", 16, "--rtol", "1e-3", "--frontier", name), code=1)
+    assert written(folder) == {name}
 
 
 # ----------------------------------------------------------------------------- bad input: models
@@ -354,6 +388,8 @@ def test_points_that_are_no_numbers(folder):
         ("--target", "loihi9", "'loihi9': unknown target\nhint: known are nir, norse"),
         ("--coding", "morse", "target nir does not run the coding 'morse'\n"
                               "hint: it runs auto, population, rate"),
+        ("--minimise", "money", "programs cannot be minimised in 'money'\n"
+                                "hint: known are synops_per_mac, neurons, spikes, steps, energy"),
         ("--rtol", "small", "the tolerance small is not a positive number\nhint: try 1e-2"),
         ("--steps", 0, "0 steps are too few\nhint: give --steps 1 or more"),
         ("--steps", 2, "population coding takes one step, not 2\n"
@@ -409,6 +445,18 @@ def test_unwritable_output(folder, no_work, path, problem):
     assert refused("run", "p.nir", "--grid", "3x3", "-o", path) == message
     assert refused("run", "p.nir", "--grid", "3x3", "-o", "f.npz", "--plot", path) == message
     assert written(folder) == {"folder", "file"}
+
+
+def test_wrong_frontier_file(folder, no_work):
+    assert refused(*compile_("--frontier", "f.svg")) == (
+        "cannot write the frontier to f.svg: it is neither .json nor .png\n"
+        "hint: give --frontier FILE.json or --frontier FILE.png"
+    )
+    for name in ("no/f.json", "no/f.png"):
+        assert refused(*compile_("--frontier", name)) == (
+            f"cannot write {name}: No such file or directory\nhint: give a writable path"
+        )
+    assert written(folder) == set()
 
 
 def test_unwritable_dump(folder, no_work):

@@ -398,3 +398,21 @@ def test_reference_of_something_else(tmp_path):
         load_reference(path)
     assert str(caught.value).startswith(f"outputs of {path} holds no real numbers (")
     assert str(caught.value).endswith(")\nhint: save floats")
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 7])
+def test_points_moved_onto_faces(columns):
+    """Every face in turn; nothing else of a point changes."""
+    names = tuple(f"x{i}" for i in range(columns))
+    box = Domain(names, -np.arange(1.0, columns + 1), np.arange(1.0, columns + 1))
+    points = box.sample(64, 3)
+    moved = box.onto_faces(points)
+    changed = moved != points
+    assert np.all(changed.sum(axis=1) == 1)
+    column = changed.argmax(axis=1)
+    ends = moved[np.arange(64), column]
+    assert {*zip(column.tolist(), ends.tolist(), strict=True)} == {
+        (i, end) for i in range(columns) for end in (box.low[i], box.high[i])
+    }
+    assert np.all(np.diff(column) >= 0)
+    assert len(box.onto_faces(points[:0])) == 0

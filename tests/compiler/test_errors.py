@@ -6,6 +6,7 @@ import pytest
 
 from pinnir import errors
 from pinnir.errors import PinnirError, ToleranceError
+from pinnir.frontier import Frontier
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,10 @@ def test_errors_are_builtins_too(name, builtin):
 
 
 def test_tolerance_error_holds_what_was_reached():
-    error = ToleranceError("not reached", reached={"rel_l2": 0.1}, hint="allow more levels")
+    frontier = Frontier(rtol=0.01)
+    error = ToleranceError(
+        "not reached", reached={"rel_l2": 0.1}, frontier=frontier, hint="allow more levels"
+    )
     assert error.reached == {"rel_l2": 0.1}
+    assert error.frontier is frontier
     assert str(error) == "not reached\nhint: allow more levels"

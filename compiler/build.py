@@ -1,0 +1,108 @@
+"""From a candidate to a program: run its pipeline, cut it into segments, measure what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pinnir.candidates import Candidate
+from pinnir.frontier import EVALUATION, Point, point
+from pinnir.ir import Array, Graph, Level
+from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
+from pinnir.layout import layouts
+from pinnir.manager import Pass, PassObserver
+from pinnir.metrics import reference_errors
+from pinnir.observe import PassLog
+from pinnir.program import Program, from_bytes
+from pinnir.proof import pooled
+from pinnir.segments import build_segments
+
+
+def build(
+    job: Job,
+    candidate: Candidate,
+    observers: Sequence[PassObserver] = (),
+    reference: tuple[Array, Array] | None = None,
+    *,
+    strip_source: bool = False,
+) -> Program:
+    """Run the pipeline, serialise, read back, and measure what was read."""
+    points = job.selection[:FEW_POINTS]
+    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
+    program = assemble(job, candidate, [log, *observers])
+    program = replace(program, initial=log.initial, passes=tuple(log.records))
+    program = from_bytes(program.to_bytes())
+    program = with_manifest(program, metrics=_metrics(job, program, candidate, reference))
+    source = None if strip_source else program.source
+    return replace(program, source=source, seconds=tuple(log.seconds))
+
+
+def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] = ()) -> Program:
+    """The program of a candidate, not measured yet."""
+    tensors = [job.model.graph]
+    graph = job.lower(candidate.pipeline, [_keep_tensor_graphs(tensors), *observers])
+    shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
+    segments, shapes = build_segments(graph, job.model.dtype, shapes)
+    return Program(
+        segments=segments,
+        inputs=job.inputs,
+        outputs=tuple(node.name for node in graph.outputs),
+        layouts=shapes,
+        domain=job.domain,
+        cost=job.cost,
+        manifest=_manifest(job, candidate, graph),
+        source=job.model.data,
+    )
+
+
+def with_manifest(program: Program, **told: Any) -> Program:
+    """The program with more said in its manifest."""
+    return replace(program, manifest=program.manifest | told)
+
+
+def proven_point(candidate: Candidate, program: Program) -> Point:
+    """Where a built program lies on the frontier."""
+    return point(candidate, program.metrics, EVALUATION)
+
+
+def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
+    """Layouts of values are read off the last tensor graph: later levels keep the names."""
+
+    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
+        if after.level is Level.TENSOR:
+            kept.append(after)
+
+    return observe
+
+
+def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    return {
+        "coding": candidate.coding,
+        "steps": graph.steps,
+        "read_out": graph.read_out,
+        "levels": candidate.levels,
+        "pipeline": candidate.pipeline,
+        "target": job.target.name,
+        "seed": job.seed,
+        "source_sha256": job.model.sha256,
+        "dtype": job.model.dtype,
+        "dt": 1.0,
+        "versions": {name: version(name) for name in ("pinnir", "nir", "numpy", "onnx")},
+    }
+
+
+def _metrics(
+    job: Job, program: Program, candidate: Candidate, reference: tuple[Array, Array] | None
+) -> dict[str, Any]:
+    """The figures on the evaluation points, and against the reference on its points."""
+    sets = job.sets(job.evaluation, MEASURED_POINTS)
+    metrics = pooled([program.run(points) for points in sets])
+    metrics |= {"coding": candidate.coding, "levels": candidate.levels}
+    if reference is not None:
+        points, truth = reference
+        result = program.run(points)
+        metrics |= reference_errors(result.outputs, result.source, truth)
+    return metrics

@@ -1,0 +1,149 @@
+"""What a search may propose: families of programs, and what makes one cheaper than another.
+
+A family is one way to write a program for a given size: a named pipeline with numbers put in. The
+search tries every family whose coding the target runs, so a new one is one line in FAMILIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pinnir import pipelines
+from pinnir.errors import PinnirError
+
+MAX_LEVELS = 256**2
+_STEPS = (8, 16, 32, 64, 128, 256)
+_UNITS = (1, 2, 4, 8, 16, 32)
+
+# What a program may be cheapest in, by the name that the user gives, and the figure of
+# ``metrics.py`` that says so.
+CRITERIA: Mapping[str, str] = {
+    "synops_per_mac": "synops_per_mac",
+    "neurons": "neurons",
+    "spikes": "spikes",
+    "steps": "steps",
+    "energy": "energy_45nm_pj",
+}
+DEFAULT_CRITERION = "synops_per_mac"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to compile.
+
+    Attributes:
+        family: Of FAMILIES, or ``given`` for what the user fixed.
+        coding: Of the program.
+        steps: Time steps.
+        levels: Levels per neuron.
+        pipeline: Passes that make the program.
+        units: Rate-coding units per neuron, None for other codings.
+    """
+
+    family: str
+    coding: str
+    steps: int
+    levels: int
+    pipeline: str
+    units: int | None = None
+
+    def weight(self, criterion: str) -> int:
+        """What the cost of a family simulated over time is proportional to.
+
+        Every unit's rate is fixed by the activation, so spikes, and with them synaptic operations
+        and energy, grow with the slots that a neuron could fire in: units times steps.
+        """
+        units = self.units or 1
+        return {"neurons": units, "steps": self.steps}.get(criterion, units * self.steps)
+
+    def __str__(self) -> str:
+        """Its size in words."""
+        if self.units is None:
+            return f"{self.levels} levels"
+        return f"{self.family}, {self.steps} steps, {self.units} units"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Programs of one kind in several sizes.
+
+    Attributes:
+        name: As the frontier shows it.
+        coding: Of its programs; targets list the codings that they run.
+        members: Its candidates in order of their size; given a number of steps, only those.
+        staircase: Pipeline of the staircase network that a candidate equals level for level. None
+            if only a simulation tells a candidate's error.
+    """
+
+    name: str
+    coding: str
+    members: Callable[[int | None], tuple[Candidate, ...]]
+    staircase: Callable[[Candidate], str] | None = None
+
+
+def population(levels: int) -> Candidate:
+    """A population program of ``levels`` levels per neuron."""
+    return Candidate("population", "population", 1, levels, pipelines.population(levels))
+
+
+def rate(steps: int, units: int) -> Candidate:
+    """A rate program of ``units`` clipped ramps per neuron."""
+    levels = units * steps + 1
+    return Candidate("rate", "rate", steps, levels, pipelines.rate(steps, units), units)
+
+
+def rate_signed(steps: int) -> Candidate:
+    """A rate program of one signed neuron per neuron, lightly calibrated."""
+    levels = 2 * steps + 1
+    return Candidate("rate-signed", "rate", steps, levels, pipelines.rate_signed(steps), 1)
+
+
+def level_counts() -> tuple[int, ...]:
+    """n^2 and n (n + 1): the numbers that coarse and fine units reach without waste."""
+    largest = int(MAX_LEVELS**0.5)
+    counts = (n * m for n in range(2, largest + 1) for m in (n, n + 1))
+    return tuple(count for count in counts if count <= MAX_LEVELS)
+
+
+def _steps(steps: int | None) -> tuple[int, ...]:
+    return _STEPS if steps is None else (steps,)
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "population",
+        "population",
+        lambda steps: tuple(population(count) for count in level_counts()),
+        lambda candidate: pipelines.staircase(candidate.levels),
+    ),
+    Family(
+        "rate",
+        "rate",
+        lambda steps: tuple(rate(t, units) for t in _steps(steps) for units in _UNITS),
+    ),
+    Family(
+        "rate-signed",
+        "rate",
+        lambda steps: tuple(rate_signed(t) for t in _steps(steps)),
+    ),
+)
+
+
+def cheapest_first(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:
+    """Candidates of a family in order of what they cost, as far as that is known beforehand."""
+    return sorted(
+        candidates, key=lambda one: (one.weight(criterion), one.weight("spikes"), one.steps)
+    )
+
+
+def check_criterion(name: str) -> None:
+    """Find out whether programs can be compared by this cost.
+
+    Raises:
+        PinnirError: If it is unknown.
+    """
+    if name not in CRITERIA:
+        raise PinnirError(
+            f"programs cannot be minimised in {name!r}", hint=f"known are {', '.join(CRITERIA)}"
+        )

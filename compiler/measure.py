@@ -1,0 +1,59 @@
+"""What a search may look at: errors and costs of candidates on the selection points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pinnir.build import assemble
+from pinnir.candidates import Candidate
+from pinnir.frontier import SELECTION, Point, point
+from pinnir.job import FEW_POINTS, SETS, Errors, Job
+
+
+class Measure(Protocol):
+    """Measures candidates."""
+
+    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+        """Errors of the staircase network that a candidate equals, on all selection points."""
+        ...
+
+    def few(self, candidate: Candidate) -> Point:
+        """Error and costs of a candidate's program on a few selection points."""
+        ...
+
+    def more(self, candidate: Candidate) -> Point:
+        """The same on several times as many of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobMeasure:
+    """Measures candidates of a compilation.
+
+    Attributes:
+        job: The compilation.
+    """
+
+    job: Job
+
+    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+        """By the oracle, without time."""
+        errors = self.job.errors(self.job.lower(pipeline))
+        self.job.progress(f"{candidate}: {errors.pooled:.3e}")
+        return errors
+
+    def few(self, candidate: Candidate) -> Point:
+        """By running the program."""
+        return self._run(candidate, FEW_POINTS)
+
+    def more(self, candidate: Candidate) -> Point:
+        """By running the program on the first set of selection points."""
+        return self._run(candidate, len(self.job.selection) // SETS)
+
+    def _run(self, candidate: Candidate, count: int) -> Point:
+        points = self.job.combined(self.job.selection[:count])
+        result = assemble(self.job, candidate).run(points)
+        found = point(candidate, result.metrics, SELECTION)
+        self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
+        return found

@@ -1,0 +1,164 @@
+"""The frontier as a table, as JSON and as a figure."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from pinnir.errors import PinnirError
+from pinnir.files import check_writable, write_atomic
+from pinnir.frontier import EVALUATION, Frontier, Point
+from pinnir.report.tables import console
+
+_AXES = {
+    "synops_per_mac": "synaptic operations per multiply-accumulate of the network",
+    "neurons": "neurons",
+    "spikes": "spikes per point",
+    "steps": "time steps",
+    "energy": "energy per point at 45 nm (pJ)",
+}
+_STYLES = {"population": ("tab:blue", "o"), "rate": ("tab:orange", "s")}
+_OTHER = ("tab:green", "^")
+
+
+def check_frontier(path: Path) -> None:
+    """Find out before the work whether the frontier can be written.
+
+    Raises:
+        PinnirError: If it is neither ``.json`` nor ``.png``, cannot be written, or cannot be drawn.
+    """
+    if path.suffix.lower() not in (".json", ".png"):
+        raise PinnirError(
+            f"cannot write the frontier to {path}: it is neither .json nor .png",
+            hint="give --frontier FILE.json or --frontier FILE.png",
+        )
+    check_writable(path)
+    if path.suffix.lower() == ".png":
+        from pinnir.report.figures import check_format
+
+        check_format(path)
+
+
+def save_frontier(path: Path, frontier: Frontier) -> None:
+    """Write all points as JSON, or a figure of them.
+
+    Raises:
+        PinnirError: As :func:`check_frontier`.
+    """
+    check_frontier(path)
+    if path.suffix.lower() == ".json":
+        write_atomic(path, (json.dumps(told(frontier), indent=1) + "\n").encode())
+    else:
+        write_atomic(path, _drawn(frontier))
+
+
+def told(frontier: Frontier) -> dict[str, Any]:
+    """The frontier as plain values."""
+    return {
+        "minimise": frontier.criterion,
+        "rtol": frontier.rtol,
+        "points": frontier.rows(),
+        "left_out": dict(frontier.left_out),
+    }
+
+
+def print_frontier(frontier: Frontier) -> None:
+    """The points that no other beats in both error and cost, and the chosen one."""
+    best = frontier.non_dominated()
+    kept = [p for p in frontier.points if p in best or frontier.is_chosen(p)]
+    kept.sort(key=lambda point: point.rank(frontier.criterion))
+    table = Table(
+        title=Text(f"frontier: {len(kept)} of {len(frontier.points)} measured programs"),
+        caption=Text("those that no other beats in both error and " + frontier.criterion),
+    )
+    for heading in ("", "program", "steps", "levels", "error", "up to", "synops per MAC",
+                    "neurons", "spikes", "energy (nJ)"):  # fmt: skip
+        table.add_column(heading, justify="left" if heading in ("", "program") else "right")
+    for one in kept:
+        table.add_row(*_cells(frontier, one))
+    console().print(table)
+    for family, why in frontier.left_out.items():
+        console().print(Text(f"left out: {family}: {why}"), soft_wrap=True)
+
+
+def _cells(frontier: Frontier, one: Point) -> tuple[str, ...]:
+    candidate, costs = one.candidate, one.costs
+    upper = "" if one.rel_l2_upper is None else f"{one.rel_l2_upper:.3e}"
+    return (
+        "chosen" if frontier.is_chosen(one) else "",
+        candidate.family,
+        f"{costs['steps']:,.0f}",
+        f"{candidate.levels:,}",
+        f"{one.rel_l2:.3e}",
+        upper,
+        f"{costs['synops_per_mac']:.2f}",
+        f"{costs['neurons']:,.0f}",
+        f"{costs['spikes']:,.0f}",
+        f"{costs['energy'] / 1e3:,.1f}",
+    )
+
+
+def _drawn(frontier: Frontier) -> bytes:
+    import matplotlib.figure
+
+    figure = matplotlib.figure.Figure(figsize=(6.4, 4.4), layout="constrained")
+    axis = figure.subplots()
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    by_coding: dict[str, list[Point]] = {}
+    for one in frontier.points:
+        by_coding.setdefault(one.candidate.coding, []).append(one)
+    for coding, points in by_coding.items():
+        _draw_coding(axis, frontier, coding, points)
+    best = frontier.non_dominated()
+    axis.plot(
+        *_places(frontier, best), color="0.6", linewidth=0.8, zorder=1, label="not beaten in both"
+    )
+    if frontier.rtol is not None:
+        axis.axhline(frontier.rtol, color="tab:red", linestyle="--", linewidth=1,
+                     label=f"tolerance {frontier.rtol:.3g}")  # fmt: skip
+    chosen = [one for one in frontier.points if frontier.is_chosen(one)]
+    axis.scatter(*_places(frontier, chosen), s=170, facecolors="none", edgecolors="black",
+                 label="chosen" if chosen else None)  # fmt: skip
+    axis.set_xlabel(_AXES[frontier.criterion])
+    axis.set_ylabel("relative L2 error against the network")
+    axis.set_title("whiskers: what the error stays below on other points", fontsize=8)
+    axis.xaxis.set_major_formatter(_plain)
+    axis.xaxis.set_minor_formatter(_plain)
+    axis.tick_params(axis="x", which="both", labelsize=8)
+    axis.grid(which="both", alpha=0.25)
+    axis.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _plain(value: float, position: float) -> str:
+    """A tick of a logarithmic axis as a plain number; only some between the powers of ten."""
+    first = f"{value:e}"[0]
+    return f"{value:,g}" if first in "1235" else ""
+
+
+def _draw_coding(axis: Any, frontier: Frontier, coding: str, points: list[Point]) -> None:
+    """Filled where a program was proven, hollow where only the search measured it."""
+    colour, marker = _STYLES.get(coding, _OTHER)
+    for proven in (True, False):
+        shown = [one for one in points if (one.measured_on == EVALUATION) == proven]
+        if not shown:
+            continue
+        x, y = _places(frontier, shown)
+        reach = [[0.0] * len(shown), [max(one.error - one.rel_l2, 0.0) for one in shown]]
+        axis.errorbar(
+            x, y, yerr=reach, linestyle="none", marker=marker, markersize=6, color=colour,
+            markerfacecolor=colour if proven else "white", capsize=2, elinewidth=1,
+            label=f"{coding}, {'evaluation' if proven else 'selection'} points",
+        )  # fmt: skip
+
+
+def _places(frontier: Frontier, points: list[Point]) -> tuple[list[float], list[float]]:
+    return [p.costs[frontier.criterion] for p in points], [p.rel_l2 for p in points]
