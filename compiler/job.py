@@ -148,15 +148,26 @@ class Job:
 
     @cached_property
     def _selection_sets(self) -> list[tuple[Points, Array]]:
-        """The sets of selection points, each with the source network's outputs."""
         return [(points, self.source(points)) for points in self.sets(self.selection, GRID_POINTS)]
 
-    def errors(self, graph: Graph) -> Errors:
-        """Relative L2 errors of a graph of any level on the sets of selection points."""
-        found = [(self._values(graph, points), truth) for points, truth in self._selection_sets]
+    @cached_property
+    def _evaluation_sets(self) -> list[tuple[Points, Array]]:
+        sets = self.sets(self.evaluation, MEASURED_POINTS)
+        return [(points, self.source(points)) for points in sets]
+
+    def errors(self, graph: Graph, *, evaluation: bool = False) -> Errors:
+        """Relative L2 errors of a graph of any level on the sets of points.
+
+        Args:
+            graph: The graph.
+            evaluation: Whether on the evaluation points instead of the selection points. Of a
+                network of several sample axes these are too many for the oracle.
+        """
+        sets = self._evaluation_sets if evaluation else self._selection_sets
+        found = [(self._values(graph, points), truth) for points, truth in sets]
         outputs, truths = (np.concatenate(side) for side in zip(*found, strict=True))
-        sets = tuple(relative_l2(value, truth) for value, truth in found)
-        return Errors(len(outputs), relative_l2(outputs, truths), sets)
+        errors = tuple(relative_l2(value, truth) for value, truth in found)
+        return Errors(len(outputs), relative_l2(outputs, truths), errors)
 
     @cached_property
     def tidy(self) -> Graph:

@@ -18,6 +18,10 @@ class Measure(Protocol):
         """Errors of the staircase network that a candidate equals, on all selection points."""
         ...
 
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        """The same on the evaluation points, None where that takes as long as the proof itself."""
+        ...
+
     def few(self, candidate: Candidate) -> Point:
         """Error and costs of a candidate's program on a few selection points."""
         ...
@@ -41,6 +45,14 @@ class JobMeasure:
         """By the oracle, without time."""
         errors = self.job.errors(self.job.lower(pipeline))
         self.job.progress(f"{candidate}: {errors.pooled:.3e}")
+        return errors
+
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        """By the oracle, for networks of one sample axis."""
+        if self.job.domain.axis_count > 1:
+            return None
+        errors = self.job.errors(self.job.lower(pipeline), evaluation=True)
+        self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
         return errors
 
     def few(self, candidate: Candidate) -> Point:

@@ -15,13 +15,18 @@ from typing import Protocol
 from pinnir import candidates, pipelines
 from pinnir.candidates import FAMILIES, Candidate, Family, cheapest_first
 from pinnir.errors import LegalizeError, PinnirError
-from pinnir.family_search import FamilySearch, SimulatedSearch, StaircaseSearch, least_levels
+from pinnir.family_search import FamilySearch
 from pinnir.frontier import Point, Record
 from pinnir.job import Job
 from pinnir.manager import parse_pipeline
 from pinnir.measure import JobMeasure, Measure
+from pinnir.simulated_search import SimulatedSearch
+from pinnir.staircase_search import StaircaseSearch
 from pinnir.target import Target
 
+# A rate program approaches the staircase network of as many levels from above, but its levels may
+# lie better. With less than this share of the levels that an even staircase needs, it is not tried.
+_FEWER_LEVELS = 0.25
 _NO_BOUND = (math.inf, math.inf)
 
 
@@ -110,7 +115,7 @@ class CheapestSearch:
         try:
             if name not in self._started:
                 known = [one for of, one in self._started.items() if of not in self._refused]
-                self._started[name] = self.families[name](least_levels(known))
+                self._started[name] = self.families[name](_least_levels(known))
             found = self._started[name].propose(bound)
         except LegalizeError as error:
             self._refused[name] = error
@@ -124,6 +129,12 @@ class CheapestSearch:
         if not self.record.points:
             raise next(iter(self._refused.values()))
         return min(self.record.points.values(), key=lambda point: point.error)
+
+
+def _least_levels(searches: Sequence[FamilySearch]) -> float:
+    """Levels below which no simulated family need be tried, by what the staircases needed."""
+    needed = [one.needed_levels() for one in searches if isinstance(one, StaircaseSearch)]
+    return _FEWER_LEVELS * min(needed, default=0)
 
 
 def make_search(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir import candidates, family_search, pipelines
+from pinnir import candidates, pipelines, simulated_search, staircase_search
 from pinnir.driver import prepare
 from pinnir.errors import (
     DomainError,
@@ -184,12 +184,32 @@ def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
     assert too_large > rtol
 
 
-def test_a_candidate_that_fails_on_the_evaluation_points_is_followed_by_the_next(monkeypatch):
+def test_what_fails_on_the_evaluation_points_is_followed_by_the_next(monkeypatch):
     told: list[str] = []
-    monkeypatch.setattr(family_search, "_MARGIN", 1.5)
+    monkeypatch.setattr(staircase_search, "_MARGIN", 1.5)
     program = pinnir.compile(SMALL, DOMAIN, rtol=2e-2, progress=told.append)
     assert program.metrics["rel_l2_upper"] <= 2e-2
+    assert sum("on the evaluation points" in text for text in told) > 1
+    failed = [p for p in program.frontier.points if p.measured_on == "evaluation"]
+    assert {program.frontier.meets(point) for point in failed} == {True, False}
+
+
+def test_a_program_that_fails_is_followed_by_the_next(monkeypatch):
+    """Rate programs are not rehearsed: they are built, measured and refused."""
+    told: list[str] = []
+    monkeypatch.setattr(simulated_search, "_MARGIN", 2.0)
+    program = pinnir.compile(SMALL, DOMAIN, coding="rate", rtol=5e-2, progress=told.append)
+    assert program.metrics["rel_l2_upper"] <= 5e-2
     assert any("on the evaluation points, one more try" in text for text in told)
+
+
+def test_a_rehearsal_says_what_the_proof_says():
+    program = pinnir.compile(SMALL, DOMAIN, levels=64)
+    at = job()
+    errors = at.errors(at.lower(pipelines.staircase(64)), evaluation=True)
+    assert errors.pooled == pytest.approx(program.metrics["rel_l2"], rel=1e-5)
+    assert errors.sets == pytest.approx(program.metrics["rel_l2_seeds"], rel=1e-5)
+    assert errors.points == program.metrics["points"]
 
 
 @pytest.mark.parametrize(

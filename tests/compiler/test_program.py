@@ -21,6 +21,7 @@ from pinnir.domain import Domain
 from pinnir.errors import BackendError, DomainError, LegalizeError, ProgramFileError
 from pinnir.files import check_writable, seal, unseal, write_atomic
 from pinnir.ir import Neuron
+from pinnir.job import EVALUATION_POINTS, SETS, covering
 from pinnir.onnx_runner import OnnxRunner
 from pinnir.program import Program, from_bytes, read, run_source, seconds_path
 from tests.backends.networks import (
@@ -232,14 +233,22 @@ def test_run_gives_outputs_source_spikes_and_figures():
     assert result.metrics["spikes"] == total / 128 > 0
 
 
-def test_measured_metrics_are_those_of_a_run():
+def test_measured_metrics_are_those_of_runs():
+    """One run a set of evaluation points: sums, and means that the sets' equal sizes allow."""
     program = small_program()
     told = program.metrics
-    assert told["points"] == 4096
+    seeds = np.random.SeedSequence(0).generate_state(1 + 2 * SETS)[1 + SETS :]
+    sets = [covering(program.domain, EVALUATION_POINTS, int(seed)) for seed in seeds]
+    runs = [program.run(points).metrics for points in sets]
     assert (told["coding"], told["levels"]) == ("population", 16)
-    seeds = np.random.SeedSequence(0).generate_state(3)
-    measured = program.run(program.domain.sample(4096, int(seeds[2]))).metrics
-    assert measured.items() <= told.items()
+    assert told["points"] == told["samples"] == sum(len(points) for points in sets)
+    assert told["rel_l2_seeds"] == [run["rel_l2"] for run in runs]
+    assert told["max_abs"] == max(run["max_abs"] for run in runs)
+    assert min(told["rel_l2_seeds"]) <= told["rel_l2"] <= max(told["rel_l2_seeds"])
+    same = {"neurons", "synapses", "steps", "depth", "analog_macs", "core_mac_share", "backend"}
+    assert all(run[name] == told[name] for run in runs for name in same)
+    for name in ("spikes", "synops", "spiking_rate", "energy_ratio"):
+        assert told[name] == pytest.approx(np.mean([run[name] for run in runs]), rel=1e-12)
 
 
 @pytest.mark.parametrize("coding", CODINGS)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pinnir.candidates import CRITERIA, FAMILIES, Candidate, cheapest_first, level_counts
 from pinnir.errors import LegalizeError
-from pinnir.family_search import smallest
 from pinnir.frontier import Point
 from pinnir.job import Errors
 from pinnir.search import CheapestSearch, Fixed, over_families
+from pinnir.staircase_search import smallest
 
 BY_NAME = {family.name: family for family in FAMILIES}
 
@@ -31,13 +31,21 @@ class Fake:
     Attributes:
         error: On all selection points.
         synops: Per slot of a rate program.
+        refuses: Families that the target cannot run.
+        proof: Of staircase networks on the evaluation points; None if there is no rehearsal.
         seen: What was measured, in order.
     """
 
     error: Callable[[Candidate], float] = law
     synops: float = 1.0
     refuses: tuple[str, ...] = ()
+    proof: Callable[[Candidate], float] | None = None
     seen: list[Candidate] = field(default_factory=list)
+
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        if self.proof is None:
+            return None
+        return Errors(8000, self.proof(candidate), (self.proof(candidate),) * 4)
 
     def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
         assert pipeline == BY_NAME[candidate.family].staircase(candidate)
@@ -165,6 +173,23 @@ def test_a_failed_program_is_followed_by_a_larger_one():
     at.failed(fake.point(first, upper=0.015))
     second = at.next()
     assert second.levels >= 1.5 * first.levels
+
+
+def test_a_refuted_staircase_is_not_proposed():
+    fake = Fake(synops=10.0, proof=lambda one: 1.5 * law(one))
+    at = search(fake, 0.01)
+    found = at.next()
+    assert 1.5 * law(found) <= 0.01
+    assert found.levels <= 1.6 * 250
+    refuted = [p for p in at.record.points.values() if p.measured_on == "evaluation"]
+    assert {p.candidate for p in refuted if p.error > 0.01}
+
+
+def test_a_staircase_family_that_is_always_refuted_ends():
+    fake = Fake(proof=lambda one: 1.0)
+    at = search(fake, 0.01, families=[BY_NAME["population"]])
+    assert at.next() is not None, "the most accurate"
+    assert at.next() is None
 
 
 def test_another_family_is_proposed_when_the_cheapest_failed():
