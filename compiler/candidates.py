@@ -87,6 +87,12 @@ def population(levels: int) -> Candidate:
     return Candidate("population", "population", 1, levels, pipelines.population(levels))
 
 
+def population_refitted(levels: int) -> Candidate:
+    """A population program of uneven levels, as many units as ``levels`` for each would take."""
+    pipeline = pipelines.population_refitted(levels)
+    return Candidate("population-refitted", "population", 1, levels, pipeline)
+
+
 def rate(steps: int, units: int) -> Candidate:
     """A rate program of ``units`` clipped ramps per neuron."""
     levels = units * steps + 1
@@ -116,6 +122,12 @@ FAMILIES: tuple[Family, ...] = (
         "population",
         lambda steps: tuple(population(count) for count in level_counts()),
         lambda candidate: pipelines.staircase(candidate.levels),
+    ),
+    Family(
+        "population-refitted",
+        "population",
+        lambda steps: tuple(population_refitted(count) for count in level_counts()),
+        lambda candidate: pipelines.refitted(candidate.levels),
     ),
     Family(
         "rate",
