@@ -25,6 +25,8 @@ from pinnir.student import Parameters, Student, students
 
 # Corrections that the quasi-Newton method remembers.
 _MEMORY = 30
+# Points that training starts with.
+_FEW_POINTS = 1024
 # Numbers of the rounds in which points are drawn, to train on and to judge on.
 _TRAINING, _HELD_BACK = 0, 1
 
@@ -37,9 +39,9 @@ class AnticipateRounding(Pass):
         levels: Levels per neuron of the ``quantise-activations`` that follows.
         allocation: Its allocation.
         iterations: Of L-BFGS (Liu and Nocedal, Math. Program. 1989), in all rounds.
-        rounds: How often levels are allocated anew, at most; a round that gains less than
-            ``least`` on held-back points is the last.
-        points: How many points to train on.
+        rounds: How often levels are allocated anew, at most.
+        points: How many points to train on, at most. A round that gains less than ``least`` on
+            held-back points is repeated on four times as many; on all of them, it is the last.
         least: Smallest relative gain of a round.
     """
 
@@ -58,24 +60,26 @@ class AnticipateRounding(Pass):
     allocation: Literal["even", "sensitivity"] = "sensitivity"
     iterations: int = 1500
     rounds: int = 5
-    points: int = 1024
+    points: int = 4096
     least: float = 0.01
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train; the network stays as it was where the predicted error does not fall."""
-        key = f"{self} {context.seed}"
         best, least = graph, self._predicted(graph, context)
+        points = min(_FEW_POINTS, self.points)
         for number in range(self.rounds):
-            state = context.checkpoints.load(f"{key} {number}", graph)
-            trained = _restored(best, state) if state else self._round(best, context)
-            context.checkpoints.save(f"{key} {number}", graph, _state(trained))
+            key = f"{self} {context.seed} {number} {points}"
+            state = context.checkpoints.load(key, best)
+            trained = _restored(best, state) if state else self._round(best, context, points)
+            context.checkpoints.save(key, best, _state(trained))
             found = self._predicted(trained, context)
             context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
             gained = found < (1 - self.least) * least
             if found < least:
                 best, least = trained, found
-            if not gained:
+            if not gained and points == self.points:
                 break
+            points = points if gained else min(4 * points, self.points)
         return best
 
     def _predicted(self, graph: Graph, context: Context) -> float:
@@ -83,14 +87,14 @@ class AnticipateRounding(Pass):
         losses = self._losses(graph, context, self.points, _HELD_BACK)
         return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
 
-    def _round(self, graph: Graph, context: Context) -> Graph:
+    def _round(self, graph: Graph, context: Context, points: int) -> Graph:
         """Train every core once."""
-        known = {}
-        for loss in self._losses(graph, context, self.points, _TRAINING):
+        known: dict[str, Array] = {}
+        for loss in self._losses(graph, context, points, _TRAINING):
             known |= loss.variances
         for label in students(graph):
             # What enters a core behind another one, and what it is worth, has changed by now.
-            lesson = _lesson(graph, label, context, self.points, _TRAINING)
+            lesson = _lesson(graph, label, context, points, _TRAINING)
             loss = RoundedLoss(lesson, known, _signs(lesson, context.seed))
             found = minimum(loss, max(1, self.iterations // self.rounds))
             graph = lesson.student.with_parameters(found)

@@ -1,0 +1,111 @@
+"""What is compiled and measured: problems, rows, and sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pinnir
+from benchmarks.common import Case
+from ir_examples.build import DOMAINS, ROOT
+from pinnir import pipelines
+from pinnir.files import write_atomic
+
+RESULTS = Path(__file__).parent / "results.json"
+SIZES = (8, 16, 32, 64, 128)
+# The target figures for population programs are for 64 and 256 levels.
+LEVELS = (*SIZES, 256)
+ITERATIONS = 3000
+UNITS = 16
+KEPT = (
+    "rel_l2", "rel_l2_upper", "rel_l2_reference", "source_rel_l2_reference", "spiking_rate",
+    "spikes_per_activation", "synops_per_mac", "energy_45nm_pj", "source_energy_45nm_pj",
+    "neurons", "steps", "points",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to convert, in several sizes: time steps, or levels."""
+
+    name: str
+    title: str
+    sizes: tuple[int, ...]
+    pipeline: Callable[[int], str]
+
+
+ROWS = (
+    Row("population-trained", "population, trained and refitted", LEVELS,
+        lambda n: pipelines.population_refitted(n, ITERATIONS)),
+    Row("rate-refitted", f"rate, {UNITS} units, refitted", SIZES,
+        lambda t: pipelines.rate_refitted(t, UNITS)),
+    Row("rate-signed-trained", "rate, one signed IF, trained and refitted", SIZES,
+        lambda t: pipelines.rate_signed_trained(t, ITERATIONS)),
+    Row("population", "population", LEVELS, pipelines.population),
+    Row("population-refitted", "population, uneven levels, refitted", LEVELS,
+        pipelines.population_refitted),
+    Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
+    Row("published", "published converter", SIZES,
+        lambda t: pipelines.rate_signed(t, calibration="none")),
+    Row("published-light", "published converter, light", SIZES,
+        lambda t: pipelines.rate_signed(t, calibration="light")),
+    Row("published-advanced", "published converter, advanced", SIZES,
+        lambda t: pipelines.rate_signed(t, calibration="advanced")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One program to measure."""
+
+    problem: str
+    row: Row
+    size: int
+
+    @property
+    def key(self) -> str:
+        """In the results."""
+        return f"{self.problem}/{self.row.name}/{self.size}"
+
+
+def case(problem: str) -> Case:
+    """The network of a problem, with its reference solution."""
+    folder = ROOT / problem
+    return Case(problem, folder / "model.onnx", DOMAINS[problem], folder / "reference.npz")
+
+
+def cells(problems: tuple[str, ...], rows: tuple[str, ...]) -> Iterator[Cell]:
+    """The cells of the named problems and rows, sizes that targets are set for first."""
+    order = (32, 256, 64, 128, 16, 8)
+    for size in order:
+        for row in ROWS:
+            if row.name in rows and size in row.sizes:
+                yield from (Cell(problem, row, size) for problem in problems)
+
+
+def measure(cell: Cell) -> dict[str, Any]:
+    """Compile one program and keep its figures."""
+    of = case(cell.problem)
+    started = perf_counter()
+    pipeline = cell.row.pipeline(cell.size)
+    program = pinnir.compile(of.model, of.domain, pipeline=pipeline, reference=of.reference)
+    found = {name: program.metrics[name] for name in KEPT}
+    passes = sum(program.seconds)
+    return {**found, "pipeline": pipeline, "compile_seconds": round(passes, 1),
+            "seconds": round(perf_counter() - started, 1)}  # fmt: skip
+
+
+def load() -> dict[str, Any]:
+    """What was measured before."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
+def save(results: dict[str, Any]) -> None:
+    """Keep the results."""
+    text = json.dumps(dict(sorted(results.items())), indent=1)
+    write_atomic(RESULTS, (text + "\n").encode())

@@ -1,0 +1,180 @@
+"""``docs/paper_a.md`` from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.common import table, write_page
+from benchmarks.paper_a.cells import ITERATIONS, LEVELS, ROWS, SIZES, UNITS, Row
+from ir_examples.build import DOMAINS
+
+Results = dict[str, Any]
+# Spiking rates of the paper's table (arXiv 2308.16372); none is given for the function.
+PAPER_RATES = {
+    "poisson": 0.3727,
+    "diffusion_reaction": 0.2879,
+    "wave": 0.5721,
+    "burgers": 0.7253,
+    "burgers_spinn": 0.2831,
+    "beltrami_spinn": 0.1754,
+}
+# Errors published for the same converter on u = x^2, tanh 1-64x4-1, advanced calibration.
+PUBLISHED = {32: 7.68e-2, 64: 4.98e-2, 128: 4.58e-2}
+
+_HEAD = f"""# The PINN-to-SNN paper's problems, with its method and ours
+
+Written by `python -m benchmarks.paper_a`, from `benchmarks/paper_a/results.json`, which the same
+command fills. The networks are trained here (`ir_examples/`). Errors are relative L2 on evaluation
+points that calibration, training and search never saw; *network* is the error against the source
+network, *reference* that against the analytic or Cole-Hopf solution.
+
+- *Published converter*: one signed integrate-and-fire neuron per neuron, thresholds by least mean
+  squared error, T steps; without calibration, with light, and with advanced calibration.
+- *Rate, {UNITS} units*: every activation is a sum of {UNITS} clipped ramps, each an
+  integrate-and-fire neuron over T steps; *refitted*: every map fitted to the spikes that arrive.
+- *Rate, one signed IF, trained*: the published converter's network, trained before the rounding
+  ({ITERATIONS} iterations), then refitted.
+- *Population*: staircases of L levels per neuron, one step; *uneven levels*: as many units, spent
+  where the outputs depend on them; *trained*: {ITERATIONS} iterations, then refitted.
+
+*Energy* is that of 45 nm arithmetic as a multiple of the source network's. Seconds are those of
+all passes, on two shared cores.
+"""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A target figure.
+
+    Attributes:
+        title: What is asked.
+        row: Of the study.
+        size: Time steps or levels.
+        error: Largest error against the network.
+        spikes: Most spikes per activation, if limited.
+    """
+
+    title: str
+    row: str
+    size: int
+    error: float
+    spikes: float | None = None
+
+
+GOALS = (
+    Goal(f"rate, T = 32, {UNITS} units, calibrated", "rate-refitted", 32, 1e-2),
+    Goal("rate, one signed IF per neuron, T = 32, trained", "rate-signed-trained", 32, 3e-2),
+    Goal("population, trained, 256 levels", "population-trained", 256, 5e-3, 8.0),
+    Goal("population, trained, 64 levels", "population-trained", 64, 2e-2, 4.0),
+)
+
+
+def write(results: Results) -> None:
+    """Write the page."""
+    parts = [_HEAD, *_goals(results), *_baseline(results), *_tolerances(results)]
+    for problem in DOMAINS:
+        parts += _problem(problem, results)
+    write_page("paper_a.md", *parts)
+
+
+def _cell(results: Results, problem: str, row: str, size: int) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = results.get(f"{problem}/{row}/{size}")
+    return found
+
+
+def _goals(results: Results) -> Iterator[str]:
+    yield "\n## Against the targets\n"
+    yield "Error against the network, and spikes per activation where they are limited.\n"
+    rows = []
+    for goal in GOALS:
+        cells = [_cell(results, problem, goal.row, goal.size) for problem in DOMAINS]
+        limit = f"{goal.error:.0e}" + (f", {goal.spikes:g} spikes" if goal.spikes else "")
+        rows.append([goal.title, limit, *(_judged(goal, cell) for cell in cells)])
+    yield table(["", "at most", *(name.replace("_", " ") for name in DOMAINS)], rows)
+
+
+def _judged(goal: Goal, cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return "not measured"
+    spikes = cell["spikes_per_activation"]
+    met = cell["rel_l2"] <= goal.error and (goal.spikes is None or spikes <= goal.spikes)
+    told = f"{cell['rel_l2']:.1e}" + (f", {spikes:.1f}" if goal.spikes else "")
+    return told if met else f"**{told}**"
+
+
+def _baseline(results: Results) -> Iterator[str]:
+    yield "\nBold: missed.\n\n## The baseline\n"
+    yield (
+        "The published converter with advanced calibration on function regression, beside what "
+        "its authors published for a function of one variable.\n"
+    )
+    rows = []
+    for size, published in PUBLISHED.items():
+        cell = _cell(results, "function_regression", "published-advanced", size)
+        rows.append([size, f"{published:.1%}", f"{cell['rel_l2']:.1%}" if cell else "not measured"])
+    yield table(["T", "published", "here"], rows)
+
+
+def _tolerances(results: Results) -> Iterator[str]:
+    yield "\n## At a given tolerance\n"
+    rows = []
+    for problem in DOMAINS:
+        for asked in ("0.001", "auto"):
+            cell = results.get(f"{problem}/rtol/{asked}")
+            if cell is None:
+                rows.append([problem, asked, *["not measured"] * 7])
+                continue
+            own, ours = cell["source_rel_l2_reference"], cell["rel_l2_reference"]
+            rows.append([
+                problem, f"{cell['asked']:.1e}" + (" (auto)" if asked == "auto" else ""),
+                f"{cell['rel_l2']:.2e}", f"{cell['rel_l2_upper']:.2e}", f"{own:.2e}",
+                f"{ours:.2e}", f"{ours / own:.3f}", f"{cell['levels']:,}",
+                f"{cell['synops_per_mac']:.1f}",
+            ])  # fmt: skip
+    yield table(
+        ["problem", "asked", "error", "up to (95 %)", "network against reference",
+         "program against reference", "ratio", "levels", "synops per MAC"], rows,
+    )  # fmt: skip
+    front = results.get("burgers/front")
+    if front is not None:
+        yield (
+            f"\nSteep gradient of Burgers, {front['levels']} levels (error "
+            f"{front['rel_l2']:.1e}), on a grid of 256 cells at 101 times: the steepest point lies "
+            f"at most {front['largest']} cells from the network's, {front['mean']:.2f} on average; "
+            f"{front['beyond_one']} time slices are more than one cell away.\n"
+        )
+
+
+_COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("network", lambda c: f"{c['rel_l2']:.2e}"),
+    ("reference", lambda c: f"{c['rel_l2_reference']:.2e}"),
+    ("spiking rate", lambda c: f"{c['spiking_rate']:.3f}"),
+    ("spikes per activation", lambda c: f"{c['spikes_per_activation']:.2f}"),
+    ("synops per MAC", lambda c: f"{c['synops_per_mac']:.2f}"),
+    ("energy", lambda c: f"{c['energy_45nm_pj'] / c['source_energy_45nm_pj']:.2f} x"),
+    ("seconds", lambda c: f"{c['compile_seconds']:.0f}"),
+)
+
+
+def _problem(problem: str, results: Results) -> Iterator[str]:
+    yield f"\n## {problem.replace('_', ' ')}\n"
+    found = [c for key, c in results.items() if key.startswith(f"{problem}/") and "asked" not in c]
+    own = next((c["source_rel_l2_reference"] for c in found if "pipeline" in c), None)
+    if own is not None:
+        yield f"The network's own error against the reference is {own:.2e}.\n"
+    if problem in PAPER_RATES:
+        yield f"Spiking rate in the paper: {PAPER_RATES[problem]:.3f}.\n"
+    for told, rows in (("T", _of(SIZES)), ("L", _of(LEVELS))):
+        lines = []
+        for row in rows:
+            for size in row.sizes:
+                cell = _cell(results, problem, row.name, size)
+                if cell is not None:
+                    lines.append([row.title, size, *(show(cell) for _, show in _COLUMNS)])
+        yield table(["", told, *(title for title, _ in _COLUMNS)], lines)
+
+
+def _of(sizes: tuple[int, ...]) -> list[Row]:
+    return [row for row in ROWS if row.sizes == sizes]
