@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.paper_a import page
+from benchmarks.paper_a import figures, page
 from benchmarks.paper_a.cells import ROWS, cells, load, measure, save
 from benchmarks.paper_a.tolerance import TOLERANCES, measure_front, measure_tolerance
 from ir_examples.build import DOMAINS
@@ -29,6 +29,10 @@ def main() -> None:
         if "rtol" in ask.rows:
             _tolerances(ask.only)
     page.write(load())
+    figures.errors_by_size(load())
+    for problem in ("poisson", "burgers"):
+        figures.fields(problem, 16)
+    figures.raster("function_regression", 32)
 
 
 def _tolerances(problems: list[str]) -> None:

@@ -176,11 +176,13 @@ def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
     counts = candidates.level_counts()
 
     def bound(count: int) -> float:
-        return upper_bound(at.errors(at.lower(pipelines.staircase(count))).sets)
+        return upper_bound(at.errors(at.lower(pipelines.refitted(count))).sets)
 
+    assert program.manifest["pipeline"] == pipelines.population_refitted(levels)
     assert bound(levels) <= 0.98 * rtol
-    smaller = pinnir.compile(SMALL, DOMAIN, levels=counts[counts.index(levels) - 1])
-    too_large = max(bound(smaller.manifest["levels"]) / 0.98, smaller.metrics["rel_l2_upper"])
+    fewer = counts[counts.index(levels) - 1]
+    smaller = pinnir.compile(SMALL, DOMAIN, pipeline=pipelines.population_refitted(fewer))
+    too_large = max(bound(fewer) / 0.98, smaller.metrics["rel_l2_upper"])
     assert too_large > rtol
 
 
@@ -232,7 +234,7 @@ def test_the_frontier_holds_what_was_measured():
     frontier, metrics = program.frontier, program.metrics
     assert (frontier.rtol, frontier.criterion) == (5e-2, "synops_per_mac")
     assert {point.candidate.family for point in frontier.points} == {
-        "population", "rate", "rate-signed",
+        "population", "population-refitted", "rate", "rate-signed",
     }  # fmt: skip
     (chosen,) = (row for row in frontier.rows() if row["chosen"])
     assert chosen["meets"]
@@ -253,7 +255,7 @@ def test_a_family_that_cannot_stand_for_the_network_is_left_out():
     """One signed neuron cannot be a sigmoid; population and rate programs can."""
     program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), "Sigmoid")), DOMAIN, rtol=5e-2)
     families = {point.candidate.family for point in program.frontier.points}
-    assert families == {"population", "rate"}
+    assert families == {"population", "population-refitted", "rate"}
     assert program.frontier.left_out == {
         "rate-signed": "Activation 'act0': one integrate-and-fire neuron cannot stand for sigmoid"
     }
