@@ -27,7 +27,7 @@ from pinnir.matrix import dense
 
 # Points that derivatives are averaged over, and entries of the largest array of derivatives.
 _POINTS = 256
-_COMBINATIONS = 2**15
+_COMBINATIONS = 2**13
 _ENTRIES = 2**24
 # Steps of differences, relative to the size of what they change.
 _STEP = 1e-4

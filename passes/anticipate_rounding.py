@@ -10,7 +10,7 @@ takes. Levels are allocated anew before every round, as ``quantise-activations``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -65,14 +65,15 @@ class AnticipateRounding(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train; the network stays as it was where the predicted error does not fall."""
-        best, least = graph, self._predicted(graph, context)
+        teacher = _Teacher(context)
+        best, least = graph, self._predicted(graph, teacher)
         points = min(_FEW_POINTS, self.points)
         for number in range(self.rounds):
             key = f"{self} {context.seed} {number} {points}"
             state = context.checkpoints.load(key, best)
-            trained = _restored(best, state) if state else self._round(best, context, points)
+            trained = _restored(best, state) if state else self._round(best, teacher, points)
             context.checkpoints.save(key, best, _state(trained))
-            found = self._predicted(trained, context)
+            found = self._predicted(trained, teacher)
             context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
             gained = found < (1 - self.least) * least
             if found < least:
@@ -82,28 +83,30 @@ class AnticipateRounding(Pass):
             points = points if gained else min(4 * points, self.points)
         return best
 
-    def _predicted(self, graph: Graph, context: Context) -> float:
+    def _predicted(self, graph: Graph, teacher: _Teacher) -> float:
         """Predicted relative error of the outputs, all cores together, on held-back points."""
-        losses = self._losses(graph, context, self.points, _HELD_BACK)
+        losses = self._losses(graph, teacher, self.points, _HELD_BACK)
         return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
 
-    def _round(self, graph: Graph, context: Context, points: int) -> Graph:
+    def _round(self, graph: Graph, teacher: _Teacher, points: int) -> Graph:
         """Train every core once."""
         known: dict[str, Array] = {}
-        for loss in self._losses(graph, context, points, _TRAINING):
+        for loss in self._losses(graph, teacher, points, _TRAINING):
             known |= loss.variances
         for label in students(graph):
             # What enters a core behind another one, and what it is worth, has changed by now.
-            lesson = _lesson(graph, label, context, points, _TRAINING)
-            loss = RoundedLoss(lesson, known, _signs(lesson, context.seed))
+            lesson = teacher.lesson(graph, label, points, _TRAINING)
+            loss = RoundedLoss(lesson, known, _signs(lesson, teacher.context.seed))
             found = minimum(loss, max(1, self.iterations // self.rounds))
             graph = lesson.student.with_parameters(found)
         return graph
 
-    def _losses(self, graph: Graph, context: Context, points: int, drawn: int) -> list[RoundedLoss]:
+    def _losses(
+        self, graph: Graph, teacher: _Teacher, points: int, drawn: int
+    ) -> list[RoundedLoss]:
         """The loss of every core; the levels of all of them are allocated together."""
-        lessons = [_lesson(graph, label, context, points, drawn) for label in students(graph)]
-        signs = [_signs(lesson, context.seed) for lesson in lessons]
+        lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
+        signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
         weights: dict[str, Array] = {}
         heights: dict[str, Array] = {}
         for pair in zip(lessons, signs, strict=True):
@@ -123,10 +126,26 @@ class AnticipateRounding(Pass):
         return {name: (h / (levels[name] - 1)) ** 2 / 12 for name, h in heights.items()}
 
 
-def _lesson(graph: Graph, label: str, context: Context, points: int, drawn: int) -> Lesson:
-    student = Student.of(graph, label, context.source)
-    root = root_of(metric(graph, label, context.calibration))
-    return Lesson.on(context.fresh(points, drawn), student, context.source, root)
+@dataclass(frozen=True, eq=False)
+class _Teacher:
+    """Makes lessons; knows the metrics of the graphs that it has seen.
+
+    Attributes:
+        context: Source network, points and seed.
+        roots: Of the metric where a core ends, by graph and core.
+    """
+
+    context: Context
+    roots: dict[tuple[Graph, str], Array] = field(default_factory=dict)
+
+    def lesson(self, graph: Graph, label: str, points: int, drawn: int) -> Lesson:
+        """What a core of a graph is to learn, on points drawn in a round."""
+        source = self.context.source
+        if (graph, label) not in self.roots:
+            self.roots[graph, label] = root_of(metric(graph, label, self.context.calibration))
+        student = Student.of(graph, label, source)
+        root = self.roots[graph, label]
+        return Lesson.on(self.context.fresh(points, drawn), student, source, root)
 
 
 def _signs(lesson: Lesson, seed: int) -> Array:
