@@ -9,6 +9,7 @@ least for ``L_i`` proportional to ``(w_i h_i)^(4/5)``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from pinnir.ir import Array
 # a quarter to four times the even one.
 _LADDER = 2.0 ** (np.arange(-4, 5) / 2)
 _HALVINGS = 60
+_TINY = np.finfo(np.float64).tiny
 
 
 def allocate(
@@ -34,17 +36,18 @@ def allocate(
     Returns:
         Squares of bank sizes, ``(neurons,)`` for each layer.
     """
+    if levels < 3:  # there is nothing to take from any
+        return {name: np.full(height.shape, levels) for name, height in heights.items()}
     share = np.concatenate([weights[name] * heights[name] for name in heights])
-    even = np.sqrt(levels)
-    sizes = np.unique(np.maximum(2, np.round(even * _LADDER)).astype(np.int64))
-    edges = np.sqrt(sizes[1:] * sizes[:-1])  # nearest size, by ratio
-    budget = len(share) * 2 * (even - 1)
+    sizes = np.unique(np.maximum(2, np.round(np.sqrt(levels) * _LADDER)).astype(np.int64))
+    edges = np.log(sizes[1:] * sizes[:-1]) / 2  # nearest size, by ratio
+    wanted = 0.4 * np.log(np.maximum(share, _TINY))
+    budget = len(share) * units_of(levels)
 
     def chosen(factor: float) -> NDArray[np.int64]:
-        return sizes[np.searchsorted(edges, factor * share**0.4)]
+        return sizes[np.searchsorted(edges, factor + wanted)]
 
-    positive = share[share > 0]
-    low, high = 0.0, sizes[-1] / positive.min() ** 0.4 if positive.size else 1.0
+    low, high = edges[0] - wanted.max(), edges[-1] - wanted.min() + 1
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         units = 2 * (chosen(middle) - 1).sum()
@@ -52,3 +55,9 @@ def allocate(
     ends = np.cumsum([weights[name].size for name in heights])
     parts = np.split(chosen(low) ** 2, ends[:-1])
     return dict(zip(heights, parts, strict=True))
+
+
+def units_of(levels: int) -> int:
+    """Units of population coding for a monotone neuron: a bank of fine ones, and coarse ones."""
+    size = max(2, isqrt(levels - 1) + 1)
+    return size - 1 + max(0, -(-(levels - size) // size))

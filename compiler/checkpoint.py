@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 
 from pinnir.errors import ProgramFileError
 from pinnir.files import write_atomic
-from pinnir.ir import Affine, Array, Graph, Staircase
+from pinnir.ir import Activation, Affine, Array, Graph, Staircase
 from pinnir.matrix import entries
 
 
@@ -40,7 +42,7 @@ class Checkpoints:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ProgramFileError(
                 f"the state {path} cannot be read ({error})", hint="remove it, and run again"
             ) from error
@@ -61,6 +63,8 @@ class Checkpoints:
             digest.update(node.name.encode())
             if isinstance(node.op, Affine):
                 digest.update(entries(node.op.weight).tobytes() + node.op.bias.tobytes())
+            elif isinstance(node.op, Activation):
+                digest.update(f"{node.op.function} {node.op.parameters}".encode())
             elif isinstance(node.op, Staircase):
                 digest.update(node.op.boundaries.tobytes())
         return self.folder / f"{digest.hexdigest()[:32]}.npz"

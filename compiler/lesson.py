@@ -34,6 +34,7 @@ class Lesson:
     @classmethod
     def on(cls, points: Array, student: Student, source: Graph, root: Array) -> Lesson:
         """On points ``(samples, columns)``, with the source network as teacher."""
+        points = student.thinned(points)
         seen = trace(source, source.bind(points), {node.name for node in student.leaving})
         wanted = np.concatenate([seen[node.name] for node in student.leaving], axis=1)
         return cls(student, student.entering_values(points), wanted, root)

@@ -9,6 +9,8 @@ from pinnir.ir import Array, Staircase
 
 # Cells of a neuron's table a boundary, and the most of all.
 _DENSITY, _MOST = 4, 2**14
+# Boundaries that lie closer together share a cell: a number of cells over less would overflow.
+_NARROW = 1e-200
 
 
 class StaircaseTable:
@@ -28,8 +30,8 @@ class StaircaseTable:
         last = np.where(ends > 0, last, 0.0)
         cells = int(min(_MOST, max(1, _DENSITY * count)))
         self._cells = cells
-        self._low, self._scale = first, cells / np.maximum(last - first, 1e-300)
-        self._scale[~np.isfinite(self._scale) | (last == first)] = 0.0
+        wide = last - first > _NARROW
+        self._low, self._scale = first, np.where(wide, cells / np.where(wide, last - first, 1), 0)
         cell = self._cell(np.where(real, op.boundaries, first[:, None]).T).T if count else None
         below = np.zeros((neurons, cells + 2), np.int64)
         if cell is not None:
@@ -45,7 +47,8 @@ class StaircaseTable:
         self._boundaries, self._width = padded.reshape(-1), padded.shape[1]
         table = op.base[:, None] + op.step[:, None] * op.level_table
         self._values = np.ascontiguousarray(table).reshape(-1)
-        self._slopes = _slopes(op).reshape(-1)
+        slopes, self._least, self._largest = _slopes(op)
+        self._slopes = slopes.reshape(-1)
         self._count = count + 1
         self._neurons = np.arange(neurons)
 
@@ -61,19 +64,31 @@ class StaircaseTable:
         for _ in range(self._depth):
             index = index + (z >= self._boundaries[index + offset])
         place = index + self._neurons * self._count
-        return self._values[place], self._slopes[place]
+        inside = (z >= self._least) & (z <= self._largest)
+        return self._values[place], self._slopes[place] * inside
 
 
-def _slopes(op: Staircase) -> Array:
-    """Slope between every two boundaries, ``(neurons, boundaries + 1)``: one step over the gap."""
+def _slopes(op: Staircase) -> tuple[Array, Array, Array]:
+    """Slope between every two boundaries, one step over the gap, and where the function goes on.
+
+    It does so half a gap before the first boundary and behind the last; beyond, it is constant.
+
+    Returns:
+        ``(neurons, boundaries + 1)``, and the two ends, ``(neurons,)`` each.
+    """
     neurons, count = op.boundaries.shape
     slopes = np.zeros((neurons, count + 1))
-    if count > 1:
-        with np.errstate(invalid="ignore"):  # of two infinite paddings
-            gap = np.diff(op.boundaries, axis=1)
-        same = op.directions[:, 1:] * op.directions[:, :-1] > 0
-        gap = np.where(same & (gap > 0), gap, np.inf)
-        slopes[:, 1:-1] = op.directions[:, 1:] * op.step[:, None] / gap
-        # Half a step before the first boundary and behind the last the function goes on.
-        slopes[:, 0] = slopes[:, 1]
-    return slopes
+    if count < 2:
+        return slopes, np.full(neurons, -np.inf), np.full(neurons, np.inf)
+    with np.errstate(invalid="ignore"):  # of two infinite paddings
+        gap = np.diff(op.boundaries, axis=1)
+    same = op.directions[:, 1:] * op.directions[:, :-1] > 0
+    gap = np.where(same & (gap > 0), gap, np.inf)
+    slopes[:, 1:-1] = op.directions[:, 1:] * op.step[:, None] / gap
+    rows, last = np.arange(neurons), np.maximum((op.directions != 0).sum(axis=1), 2) - 1
+    slopes[:, 0] = slopes[:, 1]
+    slopes[rows, last + 1] = slopes[rows, last]
+    half = np.where(np.isfinite(gap), gap / 2, 0.0)
+    least = op.boundaries[:, 0] - half[:, 0]
+    largest = op.boundaries[rows, last] + half[rows, last - 1]
+    return slopes, least, largest

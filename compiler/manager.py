@@ -7,6 +7,7 @@ diffing, timing and measuring are observers' work, not the passes'.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 import time
@@ -54,21 +55,27 @@ class Context:
         """The network that layers are compared with."""
         return self.retrained or self.source
 
+    def key(self, current: Pass) -> str:
+        """What the state of a pass depends on, besides the graph it is given."""
+        points = hashlib.sha256(np.ascontiguousarray(self.calibration)).hexdigest()
+        return f"{current} {self.seed} {self.domain} {points}"
+
     def fresh(self, count: int, round_: int) -> Array:
         """Points to fit on, ``(count, columns)``: new ones of the domain, and some on its faces.
 
         Without a domain they are chosen from the calibration points.
 
         Args:
-            count: How many, a power of two.
+            count: How many.
             round_: Different rounds give different points.
         """
         seed = int(np.random.SeedSequence([self.seed, round_]).generate_state(1)[0])
         rng = np.random.default_rng(seed)
         if self.domain is None:
             return self.calibration[rng.integers(len(self.calibration), size=count)]
-        points = self.domain.sample(count, seed)
-        faces = self.domain.boundary(max(2, count // 64), seed)
+        whole = 1 << (count - 1).bit_length()  # Sobol points come in powers of two
+        points = self.domain.sample(whole, seed)[:count]
+        faces = self.domain.boundary(max(2, whole // 64), seed)
         share = min(len(faces), count // 8)
         points[rng.permutation(count)[:share]] = faces[rng.permutation(len(faces))[:share]]
         return points

@@ -50,8 +50,8 @@ class RoundedLoss:
         noise, extra, by_weights = self._noise(run)
         swept = student.sweep(run, self.lesson.by_leaving(errors), extra)
         found = student.derivatives(run, swept)
-        for name, weight in by_weights.items():
-            found[name] = found[name][0] + weight, found[name][1]
+        for name, (weight, bias) in found.items():
+            found[name] = weight + by_weights.get(name, 0.0), bias
         return float((errors**2).sum() / len(errors)) + noise, found
 
     def scales(self, parameters: Parameters) -> dict[str, Scale]:
@@ -64,7 +64,7 @@ class RoundedLoss:
         carried = carried_by(self.lesson, run, self.signs)
         found: dict[str, Scale] = {}
         for node in run.maps:
-            if isinstance(node.op, BlockDiagonal) or node not in carried:
+            if isinstance(run.maps[node].weight, BlockDiagonal) or node not in carried:
                 continue
             x = run.arriving(node)
             inputs = np.atleast_2d(np.cov(x.T, bias=True))

@@ -22,7 +22,7 @@ import numpy as np
 
 from pinnir.evaluate import apply_activation, evaluate, preactivations
 from pinnir.ir import Activation, Affine, Array, Constant, Graph, Input, Node
-from pinnir.layout import Layout, axes_of, columns_in, layouts, to_grid
+from pinnir.layout import Layout, columns_in, layouts, to_grid
 from pinnir.matrix import dense
 
 # Points that derivatives are averaged over, and entries of the largest array of derivatives.
@@ -116,9 +116,9 @@ class _Derivatives:
 
     @property
     def size(self) -> float:
-        """Mean square of the outputs at a point."""
+        """Mean square of the outputs at a point; 1 if they vanish."""
         grids = [to_grid(self.values[o], self.layouts[o], self.sizes) for o in self.graph.outputs]
-        return sum(float((grid**2).sum(axis=-1).mean()) for grid in grids)
+        return sum(float((grid**2).sum(axis=-1).mean()) for grid in grids) or 1.0
 
     def of_core(self, label: str) -> dict[str, Array]:
         """Mean square of the derivatives by every neuron of a core, by activation."""
@@ -160,35 +160,39 @@ class _Derivatives:
             ``(columns, samples, everything else)``; the sum of squares over everything else is the
             sum over the outputs and the mean over the other axes.
         """
-        (axis,) = axes_of(self.layouts[node])
-        part, fixed = self._part_behind(node)
-        given = {one.name: self.values[one] for one in fixed}
-        others = np.prod([size for a, size in enumerate(self.sizes) if a != axis])
+        order = self.layouts[node][0]  # of the rows, one sample axis or all combinations of several
+        assert isinstance(order, tuple)
+        part = self._part_behind(node)
+        samples = len(self.values[node])
+        others = np.prod(self.sizes) / samples
         rows = []
         for column in range(columns_in(self.layouts[node])):
             step = _STEP * (np.abs(self.values[node][:, column]).max() + _STEP)
             change = np.zeros_like(self.values[node])
             change[:, column] = step
-            up = self._grid(part, given | {node.name: self.values[node] + change})
-            down = self._grid(part, given | {node.name: self.values[node] - change})
-            moved = np.moveaxis((up - down) / (2 * step), axis, 0)
-            rows.append(moved.reshape(self.sizes[axis], -1) / np.sqrt(others))
+            up = self._grid(part, {node.name: self.values[node] + change})
+            down = self._grid(part, {node.name: self.values[node] - change})
+            moved = np.moveaxis((up - down) / (2 * step), order, range(len(order)))
+            rows.append(moved.reshape(samples, -1) / np.sqrt(others))
         return np.stack(rows)
 
-    def _part_behind(self, node: Node) -> tuple[Graph, list[Node]]:
-        """The graph from ``node`` on, and the nodes that are its inputs."""
-        behind: set[Node] = set()
+    def _part_behind(self, node: Node) -> Graph:
+        """What other segments compute from ``node``, its input; all else is fixed.
+
+        What its own core computes from it is propagated backwards through the core.
+        """
+        new = {
+            one: Node(one.name, Constant(self.values[one]), (), one.segment)
+            for one in self.graph.nodes
+        }
+        new[node] = Node(node.name, Input(columns_in(self.layouts[node])))
+        behind = {node}
         for one in self.graph.nodes:
-            if any(operand is node or operand in behind for operand in one.operands):
+            if one.segment != node.segment and not behind.isdisjoint(one.operands):
                 behind.add(one)
-        fixed = [one for one in self.graph.nodes if one not in behind]
-        new = {one: Node(one.name, Input(None)) for one in fixed}
-        for one in self.graph.nodes:
-            if one in behind:
                 new[one] = one.with_operands(*(new[operand] for operand in one.operands))
-        inputs = tuple(new[one] for one in fixed)
         outputs = tuple(new[one] for one in self.graph.outputs)
-        return replace(self.graph, inputs=inputs, outputs=outputs), fixed
+        return replace(self.graph, inputs=(new[node],), outputs=outputs)
 
     def _grid(self, part: Graph, given: Mapping[str, Array]) -> Array:
         """All outputs, ``(*sizes, outputs)``."""

@@ -17,6 +17,7 @@ import numpy as np
 from pinnir.codings.rate import integrate_fire
 from pinnir.evaluate import add, apply_activation, trace
 from pinnir.ir import Activation, Affine, Array, Graph, Input, Node, Staircase
+from pinnir.layout import axes_of, layouts
 from pinnir.lookup import StaircaseTable
 from pinnir.matrix import apply, by_weight, entries, transposed, with_entries
 from pinnir.slopes import bend_of, slope_of
@@ -84,6 +85,11 @@ class Student:
             node: inputs[node.name] if isinstance(node.op, Input) else values[node.name]
             for node in self.entering
         }
+
+    def thinned(self, points: Array) -> Array:
+        """Fewer points, where the core runs at all combinations of several axes' samples."""
+        axes = len(axes_of(layouts(self.graph)[self.nodes[0]]))
+        return points if axes < 2 else points[: round(len(points) ** (1 / axes))]
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

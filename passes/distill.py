@@ -76,7 +76,7 @@ class Distill(Pass):
         self, taught: Lesson, held_back: Lesson, context: Context, label: str
     ) -> Parameters:
         """Parameters with the least loss on the held-back points."""
-        graph, key = taught.student.graph, f"{self} {label} {context.seed}"
+        graph, key = taught.student.graph, f"{context.key(self)} {label}"
         state = _Adam.start(taught.student.parameters, held_back)
         saved = context.checkpoints.load(key, graph)
         if saved:

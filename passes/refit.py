@@ -41,9 +41,9 @@ class Refit(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Refit the maps that the source network has under the same name."""
-        points = context.fresh(self.points, 0)
         for label in students(graph):
             student = Student.of(graph, label, context.source, self.steps)
+            points = student.thinned(context.fresh(self.points, 0))
             wanted = self._wanted(student, context, points)
             entering = student.entering_values(points)
             graph = student.with_parameters(self._fitted(student, entering, wanted))

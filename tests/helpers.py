@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from pinnir.evaluate import evaluate
 from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Node
 from pinnir.manager import Context, PassManager, parse_pipeline
-from pinnir.matrix import dense
+from pinnir.matrix import dense, entries
 from pinnir.neurons import Threshold
 from pinnir.staircase import build_staircase
+from pinnir.student import Parameters
 from pinnir.target import TARGETS, Target
 
 CORE = "core.1"
@@ -141,6 +142,43 @@ def population_levels(graph: Graph, seen: dict[str, list[Array]], layer: str) ->
             found[:, expand.any(axis=0)] += node.op.levels(seen[node.name][0])
     assert found is not None
     return found
+
+
+def moved(parameters: Parameters, by: Parameters, far: float) -> Parameters:
+    """``parameters + far * by``."""
+    return {
+        name: (weight + far * by[name][0], bias + far * by[name][1])
+        for name, (weight, bias) in parameters.items()
+    }
+
+
+def inner(one: Parameters, other: Parameters) -> float:
+    """Sum of the products of all entries."""
+    pairs = ((one[name], other[name]) for name in other)
+    return sum(float((a * b).sum()) for pair in pairs for a, b in zip(*pair, strict=True))
+
+
+def direction(parameters: Parameters, seed: int) -> Parameters:
+    """Where to move parameters to, at random."""
+    rng = np.random.default_rng(seed)
+    return {n: (rng.normal(size=w.shape), rng.normal(size=b.shape))
+            for n, (w, b) in parameters.items()}  # fmt: skip
+
+
+def weights_of(graph: Graph) -> bytes:
+    """Every weight and bias of a graph, to be compared."""
+    ops = [node.op for node in graph.nodes]
+    affine = [op for op in ops if isinstance(op, Affine)]
+    return b"".join(entries(op.weight).tobytes() + op.bias.tobytes() for op in affine)
+
+
+def relative_error(source: Graph, graph: Graph, at: Array) -> float:
+    """Of all outputs together, in the L2 norm."""
+    wanted, found = (
+        np.concatenate([value.reshape(-1) for value in evaluate(g, g.bind(at))])
+        for g in (source, graph)
+    )
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
 
 
 def onnx_model(

@@ -15,6 +15,8 @@ from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir import Graph
 from pinnir.layout import separate_axes
+from pinnir.pipelines import TIDY
+from tests.helpers import compiled
 
 
 class Net:
@@ -230,3 +232,9 @@ def family(name: str) -> Model:
 def graph_of(name: str) -> Graph:
     """Its tensor graph, every input on its sample axis."""
     return separate_axes(family(name).graph, family(name).samples)
+
+
+@cache
+def cores_of(name: str) -> Graph:
+    """Its tensor graph with gathered cores."""
+    return compiled(graph_of(name), TIDY)

@@ -14,6 +14,7 @@ from pinnir import job
 from pinnir.driver import prepare
 from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
+from pinnir.ir import Graph
 from pinnir.layout import separate_axes
 from pinnir.program import Program
 from tests.networks import Net
@@ -64,6 +65,12 @@ def neurons_on_the_grid() -> Model:
     grid = net.op("Einsum", a, b, equation="ir,jr->ijr")
     rows = net.op("Reshape", grid, net.constant(np.array([-1, 4])))
     return net.model(net.mlp(rows, (4, 3, 1)))
+
+
+def graph_on_the_grid() -> Graph:
+    """The same as a tensor graph, every input on its sample axis."""
+    model = neurons_on_the_grid()
+    return separate_axes(model.graph, model.samples)
 
 
 def of_fixed_shape() -> Model:
