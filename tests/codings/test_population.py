@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pinnir.codings.population import build_table
-from pinnir.ir import Activation, Staircase
+from pinnir.evaluate import evaluate
+from pinnir.ir import Activation, Graph, Staircase
 from pinnir.neurons import Threshold
 from pinnir.staircase import build_staircase
-from tests.helpers import FUNCTIONS, compiled, core_graph, points, record
-from tests.strategies import SEEDS
+from tests.helpers import (
+    FUNCTIONS,
+    compiled,
+    core_graph,
+    points,
+    population_levels,
+    record,
+    residual_core,
+)
+from tests.networks import cores_of
+from tests.strategies import SEEDS, core_graphs
 
 
 def staircase(seed: int, name: str, levels: int, neurons: int = 3) -> Staircase:
@@ -74,3 +84,40 @@ def test_no_unit_fires_on_more_than_half_of_the_calibration_points(name):
     ]  # fmt: skip
     assert np.concatenate(shares).max() <= 0.5
     assert np.concatenate(shares).max() > 0.1
+
+
+def assert_level_for_level(graph: Graph, levels: int, refit: str = "") -> int:
+    """Every neuron's level is the staircase's; returns how many populations there are."""
+    rounded = compiled(
+        graph, f"quantise-activations{{levels={levels},allocation=sensitivity}}{refit}"
+    )
+    lowered = compiled(rounded, "lower{coding=population}")
+    at = points(graph, 64, 1)
+    seen, units = record(rounded, at), record(lowered, at)
+    for node in rounded.nodes:
+        if isinstance(node.op, Staircase):
+            z = sum(seen[operand.name][0] for operand in node.operands)
+            found = population_levels(lowered, units, node.name)
+            np.testing.assert_array_equal(found, node.op.levels(z))
+    for one, other in zip(evaluate(rounded, rounded.bind(at)), evaluate(lowered, lowered.bind(at)),
+                          strict=True):  # fmt: skip
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-9)
+    return sum(isinstance(node.op, Threshold) for node in lowered.nodes)
+
+
+@settings(max_examples=40)
+@given(graph=core_graphs(width=8), levels=st.integers(2, 300))
+def test_uneven_levels_are_lowered_level_for_level(graph, levels):
+    assert_level_for_level(graph, levels)
+
+
+@pytest.mark.parametrize("name", ["resnet", "pfnn", "modified_mlp", "spinn", "constrained_fourier"])
+@pytest.mark.parametrize("refit", ["", ",refit{points=256}"])
+def test_uneven_levels_of_families(name, refit):
+    graph = cores_of(name)
+    layers = sum(n.in_core and isinstance(n.op, Activation) for n in graph.nodes)
+    assert assert_level_for_level(graph, 64, refit) > 2 * layers  # there are several groups
+
+
+def test_uneven_levels_of_a_residual_core():
+    assert_level_for_level(residual_core(), 100)

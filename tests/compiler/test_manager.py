@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pinnir.domain import Domain
 from pinnir.errors import PinnirError, PipelineError, VerifyError
 from pinnir.ir import Graph, Level, Node
 from pinnir.manager import (
@@ -240,3 +244,67 @@ def test_the_first_pass_comes_after_the_frontend():
 def test_the_base_pass_does_nothing():
     with pytest.raises(NotImplementedError):
         Pass().apply(GRAPH, context(GRAPH))
+
+
+# context
+
+BOX = Domain(("x", "t"), np.array([-2.0, 0.0]), np.array([3.0, 0.5]))
+
+
+@given(count=st.integers(16, 600), round_=st.integers(0, 5), seed=st.integers(0, 2**31))
+def test_fresh_points_cover_the_domain_and_its_faces(count, round_, seed):
+    where = replace(context(GRAPH, seed=seed), domain=BOX)
+    found = where.fresh(count, round_)
+    assert found.shape == (count, 2)
+    assert np.all((found >= BOX.low) & (found <= BOX.high))
+    on_faces = ((found == BOX.low) | (found == BOX.high)).any(axis=1)
+    assert 1 <= on_faces.sum() <= count // 8
+    assert np.all(np.ptp(found, axis=0) > 0.7 * (BOX.high - BOX.low))
+    np.testing.assert_array_equal(where.fresh(count, round_), found)
+    other = where.fresh(count, round_ + 1)
+    assert len(np.unique(np.concatenate([found, other])[:, 0])) > 1.7 * count
+
+
+def test_fresh_points_without_a_domain_are_calibration_points():
+    where = context(GRAPH, samples=64)
+    found = where.fresh(256, 0)
+    assert found.shape == (256, 2)
+    assert {*map(tuple, found)} <= {*map(tuple, where.calibration)}
+    assert len(np.unique(found, axis=0)) > 50
+    assert np.any(found != where.fresh(256, 1))
+
+
+def test_the_key_of_a_state():
+    """It is another one for another pass, seed, domain, or set of points."""
+    where = replace(context(GRAPH), domain=BOX)
+    own = where.key(Example())
+    assert own == replace(context(GRAPH), domain=BOX).key(Example())
+    moved = Domain(BOX.columns, BOX.low, BOX.high + 1)
+    others = [
+        where.key(Example(count=2)),
+        replace(where, seed=1).key(Example()),
+        replace(where, domain=moved).key(Example()),
+        replace(where, calibration=where.calibration[1:]).key(Example()),
+    ]
+    assert len({own, *others}) == 5
+
+
+def test_layers_are_those_of_the_last_pass_that_trained():
+    seen = []
+
+    @dataclass(frozen=True)
+    class Train(Example):
+        retrains = True
+
+        def apply(self, graph: Graph, context: Context) -> Graph:
+            seen.append((context.source, context.retrained, context.layers))
+            return graph.rewrite(lambda node: node)
+
+    where = context(GRAPH)
+    first, second = Train(), Example()
+    after = PassManager((first, second, Train())).run(GRAPH, where)
+    assert seen[0] == (GRAPH, None, GRAPH)
+    source, retrained, layers = seen[1]
+    assert source is GRAPH
+    assert retrained is layers is not GRAPH
+    assert after is not retrained

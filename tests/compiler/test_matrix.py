@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.matrix import BlockDiagonal, apply, compose, dense, fan_out, nonzeros
+from pinnir.matrix import (
+    BlockDiagonal,
+    apply,
+    by_weight,
+    compose,
+    dense,
+    entries,
+    fan_out,
+    nonzeros,
+    transposed,
+    with_entries,
+)
 from tests.strategies import SEEDS
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
@@ -54,3 +65,17 @@ def test_synapses_are_the_entries_that_are_not_zero(seed, size):
 def test_from_dense_refuses_entries_off_the_diagonal():
     with pytest.raises(ValueError, match=r"^matrix is not block-diagonal with 2 blocks$"):
         BlockDiagonal.from_dense(np.ones((2, 2)), 2)
+
+
+@given(seed=SEEDS, size=SIZES, samples=st.integers(1, 4))
+def test_entries_there_and_back_and_the_derivative_by_them(seed, size, samples):
+    matrix = blocks(seed, size)
+    rng = np.random.default_rng(seed)
+    out, x = (rng.integers(-3, 4, (samples, n)).astype(float) for n in matrix.shape)
+    np.testing.assert_array_equal(dense(transposed(matrix)), dense(matrix).T)
+    np.testing.assert_array_equal(dense(with_entries(matrix, entries(matrix) + 1)),
+                                  dense(BlockDiagonal(matrix.blocks + 1)))  # fmt: skip
+    whole = by_weight(dense(matrix), out, x)
+    np.testing.assert_array_equal(whole, out.T @ x)
+    own = BlockDiagonal.from_dense(whole * dense(BlockDiagonal(np.ones(size))), size[0])
+    np.testing.assert_array_equal(by_weight(matrix, out, x), own.blocks)

@@ -8,11 +8,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pinnir.activations import ACTIVATIONS
+from pinnir.allocation import allocate
+from pinnir.errors import PipelineError
 from pinnir.evaluate import evaluate, trace
 from pinnir.ir import Activation, Affine, Array, Graph, Level, Node, Primitive, Staircase
 from pinnir.passes.quantise_activations import QuantiseActivations
+from pinnir.sensitivity import sensitivities
 from pinnir.verify import verify
-from tests.helpers import FUNCTIONS, context, core_graph, one_neuron, points, record
+from tests.helpers import (
+    FUNCTIONS,
+    compiled,
+    context,
+    core_graph,
+    one_neuron,
+    points,
+    record,
+    relative_error,
+)
+from tests.networks import cores_of
 from tests.strategies import core_graphs
 
 
@@ -157,3 +170,54 @@ def test_clip_per_neuron():
     op = quantised(graph, levels=33).node("act0").op
     z = np.tile(Z, 3)
     assert np.all(np.abs(op(z) - np.clip(z, low, high)) <= 0.5 * op.step + 1e-12)
+
+
+# allocation
+
+SENSITIVE = "quantise-activations{levels=64,allocation=sensitivity}"
+
+
+def level_counts(graph: Graph) -> Array:
+    return np.concatenate([np.count_nonzero(n.op.directions, axis=1) + 1 for n in stairs(graph)])
+
+
+@pytest.mark.parametrize("name", ["resnet", "modified_mlp", "spinn", "mionet"])
+def test_levels_by_sensitivity_are_the_allocated_ones(name):
+    graph = cores_of(name)
+    after = compiled(graph, SENSITIVE)
+    weights = sensitivities(graph, context(graph).calibration)
+    even = quantised(graph, levels=64)
+    heights = {node.name: node.op.step * 63 for node in stairs(even)}
+    found = allocate(weights, heights, 64)
+    for node in stairs(after):
+        np.testing.assert_allclose(node.op.step * (found[node.name] - 1), heights[node.name])
+    own = np.concatenate(list(found.values()))
+    assert len(np.unique(own)) > 2
+    if name != "mionet":  # whose periodic neurons would have more
+        np.testing.assert_array_equal(level_counts(after), own)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_levels_by_sensitivity_are_closer(seed):
+    """Where the neurons' weights differ by an order of magnitude."""
+    graph = core_graph(seed, (2, 12, 12, 1), ("tanh", "tanh"))
+    op = graph.node("affine2").op
+    scaled = Affine(op.weight * np.geomspace(0.03, 1, 12), op.bias)
+    graph = graph.rewrite(lambda n: n.with_op(scaled) if n.name == "affine2" else n)
+    at = points(graph, 1024, 1)
+    even, uneven = (
+        relative_error(graph, quantised(graph, levels=64, allocation=kind), at)
+        for kind in ("even", "sensitivity")
+    )
+    assert uneven < 0.9 * even
+
+
+def test_clips_have_no_allocation():
+    clips = compiled(core_graph(0, (2, 3, 1), ("tanh",)), "split-thresholds{units=2}")
+    with pytest.raises(PipelineError) as caught:
+        quantised(clips, levels=9, allocation="sensitivity")
+    name = next(node.name for node in clips.nodes if isinstance(node.op, Activation))
+    assert str(caught.value) == (
+        f"Activation '{name}': clipped ramps are counted over time, and all by the same number of "
+        "steps\nhint: leave allocation=sensitivity to activations that were not split"
+    )
