@@ -17,6 +17,7 @@ from pinnir.observe import PassLog
 from pinnir.program import Program, from_bytes
 from pinnir.proof import pooled
 from pinnir.segments import build_segments
+from pinnir.stages import Stages
 
 
 def build(
@@ -30,10 +31,15 @@ def build(
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
     log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
-    program = assemble(job, candidate, [log, *observers])
+    stages = Stages(job.context)
+    program = assemble(job, candidate, [log, stages, *observers])
     program = replace(program, initial=log.initial, passes=tuple(log.records))
     program = from_bytes(program.to_bytes())
-    program = with_manifest(program, metrics=_metrics(job, program, candidate, reference))
+    program = with_manifest(
+        program,
+        metrics=_metrics(job, program, candidate, reference),
+        budget=job.budget(stages).told(),
+    )
     source = None if strip_source else program.source
     return replace(program, source=source, seconds=tuple(log.seconds))
 

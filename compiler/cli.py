@@ -208,13 +208,24 @@ def run(
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--pass", "name", help="Show what this pass changed, by its name or number.")
+@click.option("--errors", is_flag=True, help="Show what each layer contributes to the error.")
 @as_json
-def inspect(program: Path, name: str | None, json_: bool) -> None:
-    """Show what each pass did to a program."""
+def inspect(program: Path, name: str | None, errors: bool, json_: bool) -> None:
+    """Show what each pass did to a program, or what each layer contributes to its error."""
     from pinnir.program import read
+    from pinnir.report.budget import budget_of, budget_row, print_budget
     from pinnir.report.tables import pass_diffs, pass_rows, print_passes
 
+    if errors and name is not None:
+        raise click.UsageError("give either --errors or --pass")
     loaded = read(program)
+    if errors:
+        budget = budget_of(loaded, program)
+        if json_:
+            click.echo(_json(budget_row(budget)))
+        else:
+            print_budget(budget, program)
+        return
     if name is None:
         if json_:
             click.echo(_json(pass_rows(loaded)))

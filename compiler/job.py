@@ -10,14 +10,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pinnir import pipelines
+from pinnir.budget import Budget
 from pinnir.domain import Domain
 from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
-from pinnir.ir import Activation, Array, Graph, Input
+from pinnir.ir import Activation, Array, Graph, Input, Level
 from pinnir.layout import Layout, axes_of, layouts, side_by_side
+from pinnir.local_errors import error_budget
 from pinnir.manager import Context, PassManager, PassObserver, parse_pipeline
 from pinnir.metrics import SourceCost, relative_l2, source_cost
 from pinnir.program import Points, run_source
+from pinnir.stages import Stages
 from pinnir.target import Target
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
@@ -37,6 +40,9 @@ GRID_POINTS, MEASURED_POINTS = 2**16, 2**21
 # Of the selection points, those on which the pass log measures errors and rate programs, which
 # take long to simulate, are searched.
 FEW_POINTS = 256
+# Those that the error budget of a program is computed on: of one that equals a staircase network,
+# and of one that has to be simulated.
+BUDGET_POINTS, SIMULATED_BUDGET_POINTS = 2048, 512
 
 Progress = Callable[[str], None]
 
@@ -199,8 +205,20 @@ class Job:
 
     def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""
-        context = self._context(self.tidy, self._fitting)
-        return _run(pipeline, self.model.graph, context, observers)
+        return _run(pipeline, self.model.graph, self.context, observers)
+
+    @property
+    def context(self) -> Context:
+        """What the passes of a pipeline may look at."""
+        return self._context(self.tidy, self._fitting)
+
+    def budget(self, stages: Stages) -> Budget:
+        """The error budget of a compilation, on some of the selection points."""
+        simulated = stages.converted.level is Level.SPIKING
+        count = SIMULATED_BUDGET_POINTS if simulated else BUDGET_POINTS
+        where = self.combined(self.selection[:count])
+        with threadpool_limits(1):  # one order of summation on every machine
+            return error_budget(stages, self.tidy, where)
 
     def _context(self, source: Graph, points: Array) -> Context:
         return Context(source, points, self.target, self.seed, self.domain)

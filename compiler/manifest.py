@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+from pinnir.budget import BUDGET_FIELDS, LAYER_FIELDS
 from pinnir.errors import ProgramFileError
 
 MOST_STEPS = 2**16
@@ -15,6 +16,9 @@ _LABEL = re.compile(r"(host|core)\.\d{1,4}")
 _PASS = {"name": str, "call": str, "neurons": int, "synapses": int,
          "error_before": float, "error_after": float}  # fmt: skip
 _COST = ("macs", "core_macs", "activations")
+_LARGEST = 1e300
+_LAYER_SIZES = tuple({*LAYER_FIELDS} - {"name", "core", "neurons", "units"})
+_BUDGET_SIZES = tuple({*BUDGET_FIELDS} - {"layers", "incomparable", "points"})
 _TEXTS = ("coding", "target", "pipeline", "dtype")
 
 
@@ -32,6 +36,7 @@ def check_manifest(told: Any) -> None:
     _need(told.get("read_out") in ("last", "mean"), "read_out")
     _need(isinstance(told.get("metrics", {}), dict), "metrics")
     _need(_are_errors(told.get("metrics", {})), "metrics")
+    _need(_is_budget(told.get("budget")), "budget")
     _need(_are_segments(told.get("segments")), "segments")
     _need(_are_texts(told.get("outputs")), "outputs")
     _need(_are_inputs(told.get("inputs")), "inputs")
@@ -70,6 +75,38 @@ def _are_errors(metrics: dict[str, Any]) -> bool:
     seeds = metrics.get("rel_l2_seeds", [])
     single = [metrics.get(name, 0.0) for name in ("rel_l2", "rel_l2_upper")]
     return isinstance(seeds, list) and all(map(_is_number, [*single, *seeds]))
+
+
+def _is_budget(value: Any) -> bool:
+    """An error budget as ``Budget.told`` writes it; older programs have none."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or value.keys() != set(BUDGET_FIELDS):
+        return False
+    layers, why = value["layers"], value["incomparable"]
+    return (
+        isinstance(layers, list)
+        and all(map(_is_layer, layers))
+        and (why is None or isinstance(why, str))
+        and _is_int(value["points"], 1)
+        and all(map(_is_size, (value[name] for name in _BUDGET_SIZES)))
+    )
+
+
+def _is_layer(value: Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != set(LAYER_FIELDS):
+        return False
+    return (
+        isinstance(value["name"], str)
+        and isinstance(value["core"], str)
+        and _is_int(value["neurons"], 1)
+        and (value["units"] is None or _is_int(value["units"], 0))
+        and all(map(_is_size, (value[name] for name in _LAYER_SIZES)))
+    )
+
+
+def _is_size(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= _LARGEST
 
 
 def _are_texts(value: Any) -> bool:

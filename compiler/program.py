@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pinnir.backends import Backend, find_backend
+from pinnir.budget import Budget
 from pinnir.domain import Domain
 from pinnir.emit import from_nir, to_nir
 from pinnir.errors import BackendError, ProgramFileError
@@ -141,6 +142,12 @@ class Program:
         """What was measured on the evaluation points when the program was compiled."""
         measured: dict[str, Any] = self.manifest.get("metrics", {})
         return measured
+
+    @property
+    def budget(self) -> Budget | None:
+        """What every layer contributes to the error; None in programs of earlier versions."""
+        told = self.manifest.get("budget")
+        return None if told is None else Budget.of(told)
 
     def run(
         self,

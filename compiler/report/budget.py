@@ -1,0 +1,114 @@
+"""The error budget for the terminal and for machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from pinnir.budget import Budget, LayerErrors
+from pinnir.errors import ProgramFileError
+from pinnir.program import Program
+from pinnir.report.tables import console
+
+_HEADINGS = ("layer", "core", "neurons", "units", "levels", "local error", "weight", "predicted",
+             "share", "identity", "alone", "without")  # fmt: skip
+_LEGEND = """\
+*: largest predicted contribution
+local error: RMS of what the layer adds, given the inputs it gets, relative to the RMS activation
+weight: RMS derivative of the outputs by a neuron, relative to the RMS output
+predicted: what the local errors do to the outputs, by the derivatives; share: of its square
+identity: the same with the identity in place of the derivatives
+alone: measured, only this layer converted, fed by exact values
+without: measured, the whole program with only this layer exact
+errors are relative L2 errors of the outputs against the network's"""
+
+
+def budget_of(program: Program, path: Path) -> Budget:
+    """The error budget in a program.
+
+    Raises:
+        ProgramFileError: If there is none.
+    """
+    if program.budget is None:
+        raise ProgramFileError(
+            f"{path} holds no error budget", hint="compile it again with this pinnir"
+        )
+    return program.budget
+
+
+def print_budget(budget: Budget, path: Path) -> None:
+    """A line a layer, the largest contribution marked, and where more levels would help most."""
+    out = console()
+    if budget.incomparable is None:
+        out.print(_table(budget, path))
+        out.print(Text(_LEGEND))
+        out.print(Text(_totals(budget)), soft_wrap=True)
+    else:
+        out.print(Text(f"{path}: relative L2 error {budget.measured:.3e} on {budget.points:,} "
+                       "points"), soft_wrap=True)  # fmt: skip
+    for sentence in (budget.caution(), budget.advice()):
+        if sentence is not None:
+            out.print(Text(sentence), soft_wrap=True)
+
+
+def budget_row(budget: Budget) -> dict[str, Any]:
+    """The budget as plain values, with what follows from them."""
+    best, largest = budget.best, budget.largest
+    told = budget.told()
+    layers = [one | {"share": budget.share(layer)}
+              for one, layer in zip(told["layers"], budget.layers, strict=True)]  # fmt: skip
+    return told | {
+        "layers": layers,
+        "predicted": budget.predicted,
+        "identity": budget.identity,
+        "largest": None if largest is None else largest.name,
+        "best": None if best is None else best.name,
+        "advice": budget.advice(),
+        "caution": budget.caution(),
+    }
+
+
+def _table(budget: Budget, path: Path) -> Table:
+    table = Table(title=Text(f"{path}: error budget on {budget.points:,} points"))
+    several = len({layer.core for layer in budget.layers}) > 1
+    for heading in _HEADINGS:
+        if heading == "core" and not several:
+            continue
+        table.add_column(heading, justify="left" if heading in ("layer", "core") else "right",
+                         overflow="fold")  # fmt: skip
+    for layer in budget.layers:
+        marked = layer is budget.largest
+        name, *cells = _cells(budget, layer)
+        cells = [layer.core, *cells] if several else cells
+        shown = (f"{name} *" if marked else name, *cells)
+        table.add_row(*map(Text, shown), style="bold" if marked else "")
+    return table
+
+
+def _cells(budget: Budget, layer: LayerErrors) -> tuple[str, ...]:
+    return (
+        layer.name,
+        f"{layer.neurons:,}",
+        "unknown" if layer.units is None else f"{layer.units:,}",
+        f"{layer.levels:,.1f}",
+        f"{layer.relative:.2e}",
+        f"{layer.weight:.2e}",
+        f"{layer.predicted:.2e}",
+        f"{budget.share(layer):.0%}",
+        f"{layer.identity:.2e}",
+        f"{layer.alone:.2e}",
+        f"{layer.without:.2e}",
+    )
+
+
+def _totals(budget: Budget) -> str:
+    told = (
+        f"all layers: measured {budget.measured:.3e}; predicted {budget.predicted:.3e} as the root "
+        f"of the sum of squares, {budget.together:.3e} with signs; identity {budget.identity:.3e}"
+    )
+    if budget.retrained:
+        told += f"; of this the retrained network itself {budget.retrained:.3e}"
+    return told
