@@ -64,7 +64,7 @@ def _light(pipeline: str) -> str:
 
 
 def _rows(job: Job) -> Iterator[list[object]]:
-    plain = [pipelines.rate_signed(t, light=False) for t in STEPS]
+    plain = [pipelines.rate_signed(t, calibration="none") for t in STEPS]
     yield ["signed IF", *(_cell(job, p) for p in plain)]
     yield ["signed IF, light", *(_cell(job, _light(p)) for p in plain)]
     for units in UNITS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
@@ -59,17 +61,24 @@ def rate(steps: int, units: int) -> str:
     )
 
 
-def rate_signed(steps: int, *, method: str = "mmse", light: bool = True) -> str:
+def rate_signed(
+    steps: int,
+    *,
+    method: str = "mmse",
+    per: str = "layer",
+    calibration: Literal["none", "light", "advanced"] = "light",
+) -> str:
     """The published converter: one signed IF neuron per neuron, thresholds balanced.
 
     Args:
         steps: Time steps T.
         method: Of ``balance-thresholds``.
-        light: Whether light calibration follows.
+        per: One threshold a ``layer`` or a ``channel``.
+        calibration: Which calibration follows.
     """
-    calibrate = "calibrate-light," if light else ""
+    calibrate = "" if calibration == "none" else f"calibrate-{calibration},"
     return (
-        f"{TIDY},balance-thresholds{{method={method},steps={steps}}},"
+        f"{TIDY},balance-thresholds{{method={method},per={per},steps={steps}}},"
         f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},"
         f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
     )

@@ -14,6 +14,7 @@ PASSES: dict[str, str] = {
     "refit": "pinnir.passes.refit:Refit",
     "distill": "pinnir.passes.distill:Distill",
     "calibrate-light": "pinnir.passes.calibrate_light:CalibrateLight",
+    "calibrate-advanced": "pinnir.passes.calibrate_advanced:CalibrateAdvanced",
     "lower": "pinnir.passes.lower:Lower",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",

@@ -4,7 +4,8 @@ An IF neuron with threshold ``theta``, initial potential ``v0`` and constant inp
 ``floor((T (z - low) + v0) / theta)`` times, clipped to 0..T; with ``v0 = theta / 2`` that is the
 nearest of the T + 1 levels of ``clip(z, low, low + theta)``. A signed neuron counts from zero in
 both directions, ``v0 = 0``, and has 2T + 1 levels. Deeper layers see spikes instead of a constant
-input, so a rate program approaches its staircase network only as T grows.
+input, so a rate program approaches its staircase network only as T grows. Calibration may give any
+neuron another initial potential.
 
 The initial potential must be there from the first step. Spread over the steps as a bias ``v0 / T``
 it gives the same count for a constant input, but every spike comes late, all neurons' partial sums
@@ -21,8 +22,11 @@ from pinnir.codings.common import Population, Spiking, lower_core
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Array, Graph, Node, Staircase
 from pinnir.manager import Context
-from pinnir.matrix import BlockDiagonal
+from pinnir.matrix import BlockDiagonal, dense
 from pinnir.neurons import IF
+
+# What the name of a population's start synapses ends in.
+START = "_start_out"
 
 
 def lower(graph: Graph, context: Context, steps: int) -> Graph:
@@ -81,6 +85,40 @@ def integrate_fire(node: Node, steps: int) -> IF:
     return IF(threshold, bias=spacing / 2 - t[:, 0])
 
 
+def potentials(node: Node) -> Array:
+    """Initial potentials ``(units,)`` that a population's start unit gives it, or zeros."""
+    assert isinstance(node.op, IF)
+    for operand in node.operands:
+        if operand.name == f"{node.name}{START}" and isinstance(operand.op, Affine):
+            return dense(operand.op.weight)[:, 0]
+    return np.zeros(node.op.units)
+
+
+def with_potentials(graph: Graph, name: str, values: Array) -> Graph:
+    """A rate program with other initial potentials of one population.
+
+    Its start unit's synapses get the new weights. A population without one, as signed neurons
+    are, gets a start unit, unless all potentials are zero.
+
+    Args:
+        graph: Spiking graph that :func:`lower` made, before ``split-signs``.
+        name: Of the population.
+        values: Initial potentials ``(units,)``.
+    """
+    start = f"{name}{START}"
+    known = any(node.name == start for node in graph.nodes)
+
+    def change(node: Node) -> Node:
+        if node.name == start:
+            return node.with_op(Affine(values[:, None], np.zeros(values.size)))
+        if node.name != name or known or not values.any():
+            return node
+        unit = _start(node, node.operands[0], values, graph.steps)
+        return node.with_operands(*node.operands, unit)
+
+    return graph.rewrite(change)
+
+
 def _start(node: Node, source: Node, potential: Array, steps: int) -> Node:
     """Synapses that add ``potential`` to the layer's units in step 1, from a unit that fires then.
 
@@ -93,7 +131,7 @@ def _start(node: Node, source: Node, potential: Array, steps: int) -> Node:
     unit = IF(np.ones(1), feedback=BlockDiagonal(np.full((1, 1, 1), -(steps + 1.0))))
     start = Node(f"{node.name}_start", unit, (entry,), node.segment)
     synapses = Affine(potential[:, None], np.zeros(potential.size))
-    return Node(f"{node.name}_start_out", synapses, (start,), node.segment)
+    return Node(f"{node.name}{START}", synapses, (start,), node.segment)
 
 
 def _refusal(node: Node, problem: str) -> LegalizeError:
