@@ -157,9 +157,14 @@ def test_rate_program_in_numpy(tmp_path, function):
 
 
 @pytest.mark.parametrize("function", ["Tanh", "Sin"])
-def test_rate_program_with_feedback_in_numpy(tmp_path, function):
-    """Signed neurons as pairs that hold each other back, one step later."""
-    program = of(function, pipeline=rate_signed(32))
+@pytest.mark.parametrize("calibration", ["none", "light", "advanced"])
+def test_rate_program_with_feedback_in_numpy(tmp_path, function, calibration):
+    """Signed neurons as pairs that hold each other back, one step later; and start units."""
+    few = "calibrate-advanced{iterations=20,rates=1}"
+    pipeline = rate_signed(32, calibration=calibration).replace("calibrate-advanced", few)
+    program = of(function, pipeline=pipeline)
+    started = [node.name for node in program.cores[0].nodes if node.name.endswith("_start")]
+    assert bool(started) == (calibration != "none")
     graph = read_plainly(program, tmp_path)
     assert len(loops(graph)) >= 2
     x = program.domain.sample(256, 3)

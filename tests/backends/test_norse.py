@@ -65,6 +65,14 @@ def test_rate_programs_of_signed_neurons(graph, seed):
     assert same(core, points(core, 100, seed % 1000)) > 0
 
 
+@pytest.mark.parametrize("calibrate", ["calibrate-light", "calibrate-advanced{iterations=20}"])
+def test_rate_programs_with_initial_potentials(calibrate):
+    graph = core_graph(1, (2, 6, 5, 1), ("tanh", "sin"))
+    core = compiled(graph, SIGNED_RATE.replace("legalise", f"{calibrate},legalise"))
+    assert any(node.name.endswith("_start") for node in neurons_of(core))
+    assert same(core, points(core, 100, 1)) > 0
+
+
 def test_burgers():
     """Ten thousand points through every one of the example's units."""
     program = example_program("burgers", 64)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pinnir.codings.rate import lower
+from pinnir.codings.rate import lower, potentials, with_potentials
 from pinnir.errors import LegalizeError
 from pinnir.ir import Activation, Graph, Node, Staircase
 from pinnir.neurons import IF
 from pinnir.passes.quantise_activations import QuantiseActivations
-from tests.helpers import context, one_neuron
+from pinnir.verify import verify
+from tests.helpers import context, one_neuron, points, record
 
 HINT = (
     "hint: run split-thresholds or balance-thresholds, then quantise-activations with "
@@ -90,3 +91,32 @@ def test_signed_levels_that_are_not_symmetric(shift):
         "Staircase 'act0': is not symmetric around zero, "
         f"so no integrate-and-fire neuron counts it\n{HINT}"
     )
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "zero"])
+@pytest.mark.parametrize("potential", [-3.1, -0.4, 0.0, 0.7, 5.3])
+def test_initial_potentials(rounding, potential):
+    """The spikes are those of neurons whose potential starts there."""
+    stairs = quantised(-2.0, 2.0, 9 if rounding == "nearest" else 17, rounding)
+    graph = lower(stairs, context(stairs), 8)
+    after = with_potentials(graph, "act0", np.array([potential]))
+    verify(after)
+    np.testing.assert_array_equal(potentials(after.node("act0")), [potential])
+    at = 2.5 * points(after, 64, 0)
+    neuron = after.node("act0").op
+    assert isinstance(neuron, IF)
+    state = (np.full((64, 1), potential), np.zeros((64, 1)))
+    for spikes in record(after, at)["act0"]:
+        wanted, state = neuron.step(state, at)
+        np.testing.assert_array_equal(spikes, wanted)
+
+
+def test_initial_potentials_as_lowered():
+    stairs = quantised(-2.0, 2.0, 9)
+    graph = lower(stairs, context(stairs), 8)
+    np.testing.assert_allclose(potentials(graph.node("act0")), [2.0])
+    signed = quantised(-2.0, 2.0, 17, "zero")
+    graph = lower(signed, context(signed), 8)
+    np.testing.assert_array_equal(potentials(graph.node("act0")), [0.0])
+    same = with_potentials(graph, "act0", np.zeros(1))
+    assert [node.name for node in same.nodes] == [node.name for node in graph.nodes]

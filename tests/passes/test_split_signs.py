@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinnir.codings.rate import with_potentials
 from pinnir.ir import Activation, Affine, Graph, Input, Level, Node
 from pinnir.neurons import IF
 from pinnir.passes.split_signs import SplitSigns
@@ -68,6 +69,27 @@ def test_every_spike_of_every_layer(seed, sizes):
     after = split(before)
     at = dyadic(np.random.default_rng(seed), (16, sizes[0]))
     assert assert_pairs_fire_alike(before, after, at) > 0.1
+    assert_same_values(before, after, at, tolerance=0)
+
+
+@given(seed=SEEDS, steps=st.integers(1, 16))
+def test_every_spike_with_initial_potentials(seed, steps):
+    """Both halves start at exact negatives of each other."""
+    before = signed_graph(seed, (2, 5, 4, 1), steps)
+    rng = np.random.default_rng(seed)
+    for name, units in (("if0", 5), ("if1", 4)):
+        before = with_potentials(before, name, dyadic(rng, (units,), reach=3))
+    at = dyadic(rng, (16, 2))
+    after = split(before)
+    started = {node.name for node in before.nodes if node.name.endswith("_start")}
+    signed, pairs = record(before, at), record(after, at)
+    for name in started:
+        np.testing.assert_array_equal(pairs[name], signed[name])
+        assert np.sum(signed[name]) == len(at)
+    for name in ("if0", "if1"):
+        for one, other in zip(signed[name], pairs[name], strict=True):
+            np.testing.assert_array_equal(other[:, 0::2] - other[:, 1::2], one)
+            assert not np.any(other[:, 0::2] * other[:, 1::2])
     assert_same_values(before, after, at, tolerance=0)
 
 
