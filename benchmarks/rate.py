@@ -28,8 +28,8 @@ Written by `python -m benchmarks.rate`. Relative L2 error against the network on
 that calibration has not seen, without any training. In brackets: spikes per source activation.
 
 - *signed IF*: the published converter, one signed IF neuron per neuron, one threshold a layer by
-  least mean square error (`balance-thresholds`), alone and with light calibration.
-- *K units*: `split-thresholds`, K IF neurons per neuron, alone and with light calibration.
+  least mean square error (`balance-thresholds`), alone and with light calibration of the biases.
+- *K units*: `split-thresholds`, K IF neurons per neuron, alone and with the same calibration.
 - *potential spread*: the initial potential as a bias over the steps, instead of start units.
 """
 
@@ -60,7 +60,7 @@ def _cell(job: Job, pipeline: str, change: Callable[[Graph], Graph] = lambda gra
 
 
 def _light(pipeline: str) -> str:
-    return pipeline.replace(",legalise", ",calibrate-light{points=256},legalise")
+    return pipeline.replace(",legalise", ",calibrate-light{points=256,potentials=false},legalise")
 
 
 def _rows(job: Job) -> Iterator[list[object]]:

@@ -153,11 +153,12 @@ def _gradient(
 
 
 def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple[Array, Array]:
-    """Mean value and slope of neurons with a constant current, by the floor of their sums."""
+    """Mean value and slope of neurons with a constant current, ``(samples, units)`` each."""
     charge = (steps * (current + neuron.bias) + potentials) / neuron.threshold
     least = -steps if neuron.signed else 0
     count = np.clip(np.trunc(charge) if neuron.signed else np.floor(charge), least, steps)
-    return count * (neuron.threshold / steps), (charge > least) & (charge < steps)
+    inside = (charge > least) & (charge < steps)
+    return count * (neuron.threshold / steps), inside.astype(np.float64)
 
 
 class _Adam:

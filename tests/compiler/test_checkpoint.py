@@ -8,9 +8,9 @@ import pytest
 from pinnir.checkpoint import Checkpoints
 from pinnir.errors import ProgramFileError
 from pinnir.ir import Activation
+from pinnir.student import Student
 from tests.helpers import core_graph, direction, moved, staircase_graph
 from tests.networks import cores_of
-from pinnir.student import Student
 
 GRAPH = core_graph(0, (2, 3, 1), ("tanh",))
 STATE = {"/layer/Gemm 0": np.arange(6.0).reshape(2, 3), "numbers": np.array([1.5])}
