@@ -39,7 +39,9 @@ def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedL
         lesson = Lesson.on(at, student, graph, root_of(metric(graph, label, at)))
         rng = np.random.default_rng(0)
         signs = rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
-        sizes = {name: height.size for name, height in weights_and_heights(lesson, signs)[1].items()}
+        sizes = {
+            name: height.size for name, height in weights_and_heights(lesson, signs)[1].items()
+        }
         variances = {name: variance * rng.uniform(0.5, 2, size) for name, size in sizes.items()}
         yield RoundedLoss(lesson, variances, signs)
 
@@ -174,4 +176,6 @@ def test_the_gradient_of_a_lesson_is_that_of_its_loss():
     rows = np.array([3, 5])
     some = lesson.batch(rows)
     np.testing.assert_array_equal(some.wanted, lesson.wanted[rows])
-    np.testing.assert_array_equal(some.entering[graph.inputs[0]], lesson.entering[graph.inputs[0]][rows])
+    np.testing.assert_array_equal(
+        some.entering[graph.inputs[0]], lesson.entering[graph.inputs[0]][rows]
+    )

@@ -65,9 +65,11 @@ def slopes(graph: Graph, name: str, change: Array, at: Array) -> list[Array]:
 def smooth(graph: Graph) -> Graph:
     """Without bends, where differences have no meaning."""
     return graph.rewrite(
-        lambda node: node.with_op(Activation("tanh"))
-        if isinstance(node.op, Activation) and node.op.function == "relu"
-        else node
+        lambda node: (
+            node.with_op(Activation("tanh"))
+            if isinstance(node.op, Activation) and node.op.function == "relu"
+            else node
+        )
     )
 
 

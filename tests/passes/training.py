@@ -17,7 +17,7 @@ from pinnir.target import TARGETS
 from tests.helpers import points, weights_of
 
 
-class Interrupted(Exception):
+class InterruptedPassError(Exception):
     """What stops a pass in the middle of its work."""
 
 
@@ -38,11 +38,11 @@ def assert_resumes(current: Pass, graph: Graph, source: Graph, folder: Path, aft
     def stop(text: str) -> None:
         told.append(text)
         if len(told) == after:
-            raise Interrupted
+            raise InterruptedPassError
 
     told: list[str] = []
     saved = where(source, progress=stop, checkpoints=Checkpoints(folder))
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedPassError):
         current.apply(graph, saved)
     rest: list[str] = []
     found = current.apply(graph, replace(saved, progress=rest.append))
