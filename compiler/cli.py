@@ -80,6 +80,8 @@ def main(debug: bool) -> None:
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
               help="Write the graph after every pass there.")  # fmt: skip
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
+              help="Keep the state of training passes there, and go on from it.")  # fmt: skip
 @click.option("--min-core-share", type=float, default=0.0, metavar="S",
               help="Refuse if less of the network's multiply-accumulates can spike.")  # fmt: skip
 @click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")

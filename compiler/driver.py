@@ -10,8 +10,10 @@ import numpy as np
 
 from pinnir.build import build, proven_point, with_manifest
 from pinnir.candidates import DEFAULT_CRITERION, check_criterion
+from pinnir.checkpoint import Checkpoints
 from pinnir.domain import Domain, as_numbers, load_points, parse_domain
 from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceError
+from pinnir.files import check_writable
 from pinnir.frontend import Model, read_model
 from pinnir.frontier import Frontier
 from pinnir.ir import Array, Input
@@ -56,6 +58,7 @@ def compile(
     min_core_share: float = 0.0,
     observers: Sequence[PassObserver] = (),
     progress: Progress = lambda text: None,
+    resume: Path | None = None,
 ) -> Program:
     """Compile a trained network to a spiking program, and measure what came out.
 
@@ -82,7 +85,8 @@ def compile(
         strip_source: Leave the source network out of the program.
         min_core_share: Share of the network's multiply-accumulates that must spike.
         observers: Called after every pass of the final pipeline.
-        progress: Told in words what is being done.
+        progress: Told in words what is being done, by passes that train as well.
+        resume: Folder where passes that train keep their state, and go on from it.
 
     Returns:
         The program; its ``frontier`` holds all programs that were measured.
@@ -93,7 +97,10 @@ def compile(
         ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
     """
     check_criterion(minimise)
+    if resume is not None:
+        check_writable(resume / "state", make_folder=True)
     job = prepare(model, domain, target, seed, calibration, progress)
+    job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
     search = make_search(job, coding, steps, levels, pipeline, wanted, minimise)

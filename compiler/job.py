@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from pinnir import pipelines
 from pinnir.budget import Budget
+from pinnir.checkpoint import Checkpoints
 from pinnir.domain import Domain
 from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
@@ -75,6 +76,7 @@ class Job:
         selection: Points that the search looks at, SETS sets of equally many.
         evaluation: Points that the result is measured on, SETS sets of equally many.
         progress: Told what is being done.
+        checkpoints: Where passes that train keep their state.
     """
 
     model: Model
@@ -85,6 +87,7 @@ class Job:
     selection: Array
     evaluation: Array
     progress: Progress
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
     _known: dict[int, Array] = field(default_factory=dict)
 
     @property
@@ -221,7 +224,15 @@ class Job:
             return error_budget(stages, self.tidy, where)
 
     def _context(self, source: Graph, points: Array) -> Context:
-        return Context(source, points, self.target, self.seed, self.domain)
+        return Context(
+            source,
+            points,
+            self.target,
+            self.seed,
+            self.domain,
+            progress=self.progress,
+            checkpoints=self.checkpoints,
+        )
 
 
 def face_points(box: Domain, count: int) -> int:

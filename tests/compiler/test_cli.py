@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -23,6 +24,7 @@ from pinnir.errors import PinnirError
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.metrics import relative_l2
 from pinnir.passes import PASSES
+from pinnir.pipelines import TIDY
 from pinnir.smooth import smooth_run
 from pinnir.target import TARGETS
 from tests.backends.networks import (
@@ -154,6 +156,81 @@ def test_compile_dump(folder):
         f"{number:02d}-{name}.txt" for number, name in enumerate(names)
     ]
     assert Path("dumps/00-frontend.txt").read_text() == small_program().initial
+
+
+TRAINED = (
+    f"{TIDY},anticipate-rounding{{levels=16,iterations=6,rounds=2,points=64,least=0}},"
+    "quantise-activations{levels=16},distill{iterations=6,checks=3,points=64,batch=16},"
+    "lower{coding=population},legalise"
+)
+
+
+def test_compile_goes_on_from_where_it_was(folder):
+    """The program is the same, however often the work was stopped."""
+    ask = compile_("--pipeline", TRAINED)
+    good(*ask)
+    expected = Path("out.nir").read_bytes()
+    for _ in range(2):
+        good(*ask, "--resume", "new/state")
+        assert Path("out.nir").read_bytes() == expected
+    files = sorted(Path("new/state").iterdir())
+    assert [path.suffix for path in files] == [".npz"] * 3  # two rounds, one core
+
+
+def test_an_interrupted_compilation_is_finished(folder, monkeypatch):
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    good(*compile_("--pipeline", TRAINED))
+    expected = Path("out.nir").read_bytes()
+    Path("out.nir").unlink()
+    ask = compile_("--pipeline", TRAINED, "--resume", "state")
+    with monkeypatch.context() as patch:
+        patch.setattr("pinnir.passes.distill.Distill.apply", stop)
+        result = pinnir_(*ask)
+    assert (result.exit_code, result.stderr) == (130, "interrupted; nothing was written\n")
+    assert not Path("out.nir").exists()
+    assert len(list(Path("state").iterdir())) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr("pinnir.passes.anticipate_rounding.minimum", stop)  # there is no need to
+        good(*ask)
+    assert Path("out.nir").read_bytes() == expected
+
+
+def test_a_damaged_state(folder):
+    ask = compile_("--pipeline", TRAINED, "--resume", "state")
+    good(*ask)
+    for path in sorted(Path("state").iterdir()):
+        data = path.read_bytes()
+        path.write_bytes(data[:50])
+        message = refused(*ask)
+        assert message.startswith(f"the state {path} cannot be read (")
+        assert "hint: remove it, and run again\nin pass " in message
+        path.write_bytes(data)
+
+
+def test_a_state_folder_that_cannot_be_written(folder, monkeypatch):
+    """It is said before the work."""
+    monkeypatch.setattr("pinnir.driver.prepare", None)
+    Path("file").write_text("")
+    for path in ("file", "file/state"):
+        message = refused(*compile_("--resume", path))
+        assert re.fullmatch(rf"cannot write {path}/state: .+\nhint: give a writable path", message)
+    assert written(folder) == {"file"}
+
+
+def test_training_is_told(folder, monkeypatch):
+    """By the same line that tells what is compiled."""
+    told: list[str] = []
+
+    @contextmanager
+    def progress(quiet: bool):
+        yield told.append
+
+    monkeypatch.setattr(cli, "_progress", progress)
+    good(*compile_("--pipeline", TRAINED))
+    assert sum(text.startswith("anticipating rounding, ") for text in told) == 2
+    assert sum(text.startswith("distilling core.1, ") for text in told) == 3
 
 
 def test_compile_two_inputs(folder):
