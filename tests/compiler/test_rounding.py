@@ -39,10 +39,8 @@ def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedL
         lesson = Lesson.on(at, student, graph, root_of(metric(graph, label, at)))
         rng = np.random.default_rng(0)
         signs = rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
-        sizes = {
-            name: height.size for name, height in weights_and_heights(lesson, signs)[1].items()
-        }
-        variances = {name: variance * rng.uniform(0.5, 2, size) for name, size in sizes.items()}
+        _, heights = weights_and_heights(lesson, signs)
+        variances = {n: variance * rng.uniform(0.5, 2, h.size) for n, h in heights.items()}
         yield RoundedLoss(lesson, variances, signs)
 
 
@@ -174,8 +172,6 @@ def test_the_gradient_of_a_lesson_is_that_of_its_loss():
     difference = (lesson.loss(moved(here, way, 1e-6)) - lesson.loss(moved(here, way, -1e-6))) / 2e-6
     assert inner(lesson.gradient(here), way) == pytest.approx(difference, rel=1e-5)
     rows = np.array([3, 5])
-    some = lesson.batch(rows)
+    some, (x,) = lesson.batch(rows), graph.inputs
     np.testing.assert_array_equal(some.wanted, lesson.wanted[rows])
-    np.testing.assert_array_equal(
-        some.entering[graph.inputs[0]], lesson.entering[graph.inputs[0]][rows]
-    )
+    np.testing.assert_array_equal(some.entering[x], lesson.entering[x][rows])

@@ -51,7 +51,7 @@ def test_the_predicted_error_of_families_falls(name):
     """On held-back points; block-diagonal maps, several cores, gates, coordinates."""
     source = cores_of(name)
     after = SMALL.apply(source, where(source))
-    assert predicted(after, source) < 0.97 * predicted(source, source)
+    assert predicted(after, source) < 0.985 * predicted(source, source)
     assert [node.name for node in after.nodes] == [node.name for node in source.nodes]
 
 
@@ -78,7 +78,7 @@ def test_an_example():
     train = "anticipate-rounding{levels=32,iterations=20,rounds=1,points=256},"
     old, new = (job.lower(text.format(TIDY, more)) for more in ("", train))
     at = job.selection[:96]
-    assert relative_error(job.tidy, new, at) < 0.8 * relative_error(job.tidy, old, at)
+    assert relative_error(job.tidy, new, at) < 0.9 * relative_error(job.tidy, old, at)
 
 
 @pytest.mark.parametrize("levels", [2, 2**16])

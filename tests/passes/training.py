@@ -17,7 +17,7 @@ from pinnir.target import TARGETS
 from tests.helpers import points, weights_of
 
 
-class InterruptedPassError(Exception):
+class InterruptionError(Exception):
     """What stops a pass in the middle of its work."""
 
 
@@ -38,11 +38,11 @@ def assert_resumes(current: Pass, graph: Graph, source: Graph, folder: Path, aft
     def stop(text: str) -> None:
         told.append(text)
         if len(told) == after:
-            raise InterruptedPassError
+            raise InterruptionError
 
     told: list[str] = []
     saved = where(source, progress=stop, checkpoints=Checkpoints(folder))
-    with pytest.raises(InterruptedPassError):
+    with pytest.raises(InterruptionError):
         current.apply(graph, saved)
     rest: list[str] = []
     found = current.apply(graph, replace(saved, progress=rest.append))
