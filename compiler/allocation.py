@@ -45,7 +45,8 @@ def allocate(
     budget = len(share) * units_of(levels)
 
     def chosen(factor: float) -> NDArray[np.int64]:
-        return sizes[np.searchsorted(edges, factor + wanted)]
+        found: NDArray[np.int64] = sizes[np.searchsorted(edges, factor + wanted)]
+        return found
 
     low, high = edges[0] - wanted.max(), edges[-1] - wanted.min() + 1
     for _ in range(_HALVINGS):

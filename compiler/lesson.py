@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.evaluate import trace
 from pinnir.ir import Array, Graph, Node
@@ -39,7 +40,7 @@ class Lesson:
         wanted = np.concatenate([seen[node.name] for node in student.leaving], axis=1)
         return cls(student, student.entering_values(points), wanted, root)
 
-    def batch(self, rows: Array) -> Lesson:
+    def batch(self, rows: NDArray[np.int64]) -> Lesson:
         """The lesson on some of its points."""
         entering = {node: value[rows] for node, value in self.entering.items()}
         return Lesson(self.student, entering, self.wanted[rows], self.root)

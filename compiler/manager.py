@@ -57,7 +57,7 @@ class Context:
 
     def key(self, current: Pass) -> str:
         """What the state of a pass depends on, besides the graph it is given."""
-        points = hashlib.sha256(np.ascontiguousarray(self.calibration)).hexdigest()
+        points = hashlib.sha256(self.calibration.tobytes()).hexdigest()
         return f"{current} {self.seed} {self.domain} {points}"
 
     def fresh(self, count: int, round_: int) -> Array:

@@ -65,7 +65,8 @@ def metric(graph: Graph, label: str, points: Array) -> Array:
     leaving = [node for node in graph.segments[label] if graph.leaves(node)]
     behind = np.concatenate([found.behind(node) for node in leaving])
     gram: Array = np.einsum("csm,dsm->cd", behind, behind, optimize=True)
-    return gram / (behind.shape[1] * found.size)
+    weighted: Array = gram / (behind.shape[1] * found.size)
+    return weighted
 
 
 @dataclass(frozen=True, eq=False)

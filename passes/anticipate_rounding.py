@@ -180,9 +180,11 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
         parts = [part.reshape(-1) for name in start for part in scaled(name, by[name])]
         return found / first, np.concatenate(parts) / first
 
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY,
-               "ftol": 0.0, "gtol": 0.0}  # fmt: skip
-    found = minimize(value, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        value, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B",
+        options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY,
+                 "ftol": 0.0, "gtol": 0.0},
+    )  # fmt: skip
     return moved(found.x)
 
 

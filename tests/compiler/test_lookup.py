@@ -1,4 +1,4 @@
-"""A staircase that is looked up is the staircase, with the slope of a line through its levels."""
+"""A staircase that is looked up is the staircase; its slopes are of lines through its levels."""
 
 from __future__ import annotations
 
