@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -833,6 +834,39 @@ def test_inspect_a_pass_that_did_not_run(folder, name):
     assert refused("inspect", "p.nir", "--pass", name) == (
         f"pass '{name}': did not run in this program\nhint: these ran: {ran}"
     )
+
+
+def test_inspect_errors(folder):
+    text = good("inspect", "p.nir", "--errors")
+    found = small_program().budget
+    assert "p.nir: error budget on 2,048 points" in text
+    assert f"{found.largest.name} *" in text
+    assert f"all layers: measured {found.measured:.3e}; predicted {found.predicted:.3e}" in text
+    assert text.endswith(f"{found.advice()}\n")
+
+
+def test_inspect_errors_json(folder):
+    told = json.loads(good("inspect", "p.nir", "--errors", "--json"))
+    found = small_program().budget
+    assert told["layers"][0] == found.told()["layers"][0] | {"share": found.share(found.layers[0])}
+    assert (told["predicted"], told["identity"]) == (found.predicted, found.identity)
+    assert (told["largest"], told["best"]) == (found.largest.name, found.best.name)
+    assert (told["measured"], told["caution"]) == (found.measured, None)
+
+
+def test_inspect_errors_of_a_program_without_them(folder):
+    old = small_program()
+    manifest = {key: value for key, value in old.manifest.items() if key != "budget"}
+    Path("p.nir").write_bytes(replace(old, manifest=manifest).to_bytes())
+    assert refused("inspect", "p.nir", "--errors") == (
+        "p.nir holds no error budget\nhint: compile it again with this pinnir"
+    )
+
+
+def test_inspect_either_errors_or_a_pass(folder):
+    result = pinnir_("inspect", "p.nir", "--errors", "--pass", "lower")
+    assert result.exit_code == 2
+    assert "give either --errors or --pass" in result.stderr
 
 
 # --------------------------------------------------------------------------------------- listings

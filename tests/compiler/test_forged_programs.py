@@ -64,6 +64,7 @@ def manifest(**entries: object) -> Callable[[h5py.File], None]:
         ("cost", {"macs": 1}), ("passes", [{"name": "lower"}]), ("passes", 3),
         ("segments", [["core.1", ["x"], ["y"]], ["core.1", ["x"], ["y"]]]),
         ("segments", [["../core", ["x"], ["y"]]]), ("metrics", []), ("metrics", {"rel_l2": "1"}),
+        ("budget", 3), ("budget", []), ("budget", {}),
     ],
 )  # fmt: skip
 def test_manifest(tmp_path, entry, value):
