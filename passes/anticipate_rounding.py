@@ -65,7 +65,7 @@ class AnticipateRounding(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train; the network stays as it was where the predicted error does not fall."""
-        teacher = _Teacher(context)
+        teacher = Teacher(context)
         best, least = graph, self._predicted(graph, teacher)
         points = min(_FEW_POINTS, self.points)
         for number in range(self.rounds):
@@ -83,12 +83,12 @@ class AnticipateRounding(Pass):
             points = points if gained else min(4 * points, self.points)
         return best
 
-    def _predicted(self, graph: Graph, teacher: _Teacher) -> float:
+    def _predicted(self, graph: Graph, teacher: Teacher) -> float:
         """Predicted relative error of the outputs, all cores together, on held-back points."""
         losses = self._losses(graph, teacher, self.points, _HELD_BACK)
         return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
 
-    def _round(self, graph: Graph, teacher: _Teacher, points: int) -> Graph:
+    def _round(self, graph: Graph, teacher: Teacher, points: int) -> Graph:
         """Train every core once."""
         known: dict[str, Array] = {}
         for loss in self._losses(graph, teacher, points, _TRAINING):
@@ -101,9 +101,7 @@ class AnticipateRounding(Pass):
             graph = lesson.student.with_parameters(found)
         return graph
 
-    def _losses(
-        self, graph: Graph, teacher: _Teacher, points: int, drawn: int
-    ) -> list[RoundedLoss]:
+    def _losses(self, graph: Graph, teacher: Teacher, points: int, drawn: int) -> list[RoundedLoss]:
         """The loss of every core; the levels of all of them are allocated together."""
         lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
         signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
@@ -127,7 +125,7 @@ class AnticipateRounding(Pass):
 
 
 @dataclass(frozen=True, eq=False)
-class _Teacher:
+class Teacher:
     """Makes lessons; knows the metrics of the graphs that it has seen.
 
     Attributes:

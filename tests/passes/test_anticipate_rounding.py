@@ -11,7 +11,7 @@ from pinnir.driver import prepare
 from pinnir.errors import PipelineError
 from pinnir.ir import Affine, Graph
 from pinnir.manager import parse_pipeline
-from pinnir.passes.anticipate_rounding import AnticipateRounding, minimum
+from pinnir.passes.anticipate_rounding import AnticipateRounding, Teacher, minimum
 from pinnir.pipelines import TIDY
 from pinnir.student import students
 from tests.backends.networks import EXAMPLES
@@ -43,7 +43,7 @@ def rounded(graph: Graph, allocation: str = "sensitivity", levels: int = 32) -> 
 
 def predicted(graph: Graph, source: Graph, current: AnticipateRounding = SMALL) -> float:
     """The error on the points that the pass holds back."""
-    return current._predicted(graph, where(source))
+    return current._predicted(graph, Teacher(where(source)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,14 +141,16 @@ def test_without_a_domain_it_trains_on_calibration_points():
     source = residual_core()
     given = replace(where(source), domain=None)
     after = SMALL.apply(source, given)
-    assert SMALL._predicted(after, given) < SMALL._predicted(source, given)
+    assert SMALL._predicted(after, Teacher(given)) < SMALL._predicted(source, Teacher(given))
     few = replace(given, calibration=given.calibration[:1])
-    assert SMALL._predicted(SMALL.apply(source, few), few) <= SMALL._predicted(source, few)
+    assert SMALL._predicted(SMALL.apply(source, few), Teacher(few)) <= SMALL._predicted(
+        source, Teacher(few)
+    )
 
 
 def test_the_loss_falls_with_iterations():
     source = residual_core()
-    (loss,) = SMALL._losses(source, where(source), 128, 0)
+    (loss,) = SMALL._losses(source, Teacher(where(source)), 128, 0)
     found = [loss(minimum(loss, count))[0] for count in (1, 5, 40)]
     assert loss(loss.lesson.student.parameters)[0] > found[0] > found[1] > found[2]
 
