@@ -87,10 +87,12 @@ class _Field:
 def _incomparable(stages: Stages) -> str | None:
     """Why the layers of the program cannot be compared with those of the network, if so."""
     there = {node.name: node.op for node in stages.converted.nodes}
-    for node in _core_nodes(stages.reference):
+    graph = stages.reference
+    for node in _core_nodes(graph):
         op, made = node.op, there.get(node.name)
         if isinstance(op, Activation):
-            plain = all(isinstance(o.op, Affine) and o.in_core for o in node.operands)
+            around = (*node.operands, *graph.users[node])
+            plain = all(isinstance(one.op, Affine) and one.in_core for one in around)
             if not plain or not stages.can_read(node):
                 return f"the pipeline leaves nothing that stands for {node.name} alone"
         elif isinstance(op, Affine):
@@ -99,10 +101,14 @@ def _incomparable(stages: Stages) -> str | None:
             if len(node.operands) > 1 and any(_is_layer(o) for o in node.operands):
                 return f"the map {node.name} reads several layers at once"
             enters = not any(operand.in_core for operand in node.operands)
-            if enters and not np.allclose(dense(made.weight), dense(op.weight), rtol=1e-9):
+            if enters and not _same(dense(made.weight), dense(op.weight)):
                 return "the maps were trained end to end, and no layer is meant to give what the "\
                     "network's gives"  # fmt: skip
     return None
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-9)
 
 
 def _core_nodes(graph: Graph) -> list[Node]:
