@@ -82,7 +82,9 @@ def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
     bias = node.op.bias + weight @ layer.silent
     maps: list[Node] = []
     for population in layer.populations:
-        synapses = Affine(compose(weight[:, population.neurons], population.decode), bias)
+        # In the order in memory that a file gives it: sums then round alike.
+        own = np.ascontiguousarray(weight[:, population.neurons])
+        synapses = Affine(compose(own, population.decode), bias)
         name = node.name if len(layer.populations) == 1 else f"{node.name}_{population.node.name}"
         maps.append(Node(name, synapses, (population.node,), node.segment))
         bias = np.zeros_like(bias)

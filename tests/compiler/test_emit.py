@@ -310,7 +310,8 @@ def test_a_foreign_graph():
 def test_neurons_repeat_the_semantics_in_their_metadata(function):
     graph = written(compiled(core_graph(0, (2, 3, 1), (function,)), population(9)))
     units = [node for node in graph.nodes.values() if isinstance(node, nir.Threshold)]
-    assert len(units) == 2
+    groups = 2 if function in ("sin", "cos") else 1  # some of these neurons turn, others do not
+    assert len(units) == 2 * groups
     for node in units:
         told = node.metadata["pinnir"]
         assert (told["comparison"], told["reset"], told["dt"]) == (">", "none", 1.0)
