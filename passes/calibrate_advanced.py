@@ -5,7 +5,8 @@ The advanced calibration of Li et al. (ICML 2021) as used for PINNs by Zhang et 
 
 1. Weights and biases are trained by Adam with cosine decay. The loss is the mean square difference
    between the layer's values and the source layer's; forwards the spikes are counted for the mean
-   of what arrives, backwards the floor is passed straight through.
+   of what arrives, backwards the floor is passed straight through. The map that ends a core is
+   linear and far from well conditioned: it sees all points in every iteration.
 2. Parameters are judged by the simulated neurons on all points, and the best are kept, those from
    before the training among them.
 3. What remains of the mean difference, times the number of steps, is added to the initial
@@ -50,7 +51,7 @@ class CalibrateAdvanced(Pass):
         rate: Smallest learning rate at the start, relative to the root mean square of each weight
             matrix.
         rates: How many learning rates to try, each about three times the one before.
-        batch: Points an iteration, out of ``points``.
+        batch: Points an iteration, out of ``points``; all of them where a core ends.
         points: How many of the calibration points to use.
         checks: How often a layer is simulated on all points while it is trained.
     """
@@ -119,8 +120,10 @@ class CalibrateAdvanced(Pass):
         adam, averages = _Adam(layer.parameters), means(arriving)
         best, least = layer.parameters, _loss(layer, layer.parameters, arriving, wanted)
         interval = max(1, self.iterations // self.checks)
+        rows = np.arange(len(wanted))
         for done in range(self.iterations):
-            rows = rng.integers(len(wanted), size=self.batch)
+            if isinstance(layer.end.op, IF):
+                rows = rng.integers(len(wanted), size=self.batch)
             batch = {node: values[rows] for node, values in averages.items()}
             decay = 0.5 * (1 + np.cos(np.pi * done / self.iterations))
             adam.step(_gradient(layer, adam.parameters, batch, wanted[rows]), rate * decay)
