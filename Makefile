@@ -19,8 +19,9 @@ demo: install-demo
 	$(BIN)/pinnir run out/burgers.nir --grid 256x101 --backend norse \
 		-o out/burgers.npz --plot out/burgers.png
 
+# One process a core, each with one thread.
 test: install-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

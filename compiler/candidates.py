@@ -1,11 +1,13 @@
 """What a search may propose: families of programs, and what makes one cheaper than another.
 
 A family is one way to write a program for a given size: a named pipeline with numbers put in. The
-search tries every family whose coding the target runs, so a new one is one line in FAMILIES.
+search tries every family whose coding the target runs, so a new one is one line in FAMILIES, or in
+``trained_families`` if its passes take minutes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -74,12 +76,14 @@ class Family:
         members: Its candidates in order of their size; given a number of steps, only those.
         staircase: Pipeline of the staircase network that a candidate equals level for level. None
             if only a simulation tells a candidate's error.
+        slow: Whether candidates of very different sizes each take minutes to make.
     """
 
     name: str
     coding: str
     members: Callable[[int | None], tuple[Candidate, ...]]
     staircase: Callable[[Candidate], str] | None = None
+    slow: bool = False
 
 
 def population(levels: int) -> Candidate:
@@ -93,6 +97,17 @@ def population_refitted(levels: int) -> Candidate:
     return Candidate("population-refitted", "population", 1, levels, pipeline)
 
 
+def population_trained(levels: int, iterations: int) -> Candidate:
+    """The same of a network trained to bear about as many levels."""
+    pipeline = pipelines.population_refitted(levels, iterations, _trained_for(levels))
+    return Candidate("population-trained", "population", 1, levels, pipeline)
+
+
+def _trained_for(levels: int) -> int:
+    """A power of four: few sizes are trained for, and none is far from what is asked."""
+    return int(max(16, 4 ** round(math.log(levels, 4))))
+
+
 def rate(steps: int, units: int) -> Candidate:
     """A rate program of ``units`` clipped ramps per neuron."""
     levels = units * steps + 1
@@ -103,6 +118,18 @@ def rate_signed(steps: int) -> Candidate:
     """A rate program of one signed neuron per neuron, lightly calibrated."""
     levels = 2 * steps + 1
     return Candidate("rate-signed", "rate", steps, levels, pipelines.rate_signed(steps), 1)
+
+
+def rate_refitted(steps: int, units: int) -> Candidate:
+    """A rate program whose maps are fitted to the spikes that arrive."""
+    pipeline = pipelines.rate_refitted(steps, units)
+    return Candidate("rate-refitted", "rate", steps, units * steps + 1, pipeline, units)
+
+
+def rate_signed_trained(steps: int, iterations: int) -> Candidate:
+    """A rate program of one signed neuron per neuron, of a network trained to bear it."""
+    pipeline = pipelines.rate_signed_trained(steps, iterations)
+    return Candidate("rate-signed-trained", "rate", steps, 2 * steps + 1, pipeline, 1)
 
 
 def level_counts() -> tuple[int, ...]:
@@ -140,6 +167,40 @@ FAMILIES: tuple[Family, ...] = (
         lambda steps: tuple(rate_signed(t) for t in _steps(steps)),
     ),
 )
+
+
+def families(train: int) -> tuple[Family, ...]:
+    """All families: with training, those that take minutes as well.
+
+    Args:
+        train: Iterations of their training; 0 leaves them out.
+    """
+    return FAMILIES + trained_families(train) if train else FAMILIES
+
+
+def trained_families(iterations: int) -> tuple[Family, ...]:
+    """Families of programs that are calibrated for minutes."""
+    return (
+        Family(
+            "population-trained",
+            "population",
+            lambda steps: tuple(population_trained(n, iterations) for n in level_counts()),
+            lambda one: pipelines.refitted(one.levels, iterations, _trained_for(one.levels)),
+            slow=True,
+        ),
+        Family(
+            "rate-refitted",
+            "rate",
+            lambda steps: tuple(rate_refitted(t, units) for t in _steps(steps) for units in _UNITS),
+            slow=True,
+        ),
+        Family(
+            "rate-signed-trained",
+            "rate",
+            lambda steps: tuple(rate_signed_trained(t, iterations) for t in _steps(steps)),
+            slow=True,
+        ),
+    )
 
 
 def cheapest_first(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:

@@ -1,4 +1,8 @@
-"""The state of long passes on disk, so that an interrupted compilation goes on where it was."""
+"""The state of long passes, so that what was trained once is not trained again.
+
+In memory it serves the search, which runs one training pass in many pipelines; on disk an
+interrupted compilation goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +27,11 @@ class Checkpoints:
     """States by what they belong to: a key, and the graph that a pass was given.
 
     Attributes:
-        folder: Where they are kept; None keeps nothing.
+        folder: Where they are kept; None keeps them in memory.
     """
 
     folder: Path | None = None
+    _kept: dict[str, dict[str, Array]] = field(default_factory=dict, compare=False)
 
     def load(self, key: str, graph: Graph) -> dict[str, Array] | None:
         """The state, or None if there is none.
@@ -34,9 +39,11 @@ class Checkpoints:
         Raises:
             ProgramFileError: If the file is damaged.
         """
+        name = _name(key, graph)
         if self.folder is None:
-            return None
-        path = self._path(key, graph)
+            kept = self._kept.get(name)
+            return None if kept is None else {part: value.copy() for part, value in kept.items()}
+        path = self.folder / f"{name}.npz"
         if not path.exists():
             return None
         try:
@@ -49,22 +56,24 @@ class Checkpoints:
 
     def save(self, key: str, graph: Graph, state: Mapping[str, Array]) -> None:
         """Replace the state."""
+        name = _name(key, graph)
         if self.folder is None:
+            self._kept[name] = {part: value.copy() for part, value in state.items()}
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]
-        write_atomic(self._path(key, graph), buffer.getvalue())
+        write_atomic(self.folder / f"{name}.npz", buffer.getvalue())
 
-    def _path(self, key: str, graph: Graph) -> Path:
-        assert self.folder is not None
-        digest = hashlib.sha256(key.encode())
-        for node in graph.nodes:
-            digest.update(node.name.encode())
-            if isinstance(node.op, Affine):
-                digest.update(entries(node.op.weight).tobytes() + node.op.bias.tobytes())
-            elif isinstance(node.op, Activation):
-                digest.update(f"{node.op.function} {node.op.parameters}".encode())
-            elif isinstance(node.op, Staircase):
-                digest.update(node.op.boundaries.tobytes())
-        return self.folder / f"{digest.hexdigest()[:32]}.npz"
+
+def _name(key: str, graph: Graph) -> str:
+    digest = hashlib.sha256(key.encode())
+    for node in graph.nodes:
+        digest.update(node.name.encode())
+        if isinstance(node.op, Affine):
+            digest.update(entries(node.op.weight).tobytes() + node.op.bias.tobytes())
+        elif isinstance(node.op, Activation):
+            digest.update(f"{node.op.function} {node.op.parameters}".encode())
+        elif isinstance(node.op, Staircase):
+            digest.update(node.op.boundaries.tobytes())
+    return digest.hexdigest()[:32]

@@ -80,6 +80,15 @@ def main(debug: bool) -> None:
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
               help="Write the graph after every pass there.")  # fmt: skip
+@click.option(
+    "--train",
+    type=int,
+    is_flag=False,
+    flag_value=1500,
+    default=0,
+    metavar="[N]",
+    help="Also search networks trained, for minutes, to bear rounding; or N iterations.",
+)
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
               help="Keep the state of training passes there, and go on from it.")  # fmt: skip
 @click.option("--min-core-share", type=float, default=0.0, metavar="S",

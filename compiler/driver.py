@@ -59,6 +59,7 @@ def compile(
     observers: Sequence[PassObserver] = (),
     progress: Progress = lambda text: None,
     resume: Path | None = None,
+    train: int = 0,
 ) -> Program:
     """Compile a trained network to a spiking program, and measure what came out.
 
@@ -86,6 +87,8 @@ def compile(
         min_core_share: Share of the network's multiply-accumulates that must spike.
         observers: Called after every pass of the final pipeline.
         progress: Told in words what is being done, by passes that train as well.
+        train: Iterations of training (minutes) that programs may be searched with as well; 0
+            searches only what is made in seconds.
         resume: Folder where passes that train keep their state, and go on from it.
 
     Returns:
@@ -103,7 +106,7 @@ def compile(
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
-    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise)
+    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
     best: Program | None = None
     for _ in range(_TRIES):
         candidate = search.next()
@@ -130,7 +133,7 @@ def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceE
         f"({told['coding']}, {told['steps']} steps, {told['levels']} levels)",
         reached=metrics,
         frontier=frontier,
-        hint="allow a larger --rtol, more --levels or --steps, or another --coding",
+        hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",
     )
 
 

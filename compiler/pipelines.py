@@ -19,20 +19,24 @@ def staircase(levels: int) -> str:
     return f"{TIDY},quantise-activations{{levels={levels}}}"
 
 
-def refitted(levels: int, iterations: int = 0) -> str:
+def refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> str:
     """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
 
     Args:
         levels: Levels per neuron, if they were spent evenly.
         iterations: Of training before the rounding; 0 trains nothing.
+        trained_for: Levels per neuron that the training expects, if not as many.
     """
-    train = f"anticipate-rounding{{levels={levels},iterations={iterations}}}," if iterations else ""
-    return f"{TIDY},{train}quantise-activations{{levels={levels},allocation=sensitivity}},refit"
+    levels_then = trained_for or levels
+    train = f"anticipate-rounding{{levels={levels_then},iterations={iterations}}},"
+    rounded = f"quantise-activations{{levels={levels},allocation=sensitivity}},refit"
+    return f"{TIDY},{train if iterations else ''}{rounded}"
 
 
-def population_refitted(levels: int, iterations: int = 0) -> str:
-    """Exact population program of a refitted staircase network."""
-    return f"{refitted(levels, iterations)},lower{{coding=population}},legalise"
+def population_refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> str:
+    """Exact population program of a refitted staircase network; arguments as there."""
+    network = refitted(levels, iterations, trained_for)
+    return f"{network},lower{{coding=population}},legalise"
 
 
 def rate_refitted(steps: int, units: int) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from pinnir import candidates, pipelines
-from pinnir.candidates import FAMILIES, Candidate, Family, cheapest_first
+from pinnir.candidates import Candidate, Family, cheapest_first
 from pinnir.errors import LegalizeError, PinnirError
 from pinnir.family_search import FamilySearch
 from pinnir.frontier import Point, Record
@@ -27,6 +27,8 @@ from pinnir.target import Target
 # A rate program approaches the staircase network of as many levels from above, but its levels may
 # lie better. With less than this share of the levels that an even staircase needs, it is not tried.
 _FEWER_LEVELS = 0.25
+# The error law: relative L2 errors of even levels are about this by their number.
+_LAW = 2.5
 _NO_BOUND = (math.inf, math.inf)
 
 
@@ -145,13 +147,15 @@ def make_search(
     pipeline: str | None,
     wanted: float | None,
     criterion: str = candidates.DEFAULT_CRITERION,
+    train: int = 0,
 ) -> Search:
-    """The search for what was asked.
+    """The search for what was asked; ``train`` iterations for families that are trained.
 
     Raises:
         PinnirError: If coding, steps, levels and pipeline do not fit each other or the target.
     """
     _check_numbers(steps, levels)
+    _check_training(train, fixed=levels is not None or pipeline is not None)
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
     codings = _codings(job.target, coding)
@@ -165,7 +169,7 @@ def make_search(
     assert wanted is not None
     if steps == 1 and coding == "auto":
         codings = codings[:1]
-    families = [family for family in FAMILIES if family.coding in codings]
+    families = [family for family in candidates.families(train) if family.coding in codings]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
 
@@ -183,7 +187,10 @@ def over_families(
     def start(family: Family, least: float) -> FamilySearch:
         members = family.members(steps)
         if family.staircase is not None:
-            return StaircaseSearch(members, family.staircase, wanted, measure, record)
+            guess = least if family.slow and least else _LAW / wanted
+            return StaircaseSearch(
+                members, family.staircase, wanted, measure, record, guess, surveyed=not family.slow
+            )
         members = tuple(cheapest_first(members, criterion))
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 
@@ -198,6 +205,18 @@ def _check_numbers(steps: int | None, levels: int | None) -> None:
     if levels is not None and not 2 <= levels <= most:
         raise PinnirError(
             f"{levels} levels are out of range", hint=f"give --levels from 2 to {most}"
+        )
+
+
+def _check_training(iterations: int, *, fixed: bool) -> None:
+    if iterations < 0:
+        raise PinnirError(
+            f"{iterations} iterations of training are too few", hint="give --train 1 or more"
+        )
+    if iterations and fixed:
+        raise PinnirError(
+            "--train is for the search: levels or a pipeline fix the program",
+            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels out",
         )
 
 

@@ -31,6 +31,8 @@ class StaircaseSearch:
         wanted: The tolerance.
         measure: Measures candidates.
         record: Gets every candidate that the search looked at.
+        guess: Levels that the search starts with.
+        surveyed: Whether some much smaller candidates are measured as well.
     """
 
     candidates: Sequence[Candidate]
@@ -38,6 +40,8 @@ class StaircaseSearch:
     wanted: float
     measure: Measure
     record: Record
+    guess: float
+    surveyed: bool = True
     _first: int = 0  # smaller ones have failed
     _start: int | None = None
     _errors: dict[int, Errors] = field(default_factory=dict)
@@ -76,7 +80,7 @@ class StaircaseSearch:
     def _smallest(self) -> int:
         """The smallest sufficient candidate of those left, the largest if none is."""
         left = range(self._first, len(self.candidates))
-        start = self._guess() if self._start is None else self._start
+        start = self._index(self.guess) if self._start is None else self._start
         start = min(max(start - self._first, 0), len(left) - 1)
         self._start = left[smallest(left, start, self._sufficient)]
         return self._start
@@ -96,7 +100,7 @@ class StaircaseSearch:
 
         Larger ones are left out: they take longest to build, and the target may refuse them.
         """
-        if not self._found:
+        if self.surveyed and not self._found:
             for share in _SURVEYED:
                 self._sufficient(self._index(share * self.candidates[index].levels))
         for probed in sorted(self._errors.keys() - self._found.keys(), reverse=True):
@@ -109,10 +113,6 @@ class StaircaseSearch:
         index = min(known, default=len(self.candidates))
         last = self.candidates[-1].levels
         return self.candidates[index].levels if index < len(self.candidates) else 2 * last
-
-    def _guess(self) -> int:
-        """Where the error law points: relative L2 errors are about 2.5 / levels."""
-        return self._index(2.5 / self.wanted)
 
     def _index(self, levels: float) -> int:
         """The first candidate of at least so many levels."""

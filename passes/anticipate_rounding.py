@@ -65,6 +65,16 @@ class AnticipateRounding(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train; the network stays as it was where the predicted error does not fall."""
+        key = context.key(self)
+        result = context.checkpoints.load(key, graph)
+        if result is not None:
+            return _restored(graph, result)
+        trained = self._train(graph, context)
+        context.checkpoints.save(key, graph, _state(trained))
+        return trained
+
+    def _train(self, graph: Graph, context: Context) -> Graph:
+        """Round after round, until one gains little on all points."""
         teacher = Teacher(context)
         best, least = graph, self._predicted(graph, teacher)
         points = min(_FEW_POINTS, self.points)

@@ -255,7 +255,7 @@ def test_tolerance_not_met(folder):
         f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
         "(population, 1 steps, 16 levels)"
     )
-    hint = "hint: allow a larger --rtol, more --levels or --steps, or another --coding"
+    hint = "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
     assert refused(*compile_("--levels", 16, "--rtol", "1e-3"), code=1) == f"{told}\n{hint}"
     result = pinnir_(*compile_("--levels", 16, "--rtol", "1e-3", "--json"))
     assert result.exit_code == 1

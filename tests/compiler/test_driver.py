@@ -261,6 +261,32 @@ def test_a_family_that_cannot_stand_for_the_network_is_left_out():
     }
 
 
+def test_training_is_searched_as_well():
+    """One training serves several numbers of levels, and the program needs fewer of them."""
+    told: list[str] = []
+    ask = {"coding": "population", "rtol": 5e-3}
+    plain = pinnir.compile(SMALL, DOMAIN, **ask)
+    program = pinnir.compile(SMALL, DOMAIN, train=60, progress=told.append, **ask)
+    chosen = {point.candidate.family for point in program.frontier.points if point.rel_l2_upper}
+    assert "population-trained" in chosen
+    assert program.metrics["rel_l2_upper"] <= 5e-3
+    assert program.metrics["levels"] < plain.metrics["levels"]
+    rounds = [text for text in told if text.startswith("anticipating rounding, 1 of")]
+    tried = [one for one in program.frontier.points if "anticipate" in one.candidate.pipeline]
+    assert len(rounds) < len(tried)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        ({"train": -1, "levels": None}, "-1 iterations of training are too few"),
+        ({"train": 10}, "--train is for the search"),
+    ],
+)
+def test_training_that_cannot_be(ask, message):
+    assert message in error_of(PinnirError, **ask)
+
+
 def test_tolerance_error_carries_what_was_reached():
     with pytest.raises(ToleranceError) as caught:
         pinnir.compile(SMALL, DOMAIN, levels=16, rtol=1e-3)
@@ -270,7 +296,7 @@ def test_tolerance_error_carries_what_was_reached():
         "the tolerance 0.001 was not reached; the best program has relative L2 error "
         f"{program.metrics['rel_l2']:.3g}, up to {program.metrics['rel_l2_upper']:.3g} on other "
         "points (population, 1 steps, 16 levels)\n"
-        "hint: allow a larger --rtol, more --levels or --steps, or another --coding"
+        "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
     )
 
 

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.candidates import CRITERIA, FAMILIES, Candidate, cheapest_first, level_counts
+from pinnir.candidates import (
+    CRITERIA,
+    FAMILIES,
+    Candidate,
+    cheapest_first,
+    level_counts,
+    trained_families,
+)
 from pinnir.errors import LegalizeError
 from pinnir.frontier import Point
 from pinnir.job import Errors
@@ -19,7 +26,8 @@ from pinnir.staircase_search import smallest
 
 # One family of each kind is enough to search over.
 PLAIN = [family for family in FAMILIES if family.name != "population-refitted"]
-BY_NAME = {family.name: family for family in PLAIN}
+TRAINED = next(one for one in trained_families(100) if one.name == "population-trained")
+BY_NAME = {family.name: family for family in (*PLAIN, TRAINED)}
 
 
 def law(candidate: Candidate) -> float:
@@ -114,7 +122,9 @@ def test_members_are_tried_by_what_they_cost(criterion):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(
+    "family", (*FAMILIES, *trained_families(100)), ids=lambda family: family.name
+)
 def test_families_are_what_their_members_say(family):
     members = family.members(None)
     assert len({member.pipeline for member in members}) == len(members)
@@ -128,6 +138,18 @@ def test_the_smallest_sufficient_staircase_is_proposed():
     counts = level_counts()
     assert law(found) <= 0.98 * 0.01
     assert law(BY_NAME["population"].members(None)[counts.index(found.levels) - 1]) > 0.98 * 0.01
+
+
+def test_a_trained_family_starts_near_its_answer_and_trains_for_few_sizes():
+    """Every size that is trained for takes minutes."""
+    fake = Fake(lambda one: law(one) / (3 if one.family == TRAINED.name else 1))
+    at = search(fake, 0.01, families=[BY_NAME["population"], TRAINED])
+    found = at.next()
+    assert found.family == TRAINED.name
+    assert law(found) / 3 <= 0.98 * 0.01
+    probed = [one for one in fake.seen if one.family == TRAINED.name]
+    assert min(one.levels for one in probed) > 50
+    assert len({one.pipeline.partition("quantise")[0] for one in probed}) <= 2
 
 
 def test_dear_families_are_simulated_once():

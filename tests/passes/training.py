@@ -55,16 +55,20 @@ def assert_resumes(current: Pass, graph: Graph, source: Graph, folder: Path, aft
 
 
 def assert_refuses_damage(current: Pass, graph: Graph, source: Graph, folder: Path) -> None:
-    """Every state file, one after the other."""
+    """Every state file that is read, one after the other; a result stands for all before it."""
     saved = where(source, checkpoints=Checkpoints(folder))
     current.apply(graph, saved)
     for path in sorted(folder.iterdir()):
+        states = {other: other.read_bytes() for other in folder.iterdir() if other != path}
         data = path.read_bytes()
         path.write_bytes(data[:100])
+        for other in states:
+            other.unlink()
         with pytest.raises(ProgramFileError, match="cannot be read") as caught:
             current.apply(graph, saved)
         assert str(path) in caught.value.message
-        path.write_bytes(data)
+        for other, state in {path: data, **states}.items():
+            other.write_bytes(state)
 
 
 def assert_deterministic(current: Pass, graph: Graph, source: Graph) -> None:
