@@ -49,7 +49,9 @@ from pinnir.segments import Segment
 
 # Values that the widest population may hold for one chunk of points: memory stays flat, and what
 # one layer writes is still in the cache when the next one reads it.
-_CHUNK_VALUES = 2**19
+_CHUNK_VALUES = 2**16
+# Points of a chunk, at least and at most: few points make little use of weights that were read.
+_CHUNKS = (128, 8192)
 _SOURCE_CHUNK = 8192  # points
 # Values whose squares can be summed.
 _LARGEST = 1e100
@@ -240,7 +242,7 @@ class Program:
 
     def _chunk(self) -> int:
         units = [n.op.units for core in self.cores for n in core.nodes if isinstance(n.op, Neuron)]
-        return int(np.clip(_CHUNK_VALUES // max(units, default=1), 16, 8192))
+        return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))
 
     def save(self, path: str | Path) -> None:
         """Write the program file, completely or not at all.

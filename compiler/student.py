@@ -22,6 +22,8 @@ from pinnir.lookup import StaircaseTable
 from pinnir.matrix import apply, by_weight, entries, transposed, with_entries
 from pinnir.slopes import bend_of, slope_of
 
+# Values of the widest layer that are simulated at a time: what a step writes stays in the cache.
+_CACHED = 2**16
 # Entries of the weight, dense or blocks, and bias of a map, by its name.
 Parameters = dict[str, tuple[Array, Array]]
 
@@ -172,22 +174,38 @@ class Student:
         return run
 
     def _over_time(self, nodes: Sequence[Node], run: Run, entering: Mapping[Node, Array]) -> Run:
-        """Integrate and fire over the steps, as :mod:`pinnir.codings.rate` lowers staircases."""
-        neurons = {n: integrate_fire(n, self.steps) for n in nodes if n not in run.maps}
+        """Integrate and fire over the steps, some samples after the others."""
+        widest = max(len(run.maps[node].bias) for node in run.maps)
+        samples = len(next(iter(entering.values())))
+        count = max(1, round(samples * widest / _CACHED))
+        parts: list[dict[Node, Array]] = []
+        for rows in np.array_split(np.arange(samples), count):
+            some = {node: value[rows] for node, value in entering.items()}
+            parts.append(self._simulated(nodes, run.maps, some))
+        run.values.update({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
+        firing = [node for node in nodes if node not in run.maps]
+        run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in firing})
+        return run
+
+    def _simulated(
+        self, nodes: Sequence[Node], maps: Mapping[Node, Affine], entering: Mapping[Node, Array]
+    ) -> dict[Node, Array]:
+        """Mean values over the steps, as :mod:`pinnir.codings.rate` lowers staircases."""
+        neurons = {n: integrate_fire(n, self.steps) for n in nodes if n not in maps}
         samples = len(next(iter(entering.values())))
         state = {node: neuron.initial_state(samples) for node, neuron in neurons.items()}
         for node, neuron in neurons.items():
             if not neuron.signed:
                 state[node] = (state[node][0] + neuron.threshold / 2, state[node][1])
-        constant = {n for n in run.maps if all(operand in entering for operand in n.operands)}
-        now, total = dict(entering), run.values
+        constant = {n for n in maps if all(operand in entering for operand in n.operands)}
+        now, total = dict(entering), dict[Node, Array]()
         for step in range(self.steps):
             for node in nodes:
                 if step and node in constant:
                     continue
                 current = add([now[operand] for operand in node.operands])
-                if node in run.maps:
-                    now[node] = apply(run.maps[node].weight, current) + run.maps[node].bias
+                if node in maps:
+                    now[node] = apply(maps[node].weight, current) + maps[node].bias
                 else:
                     assert isinstance(node.op, Staircase)
                     spikes, state[node] = neurons[node].step(state[node], current)
@@ -196,9 +214,7 @@ class Student:
                     total[node] = total[node] + now[node] if step else now[node]
         for node in total:
             total[node] = total[node] / self.steps
-        total |= dict(entering) | {node: now[node] for node in constant}
-        run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in neurons})
-        return run
+        return total | dict(entering) | {node: now[node] for node in constant}
 
     def sweep(
         self, run: Run, by: Mapping[Node, Array], extra: Mapping[Node, Array] | None = None

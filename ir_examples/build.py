@@ -27,9 +27,6 @@ DOMAINS = {
     "beltrami_pinn": "x=-1:1,y=-1:1,t=0:1",
 }
 
-# Examples whose programs, metrics and dumps are kept.
-BUILT = ("function_regression", "poisson", "burgers")
-
 
 @dataclass(frozen=True)
 class Golden:
@@ -85,7 +82,7 @@ def build(example: str) -> None:
 def main() -> None:
     """Build the examples named on the command line, or all."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("examples", nargs="*", default=list(BUILT), metavar="EXAMPLE")
+    parser.add_argument("examples", nargs="*", default=list(DOMAINS), metavar="EXAMPLE")
     for example in parser.parse_args().examples:
         build(example)
 

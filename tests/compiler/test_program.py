@@ -257,7 +257,7 @@ def test_chunks_do_not_change_results(monkeypatch, coding):
     points = program.domain.sample(256, 2)[:251]
     whole = program.run(points)
     monkeypatch.setattr(program_module, "_CHUNK_VALUES", 1)
-    assert program._chunk() == 16
+    assert program._chunk() == 128
     parts = program.run(points)
     np.testing.assert_allclose(parts.outputs, whole.outputs, rtol=0, atol=1e-14)
     for name, spikes in whole.spikes.items():
@@ -270,7 +270,8 @@ def test_chunks_shrink_with_the_widest_population(monkeypatch):
     program = example_program("burgers", 64)
     widest = max(n.op.units for core in program.cores for n in core.nodes
                  if isinstance(n.op, Neuron))  # fmt: skip
-    assert program._chunk() == 2**19 // widest
+    monkeypatch.setattr(program_module, "_CHUNK_VALUES", 2**18)
+    assert program._chunk() == 2**18 // widest
     monkeypatch.setattr(program_module, "_CHUNK_VALUES", 2**60)
     assert program._chunk() == 8192
 
