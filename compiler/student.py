@@ -151,7 +151,8 @@ class Student:
         Args:
             parameters: Of :attr:`parameters`.
             entering: Values that enter, ``(samples, columns)``.
-            until: Last node to run, if not all are wanted.
+            until: Last node to run, if not all are wanted; slopes, which tell what a whole core
+                makes of an error, are then left out.
         """
         nodes = self.nodes if until is None else self.nodes[: self.nodes.index(until) + 1]
         maps = {
@@ -160,7 +161,10 @@ class Student:
             if isinstance(node.op, Affine)
         }
         if self.steps:
-            return self._over_time(nodes, Run(maps, {}), entering)
+            run = self._over_time(nodes, Run(maps, {}), entering)
+            firing = [node for node in nodes if node not in maps] if until is None else []
+            run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in firing})
+            return run
         run = Run(maps, dict(entering))
         for node in nodes:
             z = run.arriving(node)
@@ -183,8 +187,6 @@ class Student:
             some = {node: value[rows] for node, value in entering.items()}
             parts.append(self._simulated(nodes, run.maps, some))
         run.values.update({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
-        firing = [node for node in nodes if node not in run.maps]
-        run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in firing})
         return run
 
     def _simulated(

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.common import table, write_page
-from benchmarks.paper_a.cells import ITERATIONS, LEVELS, ROWS, SIZES, UNITS, Row, cells
+from benchmarks.paper_a.cells import (
+    ITERATIONS,
+    LEVELS,
+    REFERENCE_POINTS,
+    ROWS,
+    SIZES,
+    UNITS,
+    Row,
+    cells,
+)
 from ir_examples.build import DOMAINS, ROOT
 
 Results = dict[str, Any]
@@ -29,7 +38,8 @@ _HEAD = f"""# The PINN-to-SNN paper's problems, with its method and ours
 Written by `python -m benchmarks.paper_a`, from `benchmarks/paper_a/results.json`, which the same
 command fills. The networks are trained here (`ir_examples/`). Errors are relative L2 on evaluation
 points that calibration, training and search never saw; *network* is the error against the source
-network, *reference* that against the analytic or Cole-Hopf solution.
+network, *reference* that against the analytic or Cole-Hopf solution, on at most
+{REFERENCE_POINTS:,} random points of its file.
 
 - *Published converter*: one signed integrate-and-fire neuron per neuron, thresholds by least mean
   squared error, T steps; without calibration, with light, and with advanced calibration.
