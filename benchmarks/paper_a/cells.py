@@ -109,8 +109,13 @@ def measure(cell: Cell) -> dict[str, Any]:
     program = pinnir.compile(of.model, of.domain, pipeline=pipeline, reference=known)
     found = {name: program.metrics[name] for name in KEPT}
     passes = sum(program.seconds)
-    return {**found, "pipeline": pipeline, "reference_points": len(known[0]),
-            "compile_seconds": round(passes, 1), "seconds": round(perf_counter() - started, 1)}  # fmt: skip
+    return {
+        **found,
+        "pipeline": pipeline,
+        "reference_points": len(known[0]),
+        "compile_seconds": round(passes, 1),
+        "seconds": round(perf_counter() - started, 1),
+    }
 
 
 def load() -> dict[str, Any]:

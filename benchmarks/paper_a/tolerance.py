@@ -24,8 +24,14 @@ def measure_tolerance(problem: str, rtol: float | str) -> dict[str, Any]:
     started = perf_counter()
     program = pinnir.compile(of.model, of.domain, rtol=rtol, reference=known)
     found = {name: program.metrics[name] for name in KEPT}
-    return {**found, "reference_points": len(known[0]), "asked": program.manifest["rtol"],
-            "levels": program.metrics["levels"], "pipeline": program.manifest["pipeline"], "seconds": round(perf_counter() - started, 1)}  # fmt: skip
+    return {
+        **found,
+        "reference_points": len(known[0]),
+        "asked": program.manifest["rtol"],
+        "levels": program.metrics["levels"],
+        "pipeline": program.manifest["pipeline"],
+        "seconds": round(perf_counter() - started, 1),
+    }
 
 
 def steepest(field: Array) -> Array:
