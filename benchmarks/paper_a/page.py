@@ -98,6 +98,11 @@ Spiking fields at T = 16, as they are and after the low-pass filter of `pinnir r
 ([smoothing](smooth.md)), which knows neither network nor reference.
 
 ![spikes of one point](images/paper_a_raster.png)
+
+![predicted against measured errors, and errors over depth and width](images/budget.png)
+
+The paper's theorem as an error budget, over depth and width ([error budgets](budget.md),
+`python -m benchmarks.budget`).
 """
 
 
