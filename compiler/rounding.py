@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.allocation import Rounded, spreads_of
 from pinnir.ir import Array, Node
 from pinnir.lesson import Lesson
 from pinnir.matrix import BlockDiagonal, apply, by_weight
@@ -114,21 +115,20 @@ def carried_by(lesson: Lesson, run: Run, signs: Array) -> dict[Node, Array]:
     return lesson.student.sweep(run, lesson.student.apart(signs @ lesson.root.T))
 
 
-def weights_and_heights(lesson: Lesson, signs: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-    """RMS derivative of the outputs by each neuron, and each neuron's range of values.
+def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
+    """What is to be known of neurons that will be rounded, by activation.
 
-    Both ``(neurons,)``, by activation, with the parameters as they are.
+    Weights are RMS derivatives of the outputs, with the parameters as they are.
     """
     run = lesson.student.forward(lesson.student.parameters, lesson.entering)
     carried = carried_by(lesson, run, signs)
-    heights = {node.name: np.ptp(run.values[node], axis=0) for node in run.slopes}
-    weights = {name: np.zeros(height.size) for name, height in heights.items()}
-    weights |= {
-        node.name: np.sqrt((carried[node] ** 2).mean(axis=0))
-        for node in run.slopes
-        if node in carried
-    }
-    return weights, heights
+    found: dict[str, Rounded] = {}
+    for node in run.slopes:
+        values = run.values[node]
+        by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
+        weights = np.sqrt((by**2).mean(axis=0))
+        found[node.name] = Rounded(weights, np.ptp(values, axis=0), spreads_of(values))
+    return found
 
 
 @dataclass(frozen=True, eq=False)

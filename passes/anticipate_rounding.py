@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pinnir.allocation import allocate
+from pinnir.allocation import Rounded, allocate
 from pinnir.ir import Array, Graph, Level
 from pinnir.lesson import Lesson, root_of
 from pinnir.manager import Context, Pass
-from pinnir.rounding import RoundedLoss, weights_and_heights
+from pinnir.rounding import RoundedLoss, rounded_layers
 from pinnir.sensitivity import metric
 from pinnir.student import Parameters, Student, students
 
@@ -115,23 +116,18 @@ class AnticipateRounding(Pass):
         """The loss of every core; the levels of all of them are allocated together."""
         lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
         signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
-        weights: dict[str, Array] = {}
-        heights: dict[str, Array] = {}
-        for pair in zip(lessons, signs, strict=True):
-            found = weights_and_heights(*pair)
-            weights |= found[0]
-            heights |= found[1]
-        variances = self._variances(weights, heights)
+        layers: dict[str, Rounded] = {}
+        for lesson, sign in zip(lessons, signs, strict=True):
+            layers |= rounded_layers(lesson, sign)
+        variances = self._variances(layers)
         return [RoundedLoss(a, variances, b) for a, b in zip(lessons, signs, strict=True)]
 
-    def _variances(
-        self, weights: Mapping[str, Array], heights: Mapping[str, Array]
-    ) -> dict[str, Array]:
+    def _variances(self, layers: Mapping[str, Rounded]) -> dict[str, Array]:
         """Variance of every neuron's rounding error."""
-        if self.allocation == "even":
-            return {name: (h / (self.levels - 1)) ** 2 / 12 for name, h in heights.items()}
-        levels = allocate(weights, heights, self.levels)
-        return {name: (h / (levels[name] - 1)) ** 2 / 12 for name, h in heights.items()}
+        levels: dict[str, int] | dict[str, NDArray[np.int64]] = dict.fromkeys(layers, self.levels)
+        if self.allocation == "sensitivity":
+            levels = allocate(layers, self.levels)
+        return {n: (one.heights / (levels[n] - 1)) ** 2 / 12 for n, one in layers.items()}
 
 
 @dataclass(frozen=True, eq=False)

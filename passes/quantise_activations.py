@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.allocation import allocate
+from pinnir.allocation import Rounded, allocate, spreads_of
 from pinnir.errors import PipelineError
-from pinnir.evaluate import preactivations
+from pinnir.evaluate import apply_activation, preactivations
 from pinnir.ir import Activation, Array, Graph, Level, Node, Staircase
 from pinnir.manager import Context, Pass
 from pinnir.sensitivity import sensitivities
@@ -32,7 +33,7 @@ class QuantiseActivations(Pass):
         rounding: To the ``nearest`` level; or, for signed ``clip`` activations, towards ``zero``,
             as a signed integrate-and-fire neuron counts its spikes.
         allocation: The same number of levels for each (``even``); or more where the outputs
-            depend on them more (``sensitivity``), for as many units of population coding.
+            depend on them more (``sensitivity``), for no more units and spikes.
     """
 
     name = "quantise-activations"
@@ -52,14 +53,30 @@ class QuantiseActivations(Pass):
         even = {node.name: self._round(node, values[node.name], self.levels) for node in layers}
         found = even
         if self.allocation == "sensitivity":
-            heights = {name: op.step * (self.levels - 1) for name, op in even.items()}
-            levels = allocate(sensitivities(graph, context.calibration), heights, self.levels)
+            weights = sensitivities(graph, context.calibration)
+            levels = self._allocated(layers, values, weights, even)
             found = {n.name: self._round(n, values[n.name], levels[n.name]) for n in layers}
 
         def change(node: Node) -> Node:
             return node.with_op(found[node.name]) if node.name in found else node
 
         return graph.rewrite(change, level=Level.STAIRCASE)
+
+    def _allocated(
+        self,
+        layers: Sequence[Node],
+        values: Mapping[str, Array],
+        weights: Mapping[str, Array],
+        even: Mapping[str, Staircase],
+    ) -> dict[str, NDArray[np.int64]]:
+        """Levels of every neuron, by pre-activations, sensitivities, and even staircases."""
+        about: dict[str, Rounded] = {}
+        for node in layers:
+            assert isinstance(node.op, Activation)
+            spreads = spreads_of(apply_activation(node.op, values[node.name]))
+            heights = even[node.name].step * (self.levels - 1)
+            about[node.name] = Rounded(weights[node.name], heights, spreads)
+        return allocate(about, self.levels)
 
     def _round(self, node: Node, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
         op = node.op

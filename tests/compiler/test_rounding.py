@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from pinnir.activations import ACTIVATIONS
+from pinnir.allocation import spreads_of
 from pinnir.ir import Activation, Array, Graph
 from pinnir.lesson import Lesson, root_of
 from pinnir.matrix import BlockDiagonal
-from pinnir.rounding import RoundedLoss, weights_and_heights
+from pinnir.rounding import RoundedLoss, rounded_layers
 from pinnir.sensitivity import metric, sensitivities
 from pinnir.student import Student, students
 from tests.helpers import (
@@ -39,8 +40,9 @@ def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedL
         lesson = Lesson.on(at, student, graph, root_of(metric(graph, label, at)))
         rng = np.random.default_rng(0)
         signs = rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
-        _, heights = weights_and_heights(lesson, signs)
-        variances = {n: variance * rng.uniform(0.5, 2, h.size) for n, h in heights.items()}
+        layers = rounded_layers(lesson, signs)
+        sizes = {name: one.heights.size for name, one in layers.items()}
+        variances = {name: variance * rng.uniform(0.5, 2, n) for name, n in sizes.items()}
         yield RoundedLoss(lesson, variances, signs)
 
 
@@ -124,15 +126,17 @@ def test_the_value_predicts_the_error_of_the_quantised_network(graph, levels):
     assert relative_error(graph, rounded, at) == pytest.approx(predicted, rel=0.2)
 
 
-def test_weights_and_heights():
+def test_rounded_layers():
     graph = residual_core()
     at = points(graph, 256, 0)
     (loss,) = losses(graph, at)
-    weights, heights = weights_and_heights(loss.lesson, loss.signs)
+    found = rounded_layers(loss.lesson, loss.signs)
     run = loss.lesson.student.forward(loss.lesson.student.parameters, loss.lesson.entering)
     for name, weight in sensitivities(graph, at).items():
-        np.testing.assert_allclose(weights[name], weight, rtol=2e-3)
-        np.testing.assert_allclose(heights[name], np.ptp(run.values[graph.node(name)], axis=0))
+        values = run.values[graph.node(name)]
+        np.testing.assert_allclose(found[name].weights, weight, rtol=2e-3)
+        np.testing.assert_allclose(found[name].heights, np.ptp(values, axis=0))
+        np.testing.assert_allclose(found[name].spreads, spreads_of(values))
 
 
 @pytest.mark.parametrize("name", ["resnet", "pfnn"])

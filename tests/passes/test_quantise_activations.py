@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pinnir.activations import ACTIVATIONS
-from pinnir.allocation import allocate
+from pinnir.allocation import Rounded, allocate, spreads_of
 from pinnir.errors import PipelineError
-from pinnir.evaluate import evaluate, trace
+from pinnir.evaluate import apply_activation, evaluate, preactivations, trace
 from pinnir.ir import Activation, Affine, Array, Graph, Level, Node, Primitive, Staircase
 from pinnir.passes.quantise_activations import QuantiseActivations
 from pinnir.sensitivity import sensitivities
@@ -188,10 +188,15 @@ def test_levels_by_sensitivity_are_the_allocated_ones(name):
     weights = sensitivities(graph, context(graph).calibration)
     even = quantised(graph, levels=64)
     heights = {node.name: node.op.step * 63 for node in stairs(even)}
-    found = allocate(weights, heights, 64)
+    z = preactivations(graph, graph.bind(context(graph).calibration))
+    about = {}
+    for name, weight in weights.items():
+        values = apply_activation(graph.node(name).op, z[name])
+        about[name] = Rounded(weight, heights[name], spreads_of(values))
+    found = allocate(about, 64)
     for node in stairs(after):
         np.testing.assert_allclose(node.op.step * (found[node.name] - 1), heights[node.name])
-    own = np.concatenate(list(found.values()))
+    own = np.concatenate([found[node.name] for node in stairs(after)])
     assert len(np.unique(own)) > 2
     if name != "mionet":  # whose periodic neurons would have more
         np.testing.assert_array_equal(level_counts(after), own)
