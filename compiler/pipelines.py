@@ -49,10 +49,11 @@ def rate_refitted(steps: int, units: int) -> str:
 
 def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
     """One signed IF neuron per neuron, in a network trained to bear it."""
+    levels = 2 * steps + 1
     return (
-        f"{TIDY},balance-thresholds{{steps={steps}}},"
-        f"anticipate-rounding{{levels={steps + 1},allocation=even,iterations={iterations}}},"
-        f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},refit{{steps={steps}}},"
+        f"{TIDY},balance-thresholds{{per=channel,steps={steps}}},refit,"
+        f"anticipate-rounding{{levels={levels},allocation=even,iterations={iterations}}},"
+        f"quantise-activations{{levels={levels},rounding=signed}},refit{{steps={steps}}},"
         f"lower{{coding=rate,steps={steps}}},legalise"
     )
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.allocation import Rounded, spreads_of
-from pinnir.ir import Array, Node
+from pinnir.ir import Activation, Array, Node
 from pinnir.lesson import Lesson
 from pinnir.matrix import BlockDiagonal, apply, by_weight
 from pinnir.student import Parameters, Run
@@ -127,8 +127,17 @@ def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
         values = run.values[node]
         by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
         weights = np.sqrt((by**2).mean(axis=0))
-        found[node.name] = Rounded(weights, np.ptp(values, axis=0), spreads_of(values))
+        found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
     return found
+
+
+def _heights(op: object, values: Array) -> Array:
+    """Ranges that levels are spread over: a clip's own, else those of the values."""
+    if isinstance(op, Activation) and op.function == "clip":
+        low, high = op.parameters
+        return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
+    heights: Array = np.ptp(values, axis=0)
+    return heights
 
 
 @dataclass(frozen=True, eq=False)

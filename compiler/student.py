@@ -197,7 +197,7 @@ class Student:
         samples = len(next(iter(entering.values())))
         state = {node: neuron.initial_state(samples) for node, neuron in neurons.items()}
         for node, neuron in neurons.items():
-            if not neuron.signed:
+            if neuron.rounds:
                 state[node] = (state[node][0] + neuron.threshold / 2, state[node][1])
         constant = {n for n in maps if all(operand in entering for operand in n.operands)}
         now, total = dict(entering), dict[Node, Array]()

@@ -159,7 +159,7 @@ def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple
     """Mean value and slope of neurons with a constant current, ``(samples, units)`` each."""
     charge = (steps * (current + neuron.bias) + potentials) / neuron.threshold
     least = -steps if neuron.signed else 0
-    count = np.clip(np.trunc(charge) if neuron.signed else np.floor(charge), least, steps)
+    count = np.clip(np.floor(charge) if neuron.rounds else np.trunc(charge), least, steps)
     inside = (charge > least) & (charge < steps)
     return count * (neuron.threshold / steps), inside.astype(np.float64)
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _move_biases(graph: Graph) -> Graph:
         bias = first.op.bias + op.bias
         entry = Node(f"{first.name}_biased", Affine(first.op.weight, bias), first.operands,
                      first.segment)  # fmt: skip
-        plain = IF(op.threshold, signed=op.signed, feedback=op.feedback)
+        plain = replace(op, bias=0.0)
         return Node(node.name, plain, (entry, *rest), node.segment)
 
     return graph.rewrite(change)

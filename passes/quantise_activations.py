@@ -30,8 +30,9 @@ class QuantiseActivations(Pass):
         range: Over which pre-activations: each ``neuron``'s own over the calibration points, or
             one for the whole ``layer``.
         margin: How far the range reaches beyond the calibration points, as a share of its width.
-        rounding: To the ``nearest`` level; or, for signed ``clip`` activations, towards ``zero``,
-            as a signed integrate-and-fire neuron counts its spikes.
+        rounding: To the ``nearest`` level, counted from the lowest; or, for ``clip`` activations
+            that are symmetric around zero, counted from there in both directions as signed
+            integrate-and-fire neurons do, to the nearest (``signed``) or towards ``zero``.
         allocation: The same number of levels for each (``even``); or more where the outputs
             depend on them more (``sensitivity``), for no more units and spikes.
     """
@@ -43,7 +44,7 @@ class QuantiseActivations(Pass):
     levels: int = 256
     range: Literal["neuron", "layer"] = "neuron"
     margin: float = 0.01
-    rounding: Literal["nearest", "zero"] = "nearest"
+    rounding: Literal["nearest", "signed", "zero"] = "nearest"
     allocation: Literal["even", "sensitivity"] = "even"
 
     def apply(self, graph: Graph, context: Context) -> Graph:
@@ -108,10 +109,11 @@ def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) ->
         boundaries = low[:, None] + step[:, None] * (np.arange(1, levels) - 0.5)
         start, base = np.zeros(neurons, np.int32), low
     else:
-        counts = np.arange(1, levels // 2 + 1)
-        step = high / len(counts)
-        # Level -k ends above -k * step, that is at the next float.
-        falling = np.nextafter(-step[:, None] * counts[::-1], np.inf)
-        boundaries = np.concatenate([falling, step[:, None] * counts], axis=1)
-        start, base = np.full(neurons, -len(counts), np.int32), np.zeros(neurons)
+        count = levels // 2
+        step = high / count
+        ends = step[:, None] * (np.arange(1, count + 1) - (0.5 if rounding == "signed" else 0.0))
+        # A neuron that fires at a level's end is there: level -k begins at the next float above.
+        falling = np.nextafter(-ends[:, ::-1], np.inf)
+        boundaries = np.concatenate([falling, ends], axis=1)
+        start, base = np.full(neurons, -count, np.int32), np.zeros(neurons)
     return Staircase(boundaries, np.ones(boundaries.shape, np.int8), start, base, step)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.errors import PipelineError
 from pinnir.evaluate import trace
 from pinnir.ir import Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
@@ -26,13 +27,15 @@ class Refit(Pass):
 
     Attributes:
         steps: Time steps of the integrate-and-fire neurons that the staircases stand for, where
-            rate coding follows; 0 is the staircases themselves.
+            rate coding follows; 0 is the staircases themselves. Before the rounding there is only
+            0: the activations as they are, such as the clips that ``balance-thresholds`` puts in
+            the place of others.
         points: How many points to fit on.
         ridge: Weight of the change of a weight, relative to its input's variance.
     """
 
     name = "refit"
-    accepts = (Level.STAIRCASE,)
+    accepts = (Level.TENSOR, Level.STAIRCASE)
     limits = (("steps", 0, 2**20), ("points", 16, 2**20), ("ridge", 0, 1))
 
     steps: int = 0
@@ -40,7 +43,18 @@ class Refit(Pass):
     ridge: float = 1e-7
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Refit the maps that the source network has under the same name."""
+        """Refit the maps that the source network has under the same name.
+
+        Raises:
+            PipelineError: If ``steps`` are given, but nothing is rounded that they could count.
+        """
+        if self.steps and graph.level is Level.TENSOR:
+            raise PipelineError(
+                "only what is rounded is counted over steps",
+                node=self.name,
+                op="pass",
+                hint="leave steps out, or run quantise-activations before",
+            )
         for label in students(graph):
             student = Student.of(graph, label, context.source, self.steps)
             points = student.thinned(context.fresh(self.points, 0))

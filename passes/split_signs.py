@@ -3,7 +3,9 @@
 The pair gets inputs ``x`` and ``-x``; when one fires, the other's potential is raised by the
 threshold one step later, before its next input. So at every comparison the two potentials are
 exact negatives of each other, and the pair fires exactly when the signed neuron does: the first
-for +1, the second for -1. Units are interleaved: ``+, -, +, -, ...``.
+for +1, the second for -1. Units are interleaved: ``+, -, +, -, ...``. Centred neurons, which start
+at half their threshold, become pairs that both start there; their potentials are mirror images
+around that half, to rounding.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.codings.rate import START
 from pinnir.ir import Affine, Array, Graph, Level, Node
 from pinnir.manager import Context, Pass
 from pinnir.matrix import BlockDiagonal, Matrix, dense
@@ -33,8 +36,7 @@ class SplitSigns(Pass):
             op = node.op
             if isinstance(op, IF) and op.signed:
                 split.add(node.name)
-                entries = (_mirror(node.operands, node.name),)
-                return Node(node.name, _pair(op), entries, node.segment)
+                return Node(node.name, _pair(op), _entries(node, op), node.segment)
             if isinstance(op, Affine) and any(o.name in split for o in node.operands):
                 columns = np.repeat(dense(op.weight), 2, axis=1)
                 columns[:, 1::2] *= -1.0
@@ -42,6 +44,18 @@ class SplitSigns(Pass):
             return node
 
         return graph.rewrite(change)
+
+
+def _entries(node: Node, op: IF) -> tuple[Node, ...]:
+    if not op.centred:
+        return (_mirror(node.operands, node.name),)
+    (start,) = (operand for operand in node.operands if operand.name == f"{node.name}{START}")
+    others = tuple(operand for operand in node.operands if operand is not start)
+    assert isinstance(start.op, Affine)
+    potential = dense(start.op.weight)[:, 0]
+    both = np.column_stack([potential, op.threshold - potential]).reshape(-1, 1)
+    synapses = start.with_op(Affine(both, np.zeros(len(both))))
+    return _mirror(others, node.name), synapses
 
 
 def _pair(op: IF) -> IF:

@@ -3,7 +3,8 @@
 An IF neuron with threshold ``theta``, initial potential ``v0`` and constant input ``z - low`` fires
 ``floor((T (z - low) + v0) / theta)`` times, clipped to 0..T; with ``v0 = theta / 2`` that is the
 nearest of the T + 1 levels of ``clip(z, low, low + theta)``. A signed neuron counts from zero in
-both directions, ``v0 = 0``, and has 2T + 1 levels. Deeper layers see spikes instead of a constant
+both directions and has 2T + 1 levels: towards zero with ``v0 = 0``, or, centred, the nearest with
+``v0 = theta / 2``. Deeper layers see spikes instead of a constant
 input, so a rate program approaches its staircase network only as T grows. Calibration may give any
 neuron another initial potential.
 
@@ -47,7 +48,7 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
         neuron = integrate_fire(node, steps)
-        if not neuron.signed:
+        if neuron.rounds:
             sources = (*sources, _start(node, sources[0], neuron.threshold / 2, steps))
         # A spike a step is one level; the mean over T steps wants T of them.
         decode = BlockDiagonal(node.op.step[:, None, None] * steps)
@@ -60,7 +61,7 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
 
 
 def integrate_fire(node: Node, steps: int) -> IF:
-    """The neurons that count a staircase's levels; unsigned ones start at half their threshold.
+    """The neurons that count a staircase's levels; those that round start at half their threshold.
 
     Raises:
         LegalizeError: If the staircase is not what an IF neuron can count.
@@ -79,9 +80,10 @@ def integrate_fire(node: Node, steps: int) -> IF:
     threshold = spacing * steps
     if signed:
         mirrored = np.allclose(op.boundaries[:, :steps], -t[:, ::-1], atol=1e-12)
-        if not (mirrored and np.allclose(t[:, 0], spacing) and np.all(op.start == -steps)):
+        firsts = [np.allclose(t[:, 0], spacing * share) for share in (0.5, 1.0)]
+        if not (mirrored and any(firsts) and np.all(op.start == -steps)):
             raise _refusal(node, "is not symmetric around zero")
-        return IF(threshold, signed=True)
+        return IF(threshold, signed=True, centred=firsts[0])
     return IF(threshold, bias=spacing / 2 - t[:, 0])
 
 
@@ -140,5 +142,5 @@ def _refusal(node: Node, problem: str) -> LegalizeError:
         node=node.name,
         op="Staircase",
         hint="run split-thresholds or balance-thresholds, then quantise-activations with "
-        "levels = steps + 1 (2 steps + 1 and rounding=zero for signed neurons)",
+        "levels = steps + 1 (2 steps + 1 and rounding=signed or zero for signed neurons)",
     )

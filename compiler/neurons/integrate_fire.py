@@ -19,26 +19,35 @@ class IF(Neuron):
     .. math:: v \leftarrow (v + F s_{t-1}) + (I + b), \quad
               s_t = [v \ge \theta], \quad v \leftarrow v - \theta s_t
 
-    A signed unit also fires ``-1`` at :math:`v \le -\theta`. The feedback is added before the
-    input so that a split signed unit sees the same roundings as the signed unit itself.
+    A signed unit also fires ``-1``, at :math:`v \le -\theta`; if it is centred, at :math:`v \le 0`.
+    A centred unit starts at half its threshold, as unsigned ones do, and so counts the nearest
+    multiple of the threshold in both directions; others round towards zero. The feedback is added
+    before the input so that a split signed unit sees the same roundings as the signed unit itself.
 
     Attributes:
         threshold: ``theta``, ``(units,)``.
         bias: ``b``, a constant current, ``(units,)`` or 0; legalisation moves it into the
             synapses, where NIR has a place for it.
         signed: Whether units may fire -1.
+        centred: Whether signed units fire it at 0.
         feedback: ``F``, from the units' own spikes one step earlier, or None.
     """
 
     threshold: Array
     bias: Array | float = 0.0
     signed: bool = False
+    centred: bool = False
     feedback: BlockDiagonal | None = None
 
     @property
     def units(self) -> int:
         """Number of units."""
         return int(self.threshold.size)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether it starts at half its threshold, and so counts to the nearest."""
+        return self.centred or not self.signed
 
     def initial_state(self, samples: int) -> tuple[Array, ...]:
         """Membrane potential and last spikes, all zero."""
@@ -53,7 +62,7 @@ class IF(Neuron):
         potential = potential + (current + self.bias)
         spikes = (potential >= self.threshold).astype(np.float64)
         if self.signed:
-            spikes -= potential <= -self.threshold
+            spikes -= potential <= (0.0 if self.centred else -self.threshold)
         return spikes, (potential - self.threshold * spikes, spikes)
 
     def to_nir(self) -> nir.IF:

@@ -13,11 +13,11 @@ from pinnir.ir import Activation, Graph, Node, Staircase
 from pinnir.neurons import IF
 from pinnir.passes.quantise_activations import QuantiseActivations
 from pinnir.verify import verify
-from tests.helpers import context, one_neuron, points, record
+from tests.helpers import assert_same_values, compiled, context, one_neuron, points, record
 
 HINT = (
     "hint: run split-thresholds or balance-thresholds, then quantise-activations with "
-    "levels = steps + 1 (2 steps + 1 and rounding=zero for signed neurons)"
+    "levels = steps + 1 (2 steps + 1 and rounding=signed or zero for signed neurons)"
 )
 
 
@@ -53,12 +53,25 @@ def test_unsigned_neuron(steps):
     assert not neuron.signed
 
 
+@pytest.mark.parametrize("rounding", ["zero", "signed"])
 @pytest.mark.parametrize("steps", [1, 8])
-def test_signed_neuron(steps):
-    neuron = lowered(quantised(-2.0, 2.0, 2 * steps + 1, "zero"), steps)
+def test_signed_neuron(steps, rounding):
+    neuron = lowered(quantised(-2.0, 2.0, 2 * steps + 1, rounding), steps)
     np.testing.assert_allclose(neuron.threshold, [2.0])
     assert np.all(neuron.bias == 0)
     assert neuron.signed
+    assert neuron.centred == neuron.rounds == (rounding == "signed")
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "signed", "zero"])
+@pytest.mark.parametrize("steps", [1, 7, 32])
+def test_a_constant_input_is_counted_as_the_staircase_says(rounding, steps):
+    levels = steps + 1 if rounding == "nearest" else 2 * steps + 1
+    before = quantised(-2.0, 2.0, levels, rounding)
+    at = points(before, 400, 3) * 1.5
+    after = lower(before, context(before), steps)
+    assert_same_values(before, after, at, 1e-12)
+    assert_same_values(before, compiled(after, "split-signs"), at, 1e-12)
 
 
 @pytest.mark.parametrize(("levels", "rounding"), [(8, "nearest"), (17, "nearest"), (9, "zero")])
@@ -93,7 +106,7 @@ def test_signed_levels_that_are_not_symmetric(shift):
     )
 
 
-@pytest.mark.parametrize("rounding", ["nearest", "zero"])
+@pytest.mark.parametrize("rounding", ["nearest", "signed", "zero"])
 @pytest.mark.parametrize("potential", [-3.1, -0.4, 0.0, 0.7, 5.3])
 def test_initial_potentials(rounding, potential):
     """The spikes are those of neurons whose potential starts there."""

@@ -36,6 +36,13 @@ def test_signed_by_hand():
     np.testing.assert_array_equal(spikes.ravel(), [1, -1, -1, 0, 0, 1])
 
 
+def test_centred_by_hand():
+    currents = np.array([0.5, -0.5, -0.5, 0.25, 0.75, -1.25]).reshape(6, 1, 1)
+    spikes = run(IF(np.ones(1), signed=True, centred=True), currents)
+    # Potentials before the reset: 0.5, 0, 0.5, 0.75, 1.5, -0.75.
+    np.testing.assert_array_equal(spikes.ravel(), [0, -1, 0, 0, 1, -1])
+
+
 @given(seed=SEEDS, signed=st.booleans())
 def test_potential_is_input_minus_spikes(seed, signed):
     """Soft reset loses nothing: what was put in is still there or was fired."""

@@ -154,6 +154,21 @@ def test_clip_towards_zero(high, steps):
     np.testing.assert_allclose(op(z), step * levels, atol=1e-12)
 
 
+@pytest.mark.parametrize("high", [0.3, 2.0])
+@pytest.mark.parametrize("steps", [1, 4, 32])
+def test_signed_clip_to_the_nearest(high, steps):
+    """At a boundary what a neuron that fires there counts: away from zero."""
+    graph = one_neuron(Activation("clip", (-high, high)))
+    op = quantised(graph, levels=2 * steps + 1, rounding="signed").node("act0").op
+    step = high / steps
+    ends = step * (np.arange(1, steps + 1) - 0.5)
+    z = np.concatenate([Z.ravel(), ends, -ends])[:, None]
+    share = z / step
+    levels = np.sign(share) * np.floor(np.round(np.abs(share), 9) + 0.5)
+    np.testing.assert_array_equal(op.levels(z), np.clip(levels, -steps, steps))
+    np.testing.assert_array_equal(op.start, -steps)
+
+
 @pytest.mark.parametrize(("low", "high"), CLIPS)
 def test_clip_rounded_either_way_stays_a_clip(low, high):
     """Rounding towards zero is for signed clips; it must not change what others mean."""

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinnir.driver import prepare
+from pinnir.errors import PipelineError
 from pinnir.evaluate import evaluate, trace
-from pinnir.ir import Affine, Array, Graph
+from pinnir.ir import Affine, Array, Graph, Level
 from pinnir.manager import Context, PassManager, parse_pipeline
 from pinnir.passes.refit import Refit, regression
 from pinnir.pipelines import TIDY
@@ -185,3 +186,22 @@ def test_a_ridge_keeps_the_change_small(ridge):
     x, y = rng.normal(size=(200, 3)), rng.normal(size=(200, 1))
     free, held = (regression(x, y, share)[0] for share in (0.0, ridge))
     assert np.linalg.norm(held) < np.linalg.norm(free)
+
+
+def test_clips_in_the_place_of_other_activations():
+    """Before the rounding: what they change is taken back as far as a map can."""
+    source = core_graph(1, (2, 12, 12, 1), ("tanh",))
+    before = compiled(source, "balance-thresholds{steps=32}")
+    after, at = refitted(source, before)
+    assert after.level is Level.TENSOR
+    assert relative_error(source, after, at) < 0.5 * relative_error(source, before, at)
+
+
+def test_steps_before_the_rounding():
+    source = core_graph(0, (2, 4, 1), ("tanh",))
+    with pytest.raises(PipelineError) as caught:
+        refitted(source, source, steps=4)
+    assert str(caught.value) == (
+        "pass 'refit': only what is rounded is counted over steps\n"
+        "hint: leave steps out, or run quantise-activations before"
+    )

@@ -129,6 +129,24 @@ def test_a_balanced_network(seed):
     assert_same_values(before, after, at, tolerance=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_centred_neurons(seed):
+    """Both halves start at half their threshold."""
+    core = core_graph(seed, (2, 6, 6, 1), ("tanh", "sin"))
+    before = compiled(
+        core,
+        "balance-thresholds,quantise-activations{levels=33,rounding=signed},"
+        "lower{coding=rate,steps=16}",
+    )
+    assert all(node.op.centred for node in before.nodes if getattr(node.op, "signed", False))
+    after, at = split(before), points(core, 64, 1)
+    signed, pairs = record(before, at), record(after, at)
+    for name in ("act0", "act1"):
+        for one, other in zip(signed[name], pairs[name], strict=True):
+            np.testing.assert_array_equal(other[:, 0::2] - other[:, 1::2], one)
+    assert_same_values(before, after, at, tolerance=1e-12)
+
+
 def test_no_signed_neuron_is_left():
     after = split(signed_graph(0, (2, 3, 3, 1), steps=4))
     neurons = [node.op for node in after.nodes if isinstance(node.op, IF)]
