@@ -30,9 +30,9 @@ class QuantiseActivations(Pass):
         range: Over which pre-activations: each ``neuron``'s own over the calibration points, or
             one for the whole ``layer``.
         margin: How far the range reaches beyond the calibration points, as a share of its width.
-        rounding: To the ``nearest`` level, counted from the lowest; or, for ``clip`` activations
-            that are symmetric around zero, counted from there in both directions as signed
-            integrate-and-fire neurons do, to the nearest (``signed``) or towards ``zero``.
+        rounding: To the ``nearest`` level, counted from the lowest; or, for ``clip`` activations,
+            counted from the middle in both directions as signed integrate-and-fire neurons do, to
+            the nearest (``signed``) or, where the middle is zero, towards ``zero``.
         allocation: The same number of levels for each (``even``); or more where the outputs
             depend on them more (``sensitivity``), for no more units and spikes.
     """
@@ -104,16 +104,17 @@ class QuantiseActivations(Pass):
 def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) -> Staircase:
     """A clip is bounded by itself; its levels are the spike counts of an IF neuron."""
     low, high = (np.broadcast_to(value, (neurons,)) for value in op.parameters)
-    if rounding == "nearest" or np.any(low != -high):
+    if rounding == "nearest" or (rounding == "zero" and np.any(low != -high)):
         step = (high - low) / (levels - 1)
         boundaries = low[:, None] + step[:, None] * (np.arange(1, levels) - 0.5)
         start, base = np.zeros(neurons, np.int32), low
     else:
         count = levels // 2
-        step = high / count
+        step = (high - low) / (2 * count)
+        base = np.where(low == -high, 0.0, low + step * count)
         ends = step[:, None] * (np.arange(1, count + 1) - (0.5 if rounding == "signed" else 0.0))
         # A neuron that fires at a level's end is there: level -k begins at the next float above.
-        falling = np.nextafter(-ends[:, ::-1], np.inf)
-        boundaries = np.concatenate([falling, ends], axis=1)
-        start, base = np.full(neurons, -count, np.int32), np.zeros(neurons)
+        falling = np.nextafter(base[:, None] - ends[:, ::-1], np.inf)
+        boundaries = np.concatenate([falling, base[:, None] + ends], axis=1)
+        start = np.full(neurons, -count, np.int32)
     return Staircase(boundaries, np.ones(boundaries.shape, np.int8), start, base, step)

@@ -4,12 +4,14 @@
 consecutive intervals: a piecewise-linear fit with ``units`` pieces. The knots lie where the
 function bends and the pre-activations are dense, with density ``(p f''^2)^(1/5)``, which is optimal
 for the mean square error (de Boor, A Practical Guide to Splines, ch. XII); the slopes are the
-least-squares fit over the calibration points.
+least-squares fit over the calibration points. One ramp alone, which has no knots inside, begins
+and ends where it fits best, so that saturated ends need no levels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from pinnir.matrix import BlockDiagonal, compose, dense
 
 # Points of the fine grid on which the knot density is integrated.
 _GRID = 512
+# Places where one ramp alone may begin or end.
+_ENDS = 17
 # Share of the knots spread evenly, so that no interval becomes uselessly long or short.
 _EVEN = 0.2
 
@@ -82,6 +86,8 @@ class SplitThresholds(Pass):
         """Ends of the ramps, ``(neurons, units + 1)``, ascending."""
         reach = self.margin * np.ptp(z, axis=0) + 1e-9
         low, high = z.min(axis=0) - reach, z.max(axis=0) + reach
+        if self.units == 1:
+            return _best_ramp(np.linspace(low, high, _ENDS), z, apply_activation(op, z))
         grid = np.linspace(low, high, _GRID)
         h = grid[1] - grid[0]
         slope = np.gradient(apply_activation(op, grid), axis=0) / h
@@ -98,9 +104,32 @@ class SplitThresholds(Pass):
         return np.interp(np.linspace(0, mass[-1], self.units + 1), mass, grid)
 
 
+def _best_ramp(ends: Array, z: Array, y: Array) -> Array:
+    """Ends ``(neurons, 2)``, out of ``(candidates, neurons)``, between which a clip fits best.
+
+    Up to a factor and a constant, that is, so the clip of the largest correlation.
+    """
+    centred = y - y.mean(axis=0)
+    most = np.full(z.shape[1], -1.0)
+    best = np.stack([ends[0], ends[-1]], axis=1)
+    # The whole range first: where nothing fits better, nothing is cut off.
+    pairs = sorted(combinations(range(len(ends)), 2), key=lambda pair: pair[0] - pair[1])
+    for first, last in pairs:
+        ramp = np.clip(z, ends[first], ends[last])
+        ramp -= ramp.mean(axis=0)
+        size = np.maximum((ramp**2).sum(axis=0), np.finfo(np.float64).tiny)
+        fit = (ramp * centred).sum(axis=0) ** 2 / size
+        better = fit > most * (1 + 1e-9)
+        most = np.where(better, fit, most)
+        best[better] = np.stack([ends[first], ends[last]], axis=1)[better]
+    return best
+
+
 def _ramps(node: Node, knots: Array) -> Node:
     """Expand every neuron to its ramps: clip between consecutive knots."""
     neurons, units = knots.shape[0], knots.shape[1] - 1
+    if units == 1:
+        return node.with_op(Activation("clip", (knots[:, 0], knots[:, 1])))
     expand = Affine(BlockDiagonal(np.ones((neurons, units, 1))), np.zeros(neurons * units))
     entry = Node(f"{node.name}_in", expand, node.operands, node.segment)
     clip = Activation("clip", (knots[:, :-1].reshape(-1), knots[:, 1:].reshape(-1)))

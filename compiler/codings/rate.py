@@ -72,18 +72,19 @@ def integrate_fire(node: Node, steps: int) -> IF:
     count = op.boundaries.shape[1]
     if count != (2 * steps if signed else steps):
         raise _refusal(node, f"has {count + 1} levels, which is not what {steps} steps can count")
-    t = op.boundaries[:, steps:] if signed else op.boundaries
+    middle = op.base[:, None] if signed else 0.0
+    t = op.boundaries[:, steps:] - middle if signed else op.boundaries
     spacing = t[:, 1] - t[:, 0] if steps > 1 else op.step
     uniform = t[:, :1] + spacing[:, None] * np.arange(steps)
     if np.any(op.directions != 1) or not np.allclose(t, uniform, rtol=1e-9, atol=1e-12):
         raise _refusal(node, "has levels that are not evenly spaced")
     threshold = spacing * steps
     if signed:
-        mirrored = np.allclose(op.boundaries[:, :steps], -t[:, ::-1], atol=1e-12)
+        mirrored = np.allclose(op.boundaries[:, :steps] - middle, -t[:, ::-1], atol=1e-12)
         firsts = [np.allclose(t[:, 0], spacing * share) for share in (0.5, 1.0)]
         if not (mirrored and any(firsts) and np.all(op.start == -steps)):
-            raise _refusal(node, "is not symmetric around zero")
-        return IF(threshold, signed=True, centred=firsts[0])
+            raise _refusal(node, "is not symmetric around its middle level")
+        return IF(threshold, bias=-op.base, signed=True, centred=firsts[0])
     return IF(threshold, bias=spacing / 2 - t[:, 0])
 
 

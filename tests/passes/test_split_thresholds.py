@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,7 +81,7 @@ def test_the_fit_is_no_worse_than_interpolation():
     assert rms(graph, after, calibration) < np.sqrt(((chords - np.tanh(z)) ** 2).mean())
 
 
-@given(graph=core_graphs(), units=st.integers(1, 6), margin=st.sampled_from((0.0, 0.01, 0.5)))
+@given(graph=core_graphs(), units=st.integers(2, 6), margin=st.sampled_from((0.0, 0.01, 0.5)))
 def test_knots_cover_the_calibration_points(graph, units, margin):
     after = split(graph, units=units, margin=margin)
     for node in graph.nodes:
@@ -143,3 +145,16 @@ def test_population_coding_of_a_split_network():
     at = points(graph, 64, 1)
     (one,), (other,) = evaluate(stairs, stairs.bind(at)), evaluate(lowered, lowered.bind(at))
     np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_one_ramp_alone_leaves_out_saturated_ends():
+    """Its only clip lies where it fits best, and the levels of a rate program with it."""
+    graph = one_neuron(Activation("tanh"))
+    z = np.linspace(-6, 6, 400)[:, None]
+    after = SplitThresholds(units=1).apply(graph, replace(context(graph), calibration=z))
+    low, high = after.node("act0").op.parameters
+    assert -2.5 < low[0] < -0.7
+    assert 0.7 < high[0] < 2.5
+    (found,), (wanted,) = (evaluate(g, g.bind(z)) for g in (after, graph))
+    whole = np.polynomial.Polynomial.fit(z[:, 0], wanted[:, 0], 1)(z)
+    assert np.linalg.norm(found - wanted) < 0.5 * np.linalg.norm(whole - wanted)
