@@ -122,7 +122,7 @@ class NorseBackend:
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.dtype = dtype
 
-    def load(self, core: Graph) -> CoreRunner:
+    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Build the modules of a core.
 
         Raises:

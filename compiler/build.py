@@ -85,10 +85,11 @@ def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
     from importlib.metadata import version
 
+    running = graph if graph.streamed is None else graph.streamed
     return {
         "coding": candidate.coding,
-        "steps": graph.steps,
-        "read_out": graph.read_out,
+        "steps": running.steps,
+        "read_out": running.read_out,
         "levels": candidate.levels,
         "pipeline": candidate.pipeline,
         "target": job.target.name,

@@ -35,6 +35,34 @@ def population_refitted(levels: int, iterations: int = 0) -> str:
     return f"{refitted(levels, iterations)},lower{{coding=population}},legalise"
 
 
+def delta(levels: int, hysteresis: float = 0.0, events: str = "unit") -> str:
+    """Delta program of a staircase network with ``levels`` levels per neuron."""
+    return _delta(staircase(levels), hysteresis, events)
+
+
+def delta_refitted(
+    levels: int, iterations: int = 0, hysteresis: float = 0.0, events: str = "unit"
+) -> str:
+    """Delta program of a refitted staircase network."""
+    return _delta(refitted(levels, iterations), hysteresis, events)
+
+
+def _delta(rounded: str, hysteresis: float, events: str) -> str:
+    options = f",hysteresis={hysteresis:g}" if hysteresis else ""
+    options += f",events={events}" if events != "unit" else ""
+    return f"{rounded},fixed-point,lower{{coding=delta{options}}},legalise"
+
+
+def phase(levels: int) -> str:
+    """Phase program of a staircase network with ``levels`` levels per neuron."""
+    return f"{staircase(levels)},fixed-point,lower{{coding=phase}},legalise"
+
+
+def phase_refitted(levels: int, iterations: int = 0) -> str:
+    """Phase program of a refitted staircase network."""
+    return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
+
+
 def rate_refitted(steps: int, units: int) -> str:
     """Rate program of ramps whose maps are fitted to the spikes that arrive."""
     return (

@@ -2,7 +2,8 @@
 
 A program file is one HDF5 file. Its spiking cores are a plain NIR graph that any NIR reader opens;
 pinnir's own part is the top-level group ``pinnir/``, which NIR readers ignore: a JSON manifest,
-host parts and source network as ONNX, and the printed graph after every pass.
+host parts and source network as ONNX, the printed graph after every pass, and cores as
+programmable neurons run them, of the codings that have no NIR form.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ from pinnir.domain import Domain
 from pinnir.emit import from_nir, to_nir
 from pinnir.errors import BackendError, ProgramFileError
 from pinnir.execute import Execution, Part
-from pinnir.files import check_writable, read_file, seal, unseal, write_atomic
+from pinnir.files import (
+    FORMAT,
+    STREAMED_FORMAT,
+    check_writable,
+    read_file,
+    seal,
+    unseal,
+    write_atomic,
+)
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.frontier import Frontier
-from pinnir.ir import Array, Graph, Neuron
+from pinnir.ir import Array, Graph, Neuron, columns_of
 from pinnir.isolate import run_isolated
 from pinnir.layout import Layout, axes_of, columns_in
 from pinnir.manifest import check_manifest
@@ -46,6 +55,7 @@ from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
 from pinnir.program_check import GROUP
 from pinnir.segments import Segment
+from pinnir.stored import Datasets, read_core, write_core
 
 # Values that the widest population may hold for one chunk of points: memory stays flat, and what
 # one layer writes is still in the cache when the next one reads it.
@@ -53,6 +63,9 @@ _CHUNK_VALUES = 2**19
 _SOURCE_CHUNK = 8192  # points
 # Values whose squares can be summed.
 _LARGEST = 1e100
+
+# Group of a core for programmable neurons: this and the label of its segment.
+_STREAMED = "streamed."
 
 # Points of a network, (samples, columns); or one such table for each of its sample axes, which
 # stands for all combinations.
@@ -124,8 +137,18 @@ class Program:
 
     @property
     def cores(self) -> list[Graph]:
-        """The spiking cores, in running order."""
+        """The spiking cores that NIR can say, in running order."""
         return [segment.core for segment in self.segments if segment.core is not None]
+
+    @property
+    def running(self) -> list[Graph]:
+        """The cores that run: those for programmable neurons, of the codings that need them."""
+        return [segment.running for segment in self.segments if segment.running is not None]
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the cores are for programmable neurons."""
+        return any(segment.streamed is not None for segment in self.segments)
 
     @property
     def depth(self) -> int:
@@ -133,7 +156,7 @@ class Program:
         depths: dict[str, int] = {}
         for segment in self.segments:
             before = max((depths.get(name, 0) for name in segment.inputs), default=0)
-            here = before + (depth(segment.core) if segment.core is not None else 0)
+            here = before + (depth(segment.running) if segment.running is not None else 0)
             depths |= dict.fromkeys(segment.outputs, here)
         return max(depths.values(), default=0)
 
@@ -175,7 +198,7 @@ class Program:
             if isinstance(points, np.ndarray)
             else self.domain.check_tables(points, "points")
         )
-        counters = [SpikeCounter() for _ in self.cores]
+        counters = [SpikeCounter() for _ in self.running]
         # One thread: sums have one order on every machine, and layers are too small to share.
         with threadpool_limits(1):
             outputs = self._execute(where, find_backend(backend), counters)
@@ -187,11 +210,11 @@ class Program:
             metrics |= reference_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
         samples = [counter.samples for counter in counters]
-        metrics |= program_size(self.cores) | {"depth": self.depth}
-        metrics |= spike_costs(self.cores, spikes, samples, self.cost)
+        metrics |= program_size(self.running) | {"depth": self.depth}
+        metrics |= spike_costs(self.running, spikes, samples, self.cost)
         total = sum(float(count.sum()) for count in spikes.values())
         metrics |= {"samples": sum(samples), "spikes_per_point": total / len(outputs)}
-        layers = layer_rates(self.cores, spikes, samples)
+        layers = layer_rates(self.running, spikes, samples)
         return RunResult(outputs, source, spikes, layers, metrics)
 
     def run_grid(self, shape: tuple[int, ...], backend: str = "reference") -> RunResult:
@@ -239,7 +262,9 @@ class Program:
         return execute(execution, points, self.domain)
 
     def _chunk(self) -> int:
-        units = [n.op.units for core in self.cores for n in core.nodes if isinstance(n.op, Neuron)]
+        units = [
+            n.op.units for core in self.running for n in core.nodes if isinstance(n.op, Neuron)
+        ]
         return int(np.clip(_CHUNK_VALUES // max(units, default=1), 16, 8192))
 
     def save(self, path: str | Path) -> None:
@@ -287,7 +312,10 @@ class Program:
                     _put(group, segment.label, segment.host)
             for index, text in enumerate([self.initial, *(p.text for p in self.passes)]):
                 _put(group, f"pass.{index:02d}", text.encode())
-        return seal(buffer.getvalue())
+            for segment in self.segments:
+                if segment.streamed is not None:
+                    write_core(group.create_group(_STREAMED + segment.label), segment.streamed)
+        return seal(buffer.getvalue(), STREAMED_FORMAT if self.is_streamed else FORMAT)
 
     def _told(self) -> dict[str, Any]:
         passes = [{k: v for k, v in asdict(p).items() if k != "text"} for p in self.passes]
@@ -311,8 +339,8 @@ def _core_step(
     backend: Backend, segment: Segment, counter: SpikeCounter, layouts: Mapping[str, Layout]
 ) -> Callable[[list[Array]], list[Array]]:
     """A core as a part: what enters stands side by side in its input, likewise what leaves."""
-    assert segment.core is not None
-    run_core = backend.load(segment.core)
+    assert segment.running is not None
+    run_core = backend.load(segment.running)
     ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
 
     def run(inputs: list[Array]) -> list[Array]:
@@ -377,8 +405,14 @@ def from_bytes(data: bytes, name: str = "program") -> Program:
 def _parse(data: bytes, name: str) -> Program:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            parts = {key: item[()].tobytes() for key, item in file[GROUP].items()}
-        return _assemble(parts, nir.read(io.BytesIO(data)))
+            parts: dict[str, bytes] = {}
+            streamed: dict[str, Datasets] = {}
+            for key, item in file[GROUP].items():
+                if isinstance(item, h5py.Group):
+                    streamed[key] = {name: value[()] for name, value in item.items()}
+                else:
+                    parts[key] = item[()].tobytes()
+        return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
     except ProgramFileError as error:
         raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
@@ -389,13 +423,23 @@ def _parse(data: bytes, name: str) -> Program:
 
 def _try(program: Program, name: str) -> None:
     """Run one point for one step: afterwards all shapes and names are known to fit."""
-    segments = tuple(
-        s if s.core is None else replace(s, core=replace(s.core, steps=1)) for s in program.segments
+    plain = tuple(
+        s if s.core is None else replace(s, core=replace(s.core, steps=1), streamed=None)
+        for s in program.segments
     )
+    streamed = tuple(
+        s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
+        for s in program.segments
+    )
+    for segments in (plain, streamed) if program.is_streamed else (plain,):
+        _try_segments(replace(program, segments=segments), name)
+
+
+def _try_segments(program: Program, name: str) -> None:
     middle = (program.domain.low + program.domain.high) / 2
     try:
         with np.errstate(all="ignore"):
-            result = replace(program, segments=segments).run(middle[None])
+            result = program.run(middle[None])
     except Exception as error:  # numpy raises anything on arrays that do not fit
         raise ProgramFileError(
             f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
@@ -406,16 +450,24 @@ def _try(program: Program, name: str) -> None:
         )
 
 
-def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
+def _assemble(
+    parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
+) -> Program:
     told: dict[str, Any] = json.loads(parts["manifest"])
     check_manifest(told)
     listed = told.pop("segments")
     labels = [label for label, _, _ in listed if label not in parts]
-    cores = from_nir(graph, labels, told["steps"], told["read_out"])
+    # Next to a streamed form stands a population program, whatever the manifest says of it.
+    steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
+    cores = from_nir(graph, labels, steps, read_out)
+    forms = _streamed_forms(streamed, cores)
     segments = tuple(
-        Segment(label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label))
+        Segment(
+            label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),
+            forms.get(label),
+        )
         for label, inputs, outputs in listed
-    )
+    )  # fmt: skip
     columns, low, high, axes = told.pop("domain")
     passes = told.pop("passes")
     texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]
@@ -436,6 +488,21 @@ def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
         initial=texts[0],
         passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
     )
+
+
+def _streamed_forms(groups: Mapping[str, Datasets], cores: Mapping[str, Graph]) -> dict[str, Graph]:
+    """Cores for programmable neurons by label: of every core or of none."""
+    if groups and set(groups) != {_STREAMED + label for label in cores}:
+        raise ProgramFileError("some cores have a streamed form and others have none")
+    forms = {label: read_core(groups[_STREAMED + label], label) for label in cores if groups}
+    for label, form in forms.items():
+        if _ends(form) != _ends(cores[label]):
+            raise ProgramFileError(f"the streamed form of {label} has other inputs or outputs")
+    return forms
+
+
+def _ends(core: Graph) -> tuple[int | None, ...]:
+    return tuple(columns_of(node) for node in (*core.inputs, *core.outputs))
 
 
 def run_source(

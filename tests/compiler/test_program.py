@@ -483,7 +483,8 @@ def test_another_format_version(tmp_path):
     path = tmp_path / "p.nir"
     path.write_bytes(small_program().to_bytes().replace(b"program 2", b"program 9", 1))
     assert failure(path) == (
-        f"{path} has format 9, this pinnir reads format 2\nhint: compile it again with this pinnir"
+        f"{path} has format 9, this pinnir reads formats 2 and 3\n"
+        "hint: compile it again with this pinnir"
     )
 
 
