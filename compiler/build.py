@@ -11,6 +11,7 @@ from pinnir.frontier import EVALUATION, Point, point
 from pinnir.ir import Array, Graph, Level
 from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
+from pinnir.lines import stream_costs
 from pinnir.manager import Pass, PassObserver
 from pinnir.metrics import reference_errors
 from pinnir.observe import PassLog
@@ -18,6 +19,9 @@ from pinnir.program import Program, from_bytes
 from pinnir.proof import pooled
 from pinnir.segments import build_segments
 from pinnir.stages import Stages
+
+# That a delta program's costs are measured on, through the whole domain.
+LINES = 64
 
 
 def build(
@@ -107,6 +111,7 @@ def _metrics(
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
     metrics = pooled([program.run(points) for points in sets])
+    metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     if reference is not None:
         points, truth = reference

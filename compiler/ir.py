@@ -153,6 +153,10 @@ class Neuron(Op):
         """State before the first step, arrays ``(samples, units)``."""
         raise NotImplementedError
 
+    def events(self, value: Array) -> Array:
+        """How many spikes each of these values of units is."""
+        return np.abs(value)
+
     def step(self, state: tuple[Array, ...], current: Array) -> tuple[Array, tuple[Array, ...]]:
         """Advance one step: ``(spikes, new state)`` for input ``current`` ``(samples, units)``."""
         raise NotImplementedError

@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,9 +23,10 @@ from threadpoolctl import threadpool_limits
 
 from pinnir.backends import Backend, find_backend
 from pinnir.budget import Budget
+from pinnir.changes import InputChanges
 from pinnir.domain import Domain
 from pinnir.emit import from_nir, to_nir
-from pinnir.errors import BackendError, ProgramFileError
+from pinnir.errors import BackendError, DomainError, ProgramFileError
 from pinnir.execute import Execution, Part
 from pinnir.files import (
     FORMAT,
@@ -53,9 +55,11 @@ from pinnir.metrics import (
 )
 from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
+from pinnir.order import Streaming
 from pinnir.program_check import GROUP
 from pinnir.segments import Segment
 from pinnir.stored import Datasets, read_core, write_core
+from pinnir.streaming import is_streaming
 
 # Values that the widest population may hold for one chunk of points: memory stays flat, and what
 # one layer writes is still in the cache when the next one reads it.
@@ -178,6 +182,7 @@ class Program:
         backend: str = "reference",
         *,
         reference: Array | None = None,
+        streaming: Streaming | None = None,
     ) -> RunResult:
         """Run the program on points of its domain.
 
@@ -188,9 +193,12 @@ class Program:
             backend: Name in the BACKENDS table.
             reference: Reference solution on these points, ``(samples, outputs)``, to measure
                 against as well.
+            streaming: In which order a delta program takes the points; what it gives stands in
+                their own order.
 
         Raises:
-            DomainError: If the points do not fit the domain.
+            DomainError: If the points do not fit the domain, or the order does not fit them, or
+                the program takes points in any order.
             BackendError: If the backend is unknown, not installed, or fails.
         """
         where: Points = (
@@ -198,10 +206,16 @@ class Program:
             if isinstance(points, np.ndarray)
             else self.domain.check_tables(points, "points")
         )
+        if streaming is not None and not self.streams:
+            raise DomainError(
+                f"a {self.manifest.get('coding')} program takes points in any order",
+                hint="leave order and lines out; compile with --coding delta for streaming",
+            )
         counters = [SpikeCounter() for _ in self.running]
         # One thread: sums have one order on every machine, and layers are too small to share.
         with threadpool_limits(1):
-            outputs = self._execute(where, find_backend(backend), counters)
+            ready = self._execution(find_backend(backend), counters, streaming or Streaming())
+            outputs = execute(ready, where, self.domain)
         source = None if self.source is None else self.run_source(where)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
         if source is not None:
@@ -209,15 +223,25 @@ class Program:
         if reference is not None:
             metrics |= reference_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
+        products = [None if c.changes is None else c.changes.products for c in counters]
         samples = [counter.samples for counter in counters]
         metrics |= program_size(self.running) | {"depth": self.depth}
-        metrics |= spike_costs(self.running, spikes, samples, self.cost)
+        metrics |= spike_costs(self.running, spikes, samples, self.cost, products)
         total = sum(float(count.sum()) for count in spikes.values())
         metrics |= {"samples": sum(samples), "spikes_per_point": total / len(outputs)}
+        if self.streams:
+            metrics["events_per_activation"] = metrics["spikes_per_activation"]
         layers = layer_rates(self.running, spikes, samples)
         return RunResult(outputs, source, spikes, layers, metrics)
 
-    def run_grid(self, shape: tuple[int, ...], backend: str = "reference") -> RunResult:
+    def run_grid(
+        self,
+        shape: tuple[int, ...],
+        backend: str = "reference",
+        *,
+        order: str | None = None,
+        lines: int | None = None,
+    ) -> RunResult:
         """Run the program on a uniform grid over its domain, first column slowest.
 
         A network of several sample axes is simulated once for every coordinate of the grid.
@@ -225,12 +249,16 @@ class Program:
         Args:
             shape: One size a column.
             backend: Name in the BACKENDS table.
+            order: In which a delta program takes the points, ``boustrophedon`` if not given.
+            lines: How many of them run side by side, 1 if not given.
 
         Raises:
-            DomainError: If ``shape`` has another number of columns or a size below 1.
+            DomainError: If ``shape`` has another number of columns or a size below 1, or the
+                order does not fit it.
             BackendError: As :meth:`run`.
         """
-        result = self.run(self.domain.grid_tables(shape), backend)
+        streaming = self.streaming(order, lines, shape)
+        result = self.run(self.domain.grid_tables(shape), backend, streaming=streaming)
         outputs = self.domain.by_columns(result.outputs, shape)
         source = None if result.source is None else self.domain.by_columns(result.source, shape)
         return replace(result, outputs=outputs, source=source)
@@ -248,18 +276,49 @@ class Program:
             )
         return run_source(self.source, points, self.domain, self.inputs, self.layouts, self.outputs)
 
-    def _execute(self, points: Points, backend: Backend, counters: list[SpikeCounter]) -> Array:
+    def streaming(
+        self, order: str | None, lines: int | None, shape: tuple[int, ...] | None = None
+    ) -> Streaming | None:
+        """What was asked of the order of points, None if nothing was and it does not matter.
+
+        Raises:
+            DomainError: If there is no such order, or it does not fit points that are no grid.
+        """
+        if order is None and lines is None and not self.streams:
+            return None
+        return Streaming(order, 1 if lines is None else lines, shape)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the order of points matters for what they cost."""
+        return any(map(is_streaming, self.running))
+
+    def _execution(
+        self, backend: Backend, counters: list[SpikeCounter], streaming: Streaming
+    ) -> Execution:
         parts = []
         waiting = iter(counters)
         for segment in self.segments:
             run = (
                 OnnxRunner(segment.host, f"host part {segment.label}")
                 if segment.host is not None
-                else _core_step(backend, segment, next(waiting), self.layouts)
+                else _core_step(
+                    backend, segment, next(waiting), self.layouts, self._lines(segment, streaming)
+                )
             )
             parts.append(Part(segment.inputs, segment.outputs, run))
-        execution = Execution(tuple(parts), self.layouts, self.inputs, self.outputs, self._chunk())
-        return execute(execution, points, self.domain)
+        chunk = self._chunk()
+        order = None
+        if self.streams:
+            chunk = max(1, chunk // streaming.lines) * streaming.lines
+            order = partial(streaming.rows, domain=self.domain)
+        return Execution(tuple(parts), self.layouts, self.inputs, self.outputs, chunk, order=order)
+
+    def _lines(self, segment: Segment, streaming: Streaming) -> int:
+        """Lines of a core. One of several sample axes sees all their combinations one by one."""
+        names = (*segment.inputs, *segment.outputs)
+        axes = {axis for name in names for axis in axes_of(self.layouts[name])}
+        return streaming.lines if len(axes) == 1 else 1
 
     def _chunk(self) -> int:
         units = [
@@ -336,16 +395,24 @@ class Program:
 
 
 def _core_step(
-    backend: Backend, segment: Segment, counter: SpikeCounter, layouts: Mapping[str, Layout]
+    backend: Backend,
+    segment: Segment,
+    counter: SpikeCounter,
+    layouts: Mapping[str, Layout],
+    lines: int,
 ) -> Callable[[list[Array]], list[Array]]:
     """A core as a part: what enters stands side by side in its input, likewise what leaves."""
     assert segment.running is not None
-    run_core = backend.load(segment.running)
+    run_core = backend.load(segment.running, lines)
+    if is_streaming(segment.running):
+        counter.changes = InputChanges(lines)
     ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
 
     def run(inputs: list[Array]) -> list[Array]:
         counter.samples += len(inputs[0])
         entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
+        if counter.changes is not None:
+            counter.changes(entering)
         return np.split(run_core(entering, counter), ends, axis=1)
 
     return run

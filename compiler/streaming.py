@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.errors import BackendError
+from pinnir.changes import by_steps
 from pinnir.evaluate import Observer, add, compute_node
 from pinnir.ir import Affine, Array, Graph, Neuron, Node, Staircase
 from pinnir.matrix import apply
@@ -38,6 +38,11 @@ def stream_runner(core: Graph, lines: int) -> StreamRunner | None:
     return PhaseStream(core) if kinds == {Phase} else None
 
 
+def is_streaming(core: Graph) -> bool:
+    """Whether what a core costs depends on the order of the points."""
+    return any(isinstance(node.op, Delta) for node in core.nodes)
+
+
 class DeltaStream:
     """A core of delta neurons and its state; it goes on where the last call ended.
 
@@ -48,6 +53,7 @@ class DeltaStream:
 
     def __init__(self, core: Graph, lines: int) -> None:
         self.core, self.lines = core, lines
+        self._last: Array | None = None  # point of every line, (lines, columns)
         self._sums: dict[Node, Array] = {}  # of maps that events reach, (lines, rows)
         self._levels: dict[Node, Array] = {}  # (lines, neurons)
         self._intervals: dict[Node, Intervals] = {}  # of neurons with hysteresis, likewise
@@ -56,29 +62,29 @@ class DeltaStream:
         """Go on along the lines.
 
         Args:
-            x: ``(points, columns)``: the next point of every line, then the one after that.
+            x: ``(points, columns)``: the next point of every line, then the one after that. The
+                last step may leave out lines that have ended, which are the last ones.
             observe: Called with ``(0, node, changes of level (points, neurons))`` for every
                 population.
 
         Returns:
             ``(points, outputs)``.
-
-        Raises:
-            BackendError: If the lines do not get equally many points.
         """
-        check_lines(len(x), self.lines)
-        values: dict[Node, Array] = {self.core.inputs[0]: x}
+        count = len(x)
+        steps = by_steps(x, self.lines, self._last)
+        self._last = steps[-1]
+        values: dict[Node, Array] = {self.core.inputs[0]: steps.reshape(-1, x.shape[1])}
         for node in self.core.nodes[1:]:
-            op = node.op
+            op, first = node.op, node.operands[0]
             if isinstance(op, Delta):
                 potential = add([values[operand] for operand in node.operands])
                 values[node] = self._changes(node, op, potential)
-                observe(0, node, values[node])
-            elif isinstance(op, Affine) and isinstance(node.operands[0].op, Delta):
-                values[node] = self._sum(node, op, values[node.operands[0]])
+                observe(0, node, values[node][:count])
+            elif isinstance(op, Affine) and isinstance(first.op, Delta):
+                values[node] = self._sum(node, op, values[first])
             else:
                 values[node] = compute_node(node, values)
-        return values[self.core.outputs[0]]
+        return values[self.core.outputs[0]][:count]
 
     def _by_steps(self, values: Array) -> Array:
         return values.reshape(-1, self.lines, values.shape[1])
@@ -178,16 +184,3 @@ def horner(op: Affine, digits: NDArray[np.int8]) -> Array:
     for one in digits:
         total = 2 * total + apply(op.weight, one.astype(np.float64))
     return total + op.bias
-
-
-def check_lines(points: int, lines: int) -> None:
-    """Find out whether points can be streamed along so many lines.
-
-    Raises:
-        BackendError: If the lines do not get equally many points.
-    """
-    if points % lines:
-        raise BackendError(
-            f"{points} points cannot be streamed along {lines} lines",
-            hint="give every line equally many points",
-        )

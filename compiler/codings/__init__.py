@@ -23,6 +23,9 @@ CODINGS: dict[str, str] = {
     "delta": "pinnir.codings.delta:lower",
 }
 
+# Codings whose neurons NIR cannot say: only targets with programmable neurons run them.
+PROGRAMMABLE = ("phase", "delta")
+
 
 def lower_with(
     coding: str, graph: Graph, context: Context, steps: int, options: Mapping[str, Any] = _NONE
