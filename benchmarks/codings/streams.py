@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,10 +21,12 @@ from pinnir.program import Program
 from pinnir.proof import pooled
 from pinnir.streaming import DeltaStream
 
-# Points of a line, along the last column; in all other columns together there are about as many
-# lines as this.
+# Points of a line; in all other columns together there are about as many lines as _LINES.
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 _LINES = 16
+_HYSTERESIS = (0.25, 0.5, 1.0)
+# Levels are chosen on the selection points; on the points of a grid the error may be larger.
+_MARGIN = 0.9
 _DRIFT_GRID = 1000
 
 
@@ -33,27 +37,29 @@ class Row:
     Attributes:
         network: Its name.
         coding: Of the program.
-        asked: Tolerance that the levels were chosen for.
         levels: Levels per neuron, if they were spent evenly.
-        line: Points of a line, None for points in any order.
-        order: Of streaming, likewise.
         error: Relative L2 error on these points.
         events: Spikes or events per activation and point.
         synops: Synaptic operations per multiply-accumulate of the network.
         energy: Of the network at 45 nm, divided by the program's.
-        options: Of the coding.
+        asked: Tolerance that the levels were chosen for, None if they were given.
+        line: Points of a line, None for points in any order.
+        order: Of streaming, likewise.
+        along: Column that lines run along, likewise.
+        options: Of the coding, or the grid.
     """
 
     network: str
     coding: str
-    asked: float
     levels: int
-    line: int | None
-    order: str | None
     error: float
     events: float
     synops: float
     energy: float
+    asked: float | None = None
+    line: int | None = None
+    order: str | None = None
+    along: str | None = None
     options: str = ""
 
 
@@ -63,29 +69,34 @@ def built(network: str, coding: str, pipeline: str, levels: int) -> Program:
 
 
 def delta_rows(network: str, tolerance: float, lengths: tuple[int, ...] = LENGTHS) -> list[Row]:
-    """A delta program on lines of several lengths."""
-    levels = smallest(network, tolerance, pipelines.refitted)
+    """A delta program on lines of several lengths along every column, and with other options."""
+    levels = smallest(network, _MARGIN * tolerance, pipelines.refitted)
     program = built(network, "delta", pipelines.delta_refitted(levels), levels)
-    rows = [_streamed(program, network, tolerance, levels, length) for length in lengths]
-    return rows + _variants(program, network, tolerance, levels)
+    columns = range(len(program.domain.columns)) if program.domain.axis_count == 1 else [0]
+    rows = [
+        streamed(program, network, levels, length, column)
+        for column in columns
+        for length in lengths
+    ]
+    rows += _variants(program, network, levels)
+    return [replace(row, asked=tolerance) for row in rows]
 
 
-def _variants(program: Program, network: str, tolerance: float, levels: int) -> list[Row]:
-    """Graded events, hysteresis, and the other order, on lines of 256 points."""
-    changed = [("graded", {"graded": True})]
-    changed += [(f"hysteresis {h:g}", {"hysteresis": h}) for h in (0.25, 0.5, 1.0)]
-    rows = []
-    for name, options in changed:
-        other = with_neurons(program, **options)
-        row = _streamed(other, network, tolerance, levels, 256)
-        rows.append(replace(row, options=name))
-    if len(program.domain.columns) <= 3 and program.domain.axis_count == 1:
-        side = {1: 256, 2: 256, 3: 64}[len(program.domain.columns)]
+def _variants(program: Program, network: str, levels: int) -> list[Row]:
+    """Graded events and hysteresis on lines of 256 points, both orders on a square grid."""
+    changed: list[tuple[str, dict[str, object]]] = [("graded", {"graded": True})]
+    changed += [(f"hysteresis {h:g}", {"hysteresis": h}) for h in _HYSTERESIS]
+    rows = [
+        replace(streamed(with_neurons(program, **options), network, levels, 256), options=name)
+        for name, options in changed
+    ]
+    side = {2: 256, 3: 64}.get(len(program.domain.columns))
+    if side is not None and program.domain.axis_count == 1:
+        shape = (side,) * len(program.domain.columns)
         for order in ("boustrophedon", "hilbert"):
-            shape = (side,) * len(program.domain.columns)
             told = program.run_grid(shape, order=order).metrics
-            row = _row(told, network, "delta", tolerance, levels, side, order)
-            rows.append(replace(row, options=f"grid {'x'.join(map(str, shape))}"))
+            grid = f"grid {'x'.join(map(str, shape))}"
+            rows.append(row_of(told, network, "delta", levels, order=order, options=grid))
     return rows
 
 
@@ -108,45 +119,39 @@ def with_neurons(program: Program, **options: object) -> Program:
     return replace(program, segments=segments)
 
 
-def _streamed(program: Program, network: str, asked: float, levels: int, length: int) -> Row:
-    told = program.run_grid(shape_of(program, length), order="boustrophedon").metrics
-    return _row(told, network, "delta", asked, levels, length, "boustrophedon")
+def streamed(program: Program, network: str, levels: int, length: int, column: int = -1) -> Row:
+    """A delta program on lines of so many points along a column, as one stream there and back.
 
-
-def shape_of(program: Program, length: int) -> tuple[int, ...]:
-    """A grid whose last column has so many points, and all others about _LINES together.
-
-    A separable network streams every coordinate for itself: all of them have as many points.
+    Of a separable network every coordinate is a stream for itself, so one line along all of them
+    says what it costs.
     """
-    columns = len(program.domain.columns)
-    if program.domain.axis_count > 1:
-        return (min(length, 256),) * (columns - 1) + (length,)
-    others = max(2, round(_LINES ** (1 / max(1, columns - 1))))
-    return (others,) * (columns - 1) + (length,)
+    domain = program.domain
+    if domain.axis_count > 1:
+        told = program.run(np.linspace(domain.low, domain.high, length)).metrics
+        return row_of(told, network, "delta", levels, line=length, along="every axis")
+    others = max(2, round(_LINES ** (1 / max(1, len(domain.columns) - 1))))
+    shape = [others] * len(domain.columns)
+    shape[column] = length
+    told = program.run_grid(tuple(shape), order="boustrophedon").metrics
+    along = domain.columns[column]
+    return row_of(told, network, "delta", levels, line=length, order="boustrophedon", along=along)
 
 
-def _row(
-    told: dict[str, float],
-    network: str,
-    coding: str,
-    asked: float,
-    levels: int,
-    line: int | None,
-    order: str | None,
-) -> Row:
+def row_of(told: Mapping[str, Any], network: str, coding: str, levels: int, **more: Any) -> Row:
+    """The row of a run's metrics."""
     return Row(
-        network, coding, asked, levels, line, order, told["rel_l2"],
-        told["spikes_per_activation"], told["synops_per_mac"], 1 / told["energy_ratio"],
+        network, coding, levels, told["rel_l2"], told["spikes_per_activation"],
+        told["synops_per_mac"], 1 / told["energy_ratio"], **more,
     )  # fmt: skip
 
 
 def phase_row(network: str, tolerance: float) -> Row:
     """A phase program on the evaluation points."""
-    levels = smallest(network, tolerance, pipelines.refitted)
+    levels = smallest(network, _MARGIN * tolerance, pipelines.refitted)
     program = built(network, "phase", pipelines.phase_refitted(levels), levels)
     job = job_of(network)
     told = pooled([program.run(points) for points in job.sets(job.evaluation, 2**16)])
-    return _row(told, network, "phase", tolerance, levels, None, None)
+    return row_of(told, network, "phase", levels, asked=tolerance)
 
 
 def drift(network: str, levels: int) -> tuple[int, int]:
