@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,9 +20,8 @@ import nir
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pinnir.backends import Backend, find_backend
+from pinnir.backends import find_backend
 from pinnir.budget import Budget
-from pinnir.changes import InputChanges
 from pinnir.domain import Domain
 from pinnir.emit import from_nir, to_nir
 from pinnir.errors import BackendError, DomainError, ProgramFileError
@@ -39,9 +37,9 @@ from pinnir.files import (
 )
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.frontier import Frontier
-from pinnir.ir import Array, Graph, Neuron, columns_of
+from pinnir.ir import Array, Graph
 from pinnir.isolate import run_isolated
-from pinnir.layout import Layout, axes_of, columns_in
+from pinnir.layout import Layout, axes_of
 from pinnir.manifest import check_manifest
 from pinnir.metrics import (
     SourceCost,
@@ -57,19 +55,14 @@ from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
 from pinnir.order import Streaming
 from pinnir.program_check import GROUP
+from pinnir.running import prepare
 from pinnir.segments import Segment
-from pinnir.stored import Datasets, read_core, write_core
+from pinnir.stored import STREAMED, Datasets, streamed_forms, write_core
 from pinnir.streaming import is_streaming
 
-# Values that the widest population may hold for one chunk of points: memory stays flat, and what
-# one layer writes is still in the cache when the next one reads it.
-_CHUNK_VALUES = 2**19
 _SOURCE_CHUNK = 8192  # points
 # Values whose squares can be summed.
 _LARGEST = 1e100
-
-# Group of a core for programmable neurons: this and the label of its segment.
-_STREAMED = "streamed."
 
 # Points of a network, (samples, columns); or one such table for each of its sample axes, which
 # stands for all combinations.
@@ -214,7 +207,7 @@ class Program:
         counters = [SpikeCounter() for _ in self.running]
         # One thread: sums have one order on every machine, and layers are too small to share.
         with threadpool_limits(1):
-            ready = self._execution(find_backend(backend), counters, streaming or Streaming())
+            ready = prepare(self, find_backend(backend), counters, streaming or Streaming())
             outputs = execute(ready, where, self.domain)
         source = None if self.source is None else self.run_source(where)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
@@ -293,39 +286,6 @@ class Program:
         """Whether the order of points matters for what they cost."""
         return any(map(is_streaming, self.running))
 
-    def _execution(
-        self, backend: Backend, counters: list[SpikeCounter], streaming: Streaming
-    ) -> Execution:
-        parts = []
-        waiting = iter(counters)
-        for segment in self.segments:
-            run = (
-                OnnxRunner(segment.host, f"host part {segment.label}")
-                if segment.host is not None
-                else _core_step(
-                    backend, segment, next(waiting), self.layouts, self._lines(segment, streaming)
-                )
-            )
-            parts.append(Part(segment.inputs, segment.outputs, run))
-        chunk = self._chunk()
-        order = None
-        if self.streams:
-            chunk = max(1, chunk // streaming.lines) * streaming.lines
-            order = partial(streaming.rows, domain=self.domain)
-        return Execution(tuple(parts), self.layouts, self.inputs, self.outputs, chunk, order=order)
-
-    def _lines(self, segment: Segment, streaming: Streaming) -> int:
-        """Lines of a core. One of several sample axes sees all their combinations one by one."""
-        names = (*segment.inputs, *segment.outputs)
-        axes = {axis for name in names for axis in axes_of(self.layouts[name])}
-        return streaming.lines if len(axes) == 1 else 1
-
-    def _chunk(self) -> int:
-        units = [
-            n.op.units for core in self.running for n in core.nodes if isinstance(n.op, Neuron)
-        ]
-        return int(np.clip(_CHUNK_VALUES // max(units, default=1), 16, 8192))
-
     def save(self, path: str | Path) -> None:
         """Write the program file, completely or not at all.
 
@@ -373,7 +333,7 @@ class Program:
                 _put(group, f"pass.{index:02d}", text.encode())
             for segment in self.segments:
                 if segment.streamed is not None:
-                    write_core(group.create_group(_STREAMED + segment.label), segment.streamed)
+                    write_core(group.create_group(STREAMED + segment.label), segment.streamed)
         return seal(buffer.getvalue(), STREAMED_FORMAT if self.is_streamed else FORMAT)
 
     def _told(self) -> dict[str, Any]:
@@ -392,30 +352,6 @@ class Program:
             "cost": asdict(self.cost),
             "passes": passes,
         }
-
-
-def _core_step(
-    backend: Backend,
-    segment: Segment,
-    counter: SpikeCounter,
-    layouts: Mapping[str, Layout],
-    lines: int,
-) -> Callable[[list[Array]], list[Array]]:
-    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
-    assert segment.running is not None
-    run_core = backend.load(segment.running, lines)
-    if is_streaming(segment.running):
-        counter.changes = InputChanges(lines)
-    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
-
-    def run(inputs: list[Array]) -> list[Array]:
-        counter.samples += len(inputs[0])
-        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
-        if counter.changes is not None:
-            counter.changes(entering)
-        return np.split(run_core(entering, counter), ends, axis=1)
-
-    return run
 
 
 def _put(group: h5py.Group, name: str, data: bytes) -> None:
@@ -527,7 +463,7 @@ def _assemble(
     # Next to a streamed form stands a population program, whatever the manifest says of it.
     steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
     cores = from_nir(graph, labels, steps, read_out)
-    forms = _streamed_forms(streamed, cores)
+    forms = streamed_forms(streamed, cores)
     segments = tuple(
         Segment(
             label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),
@@ -555,21 +491,6 @@ def _assemble(
         initial=texts[0],
         passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
     )
-
-
-def _streamed_forms(groups: Mapping[str, Datasets], cores: Mapping[str, Graph]) -> dict[str, Graph]:
-    """Cores for programmable neurons by label: of every core or of none."""
-    if groups and set(groups) != {_STREAMED + label for label in cores}:
-        raise ProgramFileError("some cores have a streamed form and others have none")
-    forms = {label: read_core(groups[_STREAMED + label], label) for label in cores if groups}
-    for label, form in forms.items():
-        if _ends(form) != _ends(cores[label]):
-            raise ProgramFileError(f"the streamed form of {label} has other inputs or outputs")
-    return forms
-
-
-def _ends(core: Graph) -> tuple[int | None, ...]:
-    return tuple(columns_of(node) for node in (*core.inputs, *core.outputs))
 
 
 def run_source(

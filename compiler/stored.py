@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.errors import ProgramFileError
-from pinnir.ir import Affine, Graph, Input, Level, Node, Op, width
+from pinnir.ir import Affine, Graph, Input, Level, Node, Op, columns_of, width
 from pinnir.manifest import MOST_STEPS
 from pinnir.matrix import BlockDiagonal, Matrix, entries
 from pinnir.neurons import PROGRAMMABLE, Programmable
@@ -23,6 +23,8 @@ from pinnir.neurons.programmable import LevelNeuron
 from pinnir.verify import verify
 from pinnir.whole import is_whole
 
+# Group of a core for programmable neurons: this and the label of its segment.
+STREAMED = "streamed."
 _GRAPH, _INPUT, _AFFINE = "graph", "input", "Affine"
 
 Datasets = Mapping[str, NDArray[Any]]
@@ -86,6 +88,21 @@ def read_core(datasets: Datasets, label: str) -> Graph:
             f"the streamed form of {label}: {type(error).__name__}: {error}"
         ) from error
     return core
+
+
+def streamed_forms(groups: Mapping[str, Datasets], cores: Mapping[str, Graph]) -> dict[str, Graph]:
+    """Cores for programmable neurons by label: of every core or of none."""
+    if groups and set(groups) != {STREAMED + label for label in cores}:
+        raise ProgramFileError("some cores have a streamed form and others have none")
+    forms = {label: read_core(groups[STREAMED + label], label) for label in cores if groups}
+    for label, form in forms.items():
+        if _ends(form) != _ends(cores[label]):
+            raise ProgramFileError(f"the streamed form of {label} has other inputs or outputs")
+    return forms
+
+
+def _ends(core: Graph) -> tuple[int | None, ...]:
+    return tuple(columns_of(node) for node in (*core.inputs, *core.outputs))
 
 
 def _read(datasets: Datasets, label: str) -> Graph:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir import pipelines
+from pinnir import pipelines, running
 from pinnir.changes import InputChanges
 from pinnir.errors import DomainError, LegalizeError, PipelineError
 from pinnir.lines import LINE_POINTS, line_points
@@ -57,7 +57,7 @@ def test_points_are_ordered_and_given_back_in_their_own_order():
 def test_chunks_change_nothing(monkeypatch):
     program = small_program("delta")
     expected = program.run_grid((16, 16), lines=3)
-    monkeypatch.setattr(Program, "_chunk", lambda self: 16)
+    monkeypatch.setattr(running, "chunk_of", lambda program: 16)
     found = program.run_grid((16, 16), lines=3)
     np.testing.assert_array_equal(found.outputs, expected.outputs)
     assert found.metrics == expected.metrics
