@@ -141,11 +141,15 @@ def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple
 
 
 def _even(candidate: Candidate) -> str:
-    return pipelines.staircase(candidate.levels)
+    return pipelines.staircase(candidate.levels, _tidy(candidate))
 
 
 def _refitted(candidate: Candidate) -> str:
-    return pipelines.refitted(candidate.levels)
+    return pipelines.refitted(candidate.levels, tidy=_tidy(candidate))
+
+
+def _tidy(candidate: Candidate) -> str:
+    return pipelines.STREAMED_TIDY if candidate.coding == "delta" else pipelines.TIDY
 
 
 FAMILIES: tuple[Family, ...] = (

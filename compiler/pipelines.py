@@ -7,6 +7,8 @@ from typing import Literal
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
+# Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
+STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
 
 
 def population(levels: int) -> str:
@@ -14,20 +16,21 @@ def population(levels: int) -> str:
     return f"{staircase(levels)},lower{{coding=population}},legalise"
 
 
-def staircase(levels: int) -> str:
-    """The staircase network itself."""
-    return f"{TIDY},quantise-activations{{levels={levels}}}"
+def staircase(levels: int, tidy: str = TIDY) -> str:
+    """The staircase network itself; ``tidy`` is what comes before the rounding."""
+    return f"{tidy},quantise-activations{{levels={levels}}}"
 
 
-def refitted(levels: int, iterations: int = 0) -> str:
+def refitted(levels: int, iterations: int = 0, tidy: str = TIDY) -> str:
     """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
 
     Args:
         levels: Levels per neuron, if they were spent evenly.
         iterations: Of training before the rounding; 0 trains nothing.
+        tidy: What comes before all that.
     """
     train = f"anticipate-rounding{{levels={levels},iterations={iterations}}}," if iterations else ""
-    return f"{TIDY},{train}quantise-activations{{levels={levels},allocation=sensitivity}},refit"
+    return f"{tidy},{train}quantise-activations{{levels={levels},allocation=sensitivity}},refit"
 
 
 def population_refitted(levels: int, iterations: int = 0) -> str:
@@ -37,14 +40,14 @@ def population_refitted(levels: int, iterations: int = 0) -> str:
 
 def delta(levels: int, hysteresis: float = 0.0, events: str = "unit") -> str:
     """Delta program of a staircase network with ``levels`` levels per neuron."""
-    return _delta(staircase(levels), hysteresis, events)
+    return _delta(staircase(levels, STREAMED_TIDY), hysteresis, events)
 
 
 def delta_refitted(
     levels: int, iterations: int = 0, hysteresis: float = 0.0, events: str = "unit"
 ) -> str:
     """Delta program of a refitted staircase network."""
-    return _delta(refitted(levels, iterations), hysteresis, events)
+    return _delta(refitted(levels, iterations, STREAMED_TIDY), hysteresis, events)
 
 
 def _delta(rounded: str, hysteresis: float, events: str) -> str:

@@ -70,7 +70,7 @@ def built(network: str, coding: str, pipeline: str, levels: int) -> Program:
 
 def delta_rows(network: str, tolerance: float, lengths: tuple[int, ...] = LENGTHS) -> list[Row]:
     """A delta program on lines of several lengths along every column, and with other options."""
-    levels = smallest(network, _MARGIN * tolerance, pipelines.refitted)
+    levels = smallest(network, _MARGIN * tolerance, _streamed_staircase)
     program = built(network, "delta", pipelines.delta_refitted(levels), levels)
     columns = range(len(program.domain.columns)) if program.domain.axis_count == 1 else [0]
     rows = [
@@ -80,6 +80,10 @@ def delta_rows(network: str, tolerance: float, lengths: tuple[int, ...] = LENGTH
     ]
     rows += _variants(program, network, levels)
     return [replace(row, asked=tolerance) for row in rows]
+
+
+def _streamed_staircase(levels: int) -> str:
+    return pipelines.refitted(levels, tidy=pipelines.STREAMED_TIDY)
 
 
 def _variants(program: Program, network: str, levels: int) -> list[Row]:
@@ -156,7 +160,7 @@ def phase_row(network: str, tolerance: float) -> Row:
 
 def drift(network: str, levels: int) -> tuple[int, int]:
     """Levels compared after streaming a million points along one line, and how many differ."""
-    rounded = job_of(network).lower(f"{pipelines.refitted(levels)},fixed-point")
+    rounded = job_of(network).lower(f"{_streamed_staircase(levels)},fixed-point")
     program = built(network, "delta", pipelines.delta_refitted(levels), levels)
     (core,) = program.running
     shape = (_DRIFT_GRID, _DRIFT_GRID)
