@@ -145,6 +145,14 @@ def cells(
     return found
 
 
+@dataclass
+class _Flight:
+    """Points on their way: values and states of the nodes for these points."""
+
+    values: dict[Node, torch.Tensor]
+    states: dict[Node, object]
+
+
 class DeltaRunner:
     """Runs a core of delta neurons, one step of all lines a call of its modules."""
 
@@ -161,40 +169,58 @@ class DeltaRunner:
         outputs = []
         with torch.no_grad():
             for points in steps:
-                values = {self.core.inputs[0]: torch.as_tensor(points, dtype=self.dtype)}
+                entry = torch.as_tensor(points, dtype=self.dtype)
+                now = _Flight({self.core.inputs[0]: entry}, self._states)
                 for node, module in self.modules.items():
-                    values[node] = _advance(node, module, values, self._states)
+                    value = _advance(node, module, now)
                     if isinstance(node.op, Delta):
-                        seen.setdefault(node, []).append(values[node].double().numpy())
-                outputs.append(values[self.core.outputs[0]].double().numpy())
+                        seen.setdefault(node, []).append(value.double().numpy())
+                outputs.append(now.values[self.core.outputs[0]].double().numpy())
         for node, events in seen.items():
             observe(0, node, np.concatenate(events)[: len(x)])
         return np.concatenate(outputs)[: len(x)]
 
 
 class PhaseRunner:
-    """Runs a core of phase neurons, one digit a call of its modules."""
+    """Runs a core of phase neurons as a pipeline, one digit a call of its modules.
+
+    The points of a call are cut into as many groups as there are periods. While a population sends
+    the digits of one group, the one before it sends those of the next group. What skips a
+    population waits.
+    """
 
     def __init__(self, core: Graph, modules: Modules, dtype: torch.dtype) -> None:
         self.core, self.modules, self.dtype = core, modules, dtype
         self._periods = periods(core)
-        self._count = max(self._periods.values())
         self._digits = max(node.op.digits for node in core.nodes if isinstance(node.op, Phase))
 
     def __call__(self, x: Array, observe: Observe) -> Array:
         """Run points, each through all its periods; as ``pinnir.streaming.PhaseStream``."""
-        states: dict[Node, object] = {}
-        values = {self.core.inputs[0]: torch.as_tensor(x, dtype=self.dtype)}
+        count = max(self._periods.values())
+        source, sink = self.core.inputs[0], self.core.outputs[0]
+        flights = [
+            _Flight({source: torch.as_tensor(group, dtype=self.dtype)}, {})
+            for group in np.array_split(x, min(count, len(x)))
+        ]
+        sent: dict[tuple[int, Node], list[Array]] = {}
         with torch.no_grad():
-            for period in range(self._count + 1):
-                turn = [node for node in self.modules if self._periods[node] == period]
-                for digit in range(self._digits if period else 1):
-                    for node in turn:
-                        values[node] = _advance(node, self.modules[node], values, states)
-                        if isinstance(node.op, Phase):
-                            step = (period - 1) * self._digits + digit
-                            observe(step, node, values[node].double().numpy())
-        return values[self.core.outputs[0]].double().numpy()
+            for period in range(len(flights) + count):
+                for digit in range(self._digits):
+                    for number, flight in enumerate(flights):
+                        for node in self._turn(period - number, digit):
+                            value = _advance(node, self.modules[node], flight)
+                            if isinstance(node.op, Phase):
+                                step = (period - number - 1) * self._digits + digit
+                                sent.setdefault((step, node), []).append(value.double().numpy())
+        for (step, node), groups in sent.items():
+            observe(step, node, np.concatenate(groups))
+        return np.concatenate([flight.values[sink].double().numpy() for flight in flights])
+
+    def _turn(self, period: int, digit: int) -> list[Node]:
+        """Whose turn it is for points that entered so many periods ago."""
+        if period == 0 and digit:
+            return []  # analog input does not change within a period
+        return [node for node in self.modules if self._periods[node] == period]
 
 
 def periods(core: Graph) -> dict[Node, int]:
@@ -209,18 +235,14 @@ def periods(core: Graph) -> dict[Node, int]:
     return found
 
 
-def _advance(
-    node: Node,
-    module: torch.nn.Module,
-    values: dict[Node, torch.Tensor],
-    states: dict[Node, object],
-) -> torch.Tensor:
+def _advance(node: Node, module: torch.nn.Module, flight: _Flight) -> torch.Tensor:
     """One step of a module on the sum of its operands."""
+    values, states = flight.values, flight.states
     current = values[node.operands[0]]
     for operand in node.operands[1:]:
         current = current + values[operand]
-    if not isinstance(module, DeltaCell | PhaseCell | Accumulating):
-        value: torch.Tensor = module(current)
-        return value
-    value, states[node] = module(current, states.get(node))
-    return value
+    if isinstance(module, DeltaCell | PhaseCell | Accumulating):
+        values[node], states[node] = module(current, states.get(node))
+    else:
+        values[node] = module(current)
+    return values[node]
