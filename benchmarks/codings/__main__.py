@@ -16,7 +16,8 @@ from benchmarks.codings.streams import delta_rows, drift, phase_row
 DELTA_TOLERANCE = 5e-3
 PHASE_TOLERANCES = (1e-2, 1e-3)
 _COMPARED = ("poisson", "burgers")
-_KINDS = ("delta", "phase", "drift", "curves", "page")
+ENERGY_TOLERANCE = 1e-2
+_KINDS = ("delta", "energy", "phase", "drift", "curves", "page")
 
 
 def main() -> None:
@@ -29,6 +30,9 @@ def main() -> None:
     for name in asked.networks or cases():
         if "delta" in kinds:
             results.keep("delta", name, delta_rows(name, DELTA_TOLERANCE))
+        if "energy" in kinds:
+            rows = delta_rows(name, ENERGY_TOLERANCE, (256, 4096), variants=False)
+            results.keep("energy", name, rows)
         if name not in _COMPARED:
             continue
         if "phase" in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -60,14 +60,15 @@ def error_by_cost(rows: Sequence[Row]) -> Path:
         panel.set(title=name, xlabel="synaptic operations per multiply-accumulate")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("relative L2 error against the network")
-    panels[0].legend(fontsize=7)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return _save(figure, "codings_cost.png")
 
 
-def best(points: object) -> list[tuple[float, float]]:
-    """Points that no cheaper one beats."""
+def best(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points ``(cost, error)`` that no cheaper one beats."""
     kept: list[tuple[float, float]] = []
-    for cost, error in sorted(points):  # type: ignore[call-overload]
+    for cost, error in sorted(points):
         if not kept or error < kept[-1][1]:
             kept.append((cost, error))
     return kept

@@ -22,6 +22,7 @@ _ENERGY_ERROR = 1e-2
 def write_page() -> None:
     """Draw the figures and replace what stands between the marks."""
     delta, phase, curves = (results.rows(kind) for kind in ("delta", "phase", "curves"))
+    fields = results.rows("energy")
     cheapest = cheapest_rows(curves)
     parts = ["Measured by `python -m benchmarks.codings`.\n"]
     if delta:
@@ -33,7 +34,7 @@ def write_page() -> None:
     if curves:
         error_by_cost(curves)
         energy_bars(cheapest)
-        parts += [_energy(cheapest), "![energy](images/codings_energy.png)\n",
+        parts += [_energy(cheapest), _fields(fields), "![energy](images/codings_energy.png)\n",
                   "![error against cost](images/codings_cost.png)\n"]  # fmt: skip
     parts += [_drift()]
     before, _, rest = _PAGE.read_text().partition(_BEGIN)
@@ -54,7 +55,7 @@ def _delta(rows: Sequence[Row]) -> str:
         error = max(row.error for row in own)
         cells.append(
             [network, along, own[0].levels, f"{error:.1e}", *(f"{r.synops:.2g}" for r in own),
-             *(f"{r.energy:.0f} x" for r in own)]
+             *(f"{r.energy:.1f} x" for r in own)]
         )  # fmt: skip
     headings = ["network", "lines along", "levels", "error", *(f"{n:,}" for n in _SHOWN),
                 *(f"energy {n:,}" for n in _SHOWN)]  # fmt: skip
@@ -143,6 +144,26 @@ def _energy(rows: Sequence[Row]) -> str:
         "**Energy at 45 nm**, the cheapest program of each coding with an error of at most "
         f"{_ENERGY_ERROR:g}, on the same accounting (0.9 pJ a synaptic operation, 4.6 pJ a "
         "multiply-accumulate).\n\n" + table(headings, cells)
+    )
+
+
+def _fields(rows: Sequence[Row]) -> str:
+    """Energy of delta programs of all networks, along the dearest and the cheapest column."""
+    cells = []
+    for network in dict.fromkeys(row.network for row in rows):
+        own = [row for row in rows if row.network == network]
+        spans = []
+        for length in (256, 4096):
+            found = [row.energy for row in own if row.line == length]
+            spans.append(f"{min(found):.1f} to {max(found):.1f} x")
+        error = max(row.error for row in own)
+        cells.append([network, own[0].levels, f"{error:.1e}", *spans])
+    headings = ["network", "levels", "error", "lines of 256", "lines of 4,096"]
+    return (
+        "**Delta on every network**, at an error of at most "
+        f"{_ENERGY_ERROR:g}: how many times less energy than the network, along its dearest and "
+        "its cheapest column (asked: at least 3 x on lines of 256 points, 15 x of 4,096).\n\n"
+        + table(headings, cells)
     )
 
 

@@ -68,7 +68,9 @@ def built(network: str, coding: str, pipeline: str, levels: int) -> Program:
     return assemble(job_of(network), Candidate("given", coding, 1, levels, pipeline))
 
 
-def delta_rows(network: str, tolerance: float, lengths: tuple[int, ...] = LENGTHS) -> list[Row]:
+def delta_rows(
+    network: str, tolerance: float, lengths: tuple[int, ...] = LENGTHS, *, variants: bool = True
+) -> list[Row]:
     """A delta program on lines of several lengths along every column, and with other options."""
     levels = smallest(network, _MARGIN * tolerance, _streamed_staircase)
     program = built(network, "delta", pipelines.delta_refitted(levels), levels)
@@ -78,7 +80,7 @@ def delta_rows(network: str, tolerance: float, lengths: tuple[int, ...] = LENGTH
         for column in columns
         for length in lengths
     ]
-    rows += _variants(program, network, levels)
+    rows += _variants(program, network, levels) if variants else []
     return [replace(row, asked=tolerance) for row in rows]
 
 
@@ -127,11 +129,13 @@ def streamed(program: Program, network: str, levels: int, length: int, column: i
     """A delta program on lines of so many points along a column, as one stream there and back.
 
     Of a separable network every coordinate is a stream for itself, so one line along all of them
-    says what it costs.
+    says what it costs; the error is that of the field.
     """
     domain = program.domain
     if domain.axis_count > 1:
         told = program.run(np.linspace(domain.low, domain.high, length)).metrics
+        field = program.run(job_of(network).combined(job_of(network).selection)).metrics
+        told |= {"rel_l2": field["rel_l2"]}
         return row_of(told, network, "delta", levels, line=length, along="every axis")
     others = max(2, round(_LINES ** (1 / max(1, len(domain.columns) - 1))))
     shape = [others] * len(domain.columns)
