@@ -18,8 +18,15 @@ CoreRunner = Callable[[Array, Observer], Array]
 class Backend(Protocol):
     """Runs spiking cores; the class docstring's first line is its listing."""
 
-    def load(self, core: Graph) -> CoreRunner:
+    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Prepare a core, so that it can be run on many chunks of points.
+
+        Args:
+            core: A core of one input and one output.
+            lines: A core of delta neurons runs along so many lines at once, and keeps its state
+                from call to call: it is given the next point of every line, then the one after
+                that, and so on. It calls the observer once for all of them. Other cores take
+                points in any order.
 
         Raises:
             BackendError: If the backend cannot run it.

@@ -10,6 +10,7 @@ resets. Two settings of it are our neurons:
 
 Norse compares with ``>``, pinnir with ``>=``: ``v_th`` is the next float below the threshold.
 Norse's own NIR importer is not used: it ignores the reset and executes fan-in in a wrong order.
+Norse has no programmable neurons; ``norse_streamed.py`` has modules of ours in its conventions.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from norse.torch import LIFBoxCell
 from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters
 
 from pinnir.backends import CoreRunner, Observer
+from pinnir.backends.norse_streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.errors import BackendError
-from pinnir.ir import Affine, Array, Graph, Input, Node
+from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node
 from pinnir.matrix import BlockDiagonal, Matrix
-from pinnir.neurons import IF, Threshold
+from pinnir.neurons import IF, Delta, Phase, Threshold
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -122,12 +124,18 @@ class NorseBackend:
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.dtype = dtype
 
-    def load(self, core: Graph) -> CoreRunner:
+    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Build the modules of a core.
 
         Raises:
             BackendError: If a node has no counterpart in Norse.
         """
+        kinds = {type(node.op) for node in core.nodes if isinstance(node.op, Neuron)}
+        if kinds in ({Delta}, {Phase}):
+            cells_ = cells(core, lambda op: Synapses(op.weight, op.bias, self.dtype), self.dtype)
+            if kinds == {Delta}:
+                return DeltaRunner(core, cells_, lines, self.dtype)
+            return PhaseRunner(core, cells_, self.dtype)
         modules = {
             node: self._module(node) for node in core.nodes if not isinstance(node.op, Input)
         }

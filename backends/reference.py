@@ -5,13 +5,17 @@ from __future__ import annotations
 from pinnir.backends import CoreRunner, Observer
 from pinnir.evaluate import evaluate
 from pinnir.ir import Array, Graph
+from pinnir.streaming import stream_runner
 
 
 class ReferenceBackend:
     """The oracle in evaluate.py: numpy, float64, every step as the design defines it."""
 
-    def load(self, core: Graph) -> CoreRunner:
-        """Nothing to prepare."""
+    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
+        """Nothing to prepare; cores of delta and phase neurons have an oracle of their own."""
+        stream = stream_runner(core, lines)
+        if stream is not None:
+            return stream
         name = core.inputs[0].name
 
         def run(x: Array, observe: Observer) -> Array:

@@ -11,13 +11,18 @@ from pinnir.frontier import EVALUATION, Point, point
 from pinnir.ir import Array, Graph, Level
 from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
+from pinnir.lines import stream_costs
 from pinnir.manager import Pass, PassObserver
-from pinnir.metrics import reference_errors
+from pinnir.metrics import reference_errors, source_cost
 from pinnir.observe import PassLog
+from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
 from pinnir.proof import pooled
 from pinnir.segments import build_segments
 from pinnir.stages import Stages
+
+# That a delta program's costs are measured on, through the whole domain.
+LINES = 64
 
 
 def build(
@@ -47,7 +52,9 @@ def build(
 def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] = ()) -> Program:
     """The program of a candidate, not measured yet."""
     tensors = [job.model.graph]
-    graph = job.lower(candidate.pipeline, [_keep_tensor_graphs(tensors), *observers])
+    split = [job.split]
+    keep = [_keep_tensor_graphs(tensors), _keep_split(split)]
+    graph = job.lower(candidate.pipeline, [*keep, *observers])
     shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
     segments, shapes = build_segments(graph, job.model.dtype, shapes)
     return Program(
@@ -56,7 +63,7 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
         outputs=tuple(node.name for node in graph.outputs),
         layouts=shapes,
         domain=job.domain,
-        cost=job.cost,
+        cost=source_cost(split[-1]),
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
     )
@@ -82,13 +89,24 @@ def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
     return observe
 
 
+def _keep_split(kept: list[Graph]) -> PassObserver:
+    """What the network costs, and how much of it spikes, follows from where it is split."""
+
+    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
+        if isinstance(done, SplitHost):
+            kept.append(after)
+
+    return observe
+
+
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
     from importlib.metadata import version
 
+    running = graph if graph.streamed is None else graph.streamed
     return {
         "coding": candidate.coding,
-        "steps": graph.steps,
-        "read_out": graph.read_out,
+        "steps": running.steps,
+        "read_out": running.read_out,
         "levels": candidate.levels,
         "pipeline": candidate.pipeline,
         "target": job.target.name,
@@ -106,6 +124,7 @@ def _metrics(
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
     metrics = pooled([program.run(points) for points in sets])
+    metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     if reference is not None:
         points, truth = reference

@@ -108,6 +108,26 @@ def _trained_for(levels: int) -> int:
     return int(max(16, 4 ** round(math.log(levels, 4))))
 
 
+def delta(levels: int) -> Candidate:
+    """A delta program of ``levels`` levels per neuron."""
+    return Candidate("delta", "delta", 1, levels, pipelines.delta(levels))
+
+
+def delta_refitted(levels: int) -> Candidate:
+    """A delta program of uneven levels."""
+    return Candidate("delta-refitted", "delta", 1, levels, pipelines.delta_refitted(levels))
+
+
+def phase(levels: int) -> Candidate:
+    """A phase program of ``levels`` levels per neuron; its steps follow from them."""
+    return Candidate("phase", "phase", 1, levels, pipelines.phase(levels))
+
+
+def phase_refitted(levels: int) -> Candidate:
+    """A phase program of uneven levels."""
+    return Candidate("phase-refitted", "phase", 1, levels, pipelines.phase_refitted(levels))
+
+
 def rate(steps: int, units: int) -> Candidate:
     """A rate program of ``units`` clipped ramps per neuron."""
     levels = units * steps + 1
@@ -143,19 +163,29 @@ def _steps(steps: int | None) -> tuple[int, ...]:
     return _STEPS if steps is None else (steps,)
 
 
+def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(count) for count in level_counts())
+
+
+def _even(candidate: Candidate) -> str:
+    return pipelines.staircase(candidate.levels, _tidy(candidate))
+
+
+def _refitted(candidate: Candidate) -> str:
+    return pipelines.refitted(candidate.levels, tidy=_tidy(candidate))
+
+
+def _tidy(candidate: Candidate) -> str:
+    return pipelines.STREAMED_TIDY if candidate.coding == "delta" else pipelines.TIDY
+
+
 FAMILIES: tuple[Family, ...] = (
-    Family(
-        "population",
-        "population",
-        lambda steps: tuple(population(count) for count in level_counts()),
-        lambda candidate: pipelines.staircase(candidate.levels),
-    ),
-    Family(
-        "population-refitted",
-        "population",
-        lambda steps: tuple(population_refitted(count) for count in level_counts()),
-        lambda candidate: pipelines.refitted(candidate.levels),
-    ),
+    Family("population", "population", _of_levels(population), _even),
+    Family("population-refitted", "population", _of_levels(population_refitted), _refitted),
+    Family("delta", "delta", _of_levels(delta), _even),
+    Family("delta-refitted", "delta", _of_levels(delta_refitted), _refitted),
+    Family("phase", "phase", _of_levels(phase), _even),
+    Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
     Family(
         "rate",
         "rate",

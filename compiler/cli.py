@@ -63,8 +63,10 @@ def main(debug: bool) -> None:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--domain", required=True, help='Ranges of the columns, such as "x=-1:1,t=0:1".')
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.nir")
-@click.option("--target", default="nir", show_default=True, help="See 'pinnir targets'.")
-@click.option("--coding", default="auto", show_default=True, help="auto, population or rate.")
+@click.option("--target", help="See 'pinnir targets'.  [default: nir, or programmable for codings "
+              "that need it]")  # fmt: skip
+@click.option("--coding", default="auto", show_default=True,
+              help="auto, population, rate, phase or delta.")  # fmt: skip
 @click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
 @click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
               help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "
@@ -152,6 +154,12 @@ def compile_command(
 @click.option("--points", type=click.Path(path_type=Path), metavar="P.npy|P.npz",
               help="Points to run on.")  # fmt: skip
 @click.option("--grid", metavar="256x101", help="A uniform grid over the domain.")
+@click.option("--order", metavar="ORDER",
+              help="In which a delta program takes the points: boustrophedon, hilbert or given.  "
+                   "[default: boustrophedon on a grid, else hilbert]")  # fmt: skip
+@click.option("--lines", type=int, metavar="N",
+              help="How many points a delta program streams side by side.  [default: 1]",
+              )  # fmt: skip
 @click.option("--backend", default="reference", show_default=True, help="See 'pinnir backends'.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
               metavar="FIELD.npz")  # fmt: skip
@@ -163,6 +171,8 @@ def run(
     program: Path,
     points: Path | None,
     grid: str | None,
+    order: str | None,
+    lines: int | None,
     backend: str,
     output: Path,
     plot: Path | None,
@@ -199,9 +209,9 @@ def run(
     with _progress(json_) as progress:
         progress(f"running on {backend}")
         if isinstance(where, tuple):
-            result = loaded.run_grid(where, backend)
+            result = loaded.run_grid(where, backend, order=order, lines=lines)
         else:
-            result = loaded.run(where, backend)
+            result = loaded.run(where, backend, streaming=loaded.streaming(order, lines))
         if smooth is not None:
             result = smooth_run(result, where, cutoff)
     seconds = perf_counter() - started

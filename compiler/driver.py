@@ -11,6 +11,7 @@ import numpy as np
 from pinnir.build import build, proven_point, with_manifest
 from pinnir.candidates import DEFAULT_CRITERION, check_criterion
 from pinnir.checkpoint import Checkpoints
+from pinnir.codings import PROGRAMMABLE
 from pinnir.domain import Domain, as_numbers, load_points, parse_domain
 from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceError
 from pinnir.files import check_writable
@@ -28,8 +29,9 @@ from pinnir.job import (
     covering,
 )
 from pinnir.layout import separate_axes
-from pinnir.manager import PassObserver
+from pinnir.manager import PassObserver, parse_pipeline
 from pinnir.metrics import reference_errors
+from pinnir.passes.lower import Lower
 from pinnir.program import Program
 from pinnir.search import make_search
 from pinnir.target import find_target
@@ -44,7 +46,7 @@ def compile(
     model: str | Path | Model,
     domain: str,
     *,
-    target: str = "nir",
+    target: str | None = None,
     coding: str = "auto",
     rtol: float | str | None = None,
     minimise: str = DEFAULT_CRITERION,
@@ -66,9 +68,10 @@ def compile(
     Args:
         model: Path of the ONNX file, or a model read before.
         domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
-        target: Name in the TARGETS table.
-        coding: ``population``, ``rate``, or ``auto``: all that the target runs are searched, and
-            fixed ``levels`` are those of its first.
+        target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
+            that need it.
+        coding: ``population``, ``rate``, ``phase``, ``delta``, or ``auto``: all that the target
+            runs are searched, and fixed ``levels`` are those of its first.
         rtol: Relative L2 error against the network to stay below, with a margin: what must is
             the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
             points. The cheapest program that does is searched. ``"auto"`` is a third of the
@@ -102,6 +105,7 @@ def compile(
     check_criterion(minimise)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
+    target = target or _default_target(coding, pipeline)
     job = prepare(model, domain, target, seed, calibration, progress)
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
@@ -123,6 +127,12 @@ def compile(
             best = program
     assert best is not None and wanted is not None
     raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
+
+
+def _default_target(coding: str, pipeline: str | None) -> str:
+    if pipeline is not None:
+        coding = next((p.coding for p in parse_pipeline(pipeline) if isinstance(p, Lower)), coding)
+    return "programmable" if coding in PROGRAMMABLE else "nir"
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:

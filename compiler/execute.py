@@ -54,6 +54,8 @@ class Execution:
         outputs: Names of the wanted values.
         chunk: Samples of one axis that run at once.
         fixed: Number of samples that the parts insist on along each axis, or None.
+        order: Rows of a sample axis' table in the order in which they run; None as they come.
+            Results stand in the order of the table.
     """
 
     parts: tuple[Part, ...]
@@ -62,6 +64,7 @@ class Execution:
     outputs: tuple[str, ...]
     chunk: int
     fixed: tuple[int | None, ...] = ()
+    order: Callable[[int, Array], Index] | None = None
 
     def on_grid(self, tables: Sequence[Array]) -> Array:
         """Values at all combinations of samples.
@@ -73,8 +76,10 @@ class Execution:
             ``(combinations, outputs)``, the samples of the last axis fastest.
         """
         if len(tables) == 1:
-            chunks = self._chunks(0, tables[0], self.parts)
-            return np.concatenate([self._outputs(v, (size,))[:count] for v, size, count in chunks])
+            order = self._order(0, tables[0])
+            chunks = self._chunks(0, tables[0][order], self.parts)
+            found = [self._outputs(v, (size,))[:count] for v, size, count in chunks]
+            return np.concatenate(found)[np.argsort(order)]
         sizes = tuple(len(table) for table in tables)
         known = self._known(tables)
         edge = max(1, int(_GRID_BLOCK ** (1 / len(sizes))))
@@ -128,13 +133,18 @@ class Execution:
         for axis, table in enumerate(tables):
             own = [part for part in self.parts if self._axes(part) == (axis,)]
             found: dict[str, list[Tensor]] = {}
-            for values, _, count in self._chunks(axis, table, own):
+            order = self._order(axis, table)
+            for values, _, count in self._chunks(axis, table[order], own):
                 for name in needed.intersection(values):
                     kept = self._take(values[name], name, axis, np.arange(count))
                     found.setdefault(name, []).append(kept)
             for name, pieces in found.items():
-                known[name] = np.concatenate(pieces, axis=self._dim(name, axis))
+                value = np.concatenate(pieces, axis=self._dim(name, axis))
+                known[name] = self._take(value, name, axis, np.argsort(order))
         return known
+
+    def _order(self, axis: int, table: Array) -> Index:
+        return np.arange(len(table)) if self.order is None else self.order(axis, table)
 
     def _chunks(
         self, axis: int, table: Array, parts: Sequence[Part]

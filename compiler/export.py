@@ -90,8 +90,8 @@ def plain_nir(program: Program) -> dict[str, bytes]:
         "segments": rows,
         "layouts": program.layouts,
         "domain": str(program.domain),
-        "steps": program.manifest["steps"],
-        "read_out": program.manifest["read_out"],
+        "steps": max((core.steps for core in program.cores), default=1),
+        "read_out": next((core.read_out for core in program.cores), "last"),
     }
     files["program.json"] = (json.dumps(told, indent=1) + "\n").encode()
     files["README.md"] = _README.encode()

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pinnir.errors import ProgramFileError
 
-FORMAT = 2
+# Format 3 holds cores for programmable neurons as well, which readers of format 2 do not know.
+FORMAT, STREAMED_FORMAT = 2, 3
 LARGEST = 2**30
 
 _BLOCK = 512  # the smallest user block that HDF5 allows
@@ -25,9 +26,9 @@ _SEAL = re.compile(rb"pinnir program (\d{1,9})\nbytes (\d{1,18})\nsha256 ([0-9a-
 _AGAIN = "compile one with: pinnir compile MODEL.onnx --domain ... -o OUT.nir"
 
 
-def seal(data: bytes) -> bytes:
-    """``data`` behind a block that holds its length and checksum."""
-    told = f"pinnir program {FORMAT}\nbytes {len(data)}\nsha256 {hashlib.sha256(data).hexdigest()}"
+def seal(data: bytes, version: int = FORMAT) -> bytes:
+    """``data`` behind a block that holds its format, length and checksum."""
+    told = f"pinnir program {version}\nbytes {len(data)}\nsha256 {hashlib.sha256(data).hexdigest()}"
     return f"{told}\n".encode().ljust(_BLOCK - 1) + b"\n" + data
 
 
@@ -49,9 +50,10 @@ def unseal(sealed: bytes, name: str) -> bytes:
             f"{name} is not a program file", hint="give a .nir file that pinnir compile wrote"
         )
     version, size = int(found[1]), int(found[2])
-    if version != FORMAT:
+    if version not in (FORMAT, STREAMED_FORMAT):
         raise ProgramFileError(
-            f"{name} has format {version}, this pinnir reads format {FORMAT}",
+            f"{name} has format {version}, "
+            f"this pinnir reads formats {FORMAT} and {STREAMED_FORMAT}",
             hint="compile it again with this pinnir",
         )
     data = sealed[_BLOCK:]

@@ -127,9 +127,13 @@ class Staircase(Op):
     def levels(self, z: Array) -> NDArray[np.int32]:
         """Level of each neuron for pre-activations ``z`` ``(samples, neurons)``."""
         table = self.level_table
-        result = np.empty(z.shape, np.int32)
+        return table[np.arange(len(table)), self.intervals(z)]
+
+    def intervals(self, z: Array) -> NDArray[np.intp]:
+        """Boundaries that pre-activations ``z`` ``(samples, neurons)`` have passed."""
+        result = np.empty(z.shape, np.intp)
         for i, boundaries in enumerate(self.boundaries):
-            result[:, i] = table[i][np.searchsorted(boundaries, z[:, i], side="right")]
+            result[:, i] = np.searchsorted(boundaries, z[:, i], side="right")
         return result
 
     def __call__(self, z: Array) -> Array:
@@ -148,6 +152,10 @@ class Neuron(Op):
     def initial_state(self, samples: int) -> tuple[Array, ...]:
         """State before the first step, arrays ``(samples, units)``."""
         raise NotImplementedError
+
+    def events(self, value: Array) -> Array:
+        """How many spikes each of these values of units is."""
+        return np.abs(value)
 
     def step(self, state: tuple[Array, ...], current: Array) -> tuple[Array, tuple[Array, ...]]:
         """Advance one step: ``(spikes, new state)`` for input ``current`` ``(samples, units)``."""
@@ -204,6 +212,8 @@ class Graph:
         outputs: The model's outputs, in order.
         steps: Time steps of one inference (spiking level).
         read_out: What leaves a spiking core: the ``last`` step's value or the ``mean`` over steps.
+        streamed: The same network for programmable neurons, of the codings that have no NIR form
+            (spiking level). Its segments and what they take and give have the same names.
     """
 
     level: Level
@@ -211,6 +221,7 @@ class Graph:
     outputs: tuple[Node, ...]
     steps: int = 1
     read_out: str = "last"
+    streamed: Graph | None = None
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

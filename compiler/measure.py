@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pinnir.build import assemble
 from pinnir.candidates import Candidate
 from pinnir.frontier import SELECTION, Point, point
 from pinnir.job import FEW_POINTS, SETS, Errors, Job
+from pinnir.lines import stream_costs
+
+# That a delta program's costs are measured on.
+_LINES = 16
 
 
 class Measure(Protocol):
@@ -33,17 +37,18 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class JobMeasure:
-    """Measures candidates of a compilation.
+    """Measures candidates of a compilation; several families may share a staircase network.
 
     Attributes:
         job: The compilation.
     """
 
     job: Job
+    _known: dict[tuple[str, bool], Errors] = field(default_factory=dict)
 
     def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
         """By the oracle, without time."""
-        errors = self.job.errors(self.job.lower(pipeline))
+        errors = self._errors(pipeline, evaluation=False)
         self.job.progress(f"{candidate}: {errors.pooled:.3e}")
         return errors
 
@@ -51,9 +56,16 @@ class JobMeasure:
         """By the oracle, for networks of one sample axis."""
         if self.job.domain.axis_count > 1:
             return None
-        errors = self.job.errors(self.job.lower(pipeline), evaluation=True)
+        errors = self._errors(pipeline, evaluation=True)
         self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
         return errors
+
+    def _errors(self, pipeline: str, *, evaluation: bool) -> Errors:
+        key = pipeline, evaluation
+        if key not in self._known:
+            graph = self.job.lower(pipeline)
+            self._known[key] = self.job.errors(graph, evaluation=evaluation)
+        return self._known[key]
 
     def few(self, candidate: Candidate) -> Point:
         """By running the program."""
@@ -65,7 +77,9 @@ class JobMeasure:
 
     def _run(self, candidate: Candidate, count: int) -> Point:
         points = self.job.combined(self.job.selection[:count])
-        result = assemble(self.job, candidate).run(points)
-        found = point(candidate, result.metrics, SELECTION)
+        program = assemble(self.job, candidate)
+        result = program.run(points)
+        costs = stream_costs(program, _LINES, self.job.seed)
+        found = point(candidate, result.metrics | costs, SELECTION)
         self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
         return found

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from pinnir.changes import InputChanges
 from pinnir.errors import DomainError
 from pinnir.ir import Activation, Affine, Array, Constant, Graph, Neuron, Node, Primitive
 from pinnir.layout import Layout, columns_in, layouts
@@ -118,15 +119,17 @@ class SpikeCounter:
     Attributes:
         spikes: Spikes of every unit over all steps and samples, ``(units,)`` by population.
         samples: How many samples the core ran.
+        changes: Counts the products of analog input, where they are fewer than all.
     """
 
     spikes: dict[str, Array] = field(default_factory=dict)
     samples: int = 0
+    changes: InputChanges | None = None
 
     def __call__(self, step: int, node: Node, value: Array) -> None:
         """Add one step of one node."""
         if isinstance(node.op, Neuron):
-            fired = np.abs(value).sum(axis=0)
+            fired = node.op.events(value).sum(axis=0)
             self.spikes[node.name] = self.spikes.get(node.name, 0.0) + fired
 
 
@@ -158,7 +161,11 @@ def node_synapses(node: Node) -> int:
 
 
 def spike_costs(
-    cores: list[Graph], spikes: dict[str, Array], samples: Sequence[int], source: SourceCost
+    cores: list[Graph],
+    spikes: dict[str, Array],
+    samples: Sequence[int],
+    source: SourceCost,
+    products: Sequence[Array | None] = (),
 ) -> dict[str, object]:
     """Spikes, synaptic operations and energy per point: for one sample along every axis.
 
@@ -167,15 +174,18 @@ def spike_costs(
         spikes: Counts of every unit, as :class:`SpikeCounter` keeps them.
         samples: Number of samples that each core ran.
         source: Cost of the source network.
+        products: How often each core computed the products of each column of its analog input,
+            ``(columns,)``; None is once for every sample, as if not given.
     """
     synops, macs, slots, total = 0.0, float(source.macs - source.core_macs), 0, 0.0
-    for core, count in zip(cores, samples, strict=True):
+    given = products or [None] * len(cores)
+    for core, count, computed in zip(cores, samples, given, strict=True):
         for node in core.nodes:
             if isinstance(node.op, Neuron):
                 synops += float(spikes[node.name] @ _outgoing(core, node)) / count
                 total += float(spikes[node.name].sum()) / count
                 slots += node.op.units * core.steps
-        macs += _analog_macs(core)
+        macs += _analog_macs(core, None if computed is None else computed / count)
     energy, source_energy = ADD_PJ * synops + MAC_PJ * macs, MAC_PJ * source.macs
     return {
         "spikes": total,
@@ -218,10 +228,11 @@ def _outgoing(core: Graph, node: Node) -> Array:
     return total if feedback is None else total + fan_out(feedback)
 
 
-def _analog_macs(core: Graph) -> float:
+def _analog_macs(core: Graph, products: Array | None) -> float:
     """Multiply-accumulates of maps that carry real numbers: the first layer, expansions.
 
-    What no spike reaches is computed once per point, the rest in every step.
+    What no spike reaches is computed once per point, the rest in every step; of analog input, if
+    ``products`` says how often each column's products are computed per point, these.
     """
     macs = 0.0
     moving: set[Node] = set()
@@ -229,6 +240,9 @@ def _analog_macs(core: Graph) -> float:
         if isinstance(node.op, Neuron) or any(operand in moving for operand in node.operands):
             moving.add(node)
         fed_by_spikes = any(isinstance(operand.op, Neuron) for operand in node.operands)
-        if isinstance(node.op, Affine) and not fed_by_spikes:
+        enters = node.operands[:1] == core.inputs
+        if isinstance(node.op, Affine) and enters and products is not None:
+            macs += float(products @ fan_out(node.op.weight))
+        elif isinstance(node.op, Affine) and not fed_by_spikes:
             macs += nonzeros(node.op.weight) * (core.steps if node in moving else 1)
     return macs

@@ -60,12 +60,13 @@ class PassLog:
             error_before = relative_l2(self.measure(before), self.truth)
         else:
             error_before = self.records[-1].error_after
+        nodes = (after.streamed or after).nodes
         self.records.append(
             PassRecord(
                 name=done.name,
                 call=str(done),
-                neurons=sum(n.op.units for n in after.nodes if isinstance(n.op, Neuron)),
-                synapses=sum(node_synapses(n) for n in after.nodes if n.in_core),
+                neurons=sum(n.op.units for n in nodes if isinstance(n.op, Neuron)),
+                synapses=sum(node_synapses(n) for n in nodes if n.in_core),
                 error_before=error_before,
                 error_after=relative_l2(self.measure(after), self.truth),
                 text=print_graph(after),

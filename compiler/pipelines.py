@@ -7,6 +7,8 @@ from typing import Literal
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
+# Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
+STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
 
 
 def population(levels: int) -> str:
@@ -14,29 +16,60 @@ def population(levels: int) -> str:
     return f"{staircase(levels)},lower{{coding=population}},legalise"
 
 
-def staircase(levels: int) -> str:
-    """The staircase network itself."""
-    return f"{TIDY},quantise-activations{{levels={levels}}}"
+def staircase(levels: int, tidy: str = TIDY) -> str:
+    """The staircase network itself; ``tidy`` is what comes before the rounding."""
+    return f"{tidy},quantise-activations{{levels={levels}}}"
 
 
-def refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> str:
+def refitted(
+    levels: int, iterations: int = 0, trained_for: int | None = None, tidy: str = TIDY
+) -> str:
     """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
 
     Args:
         levels: Levels per neuron, if they were spent evenly.
         iterations: Of training before the rounding; 0 trains nothing.
         trained_for: Levels per neuron that the training expects, if not as many.
+        tidy: What comes before all that.
     """
     levels_then = trained_for or levels
     train = f"anticipate-rounding{{levels={levels_then},iterations={iterations}}},"
     rounded = f"quantise-activations{{levels={levels},allocation=sensitivity}},refit"
-    return f"{TIDY},{train if iterations else ''}{rounded}"
+    return f"{tidy},{train if iterations else ''}{rounded}"
 
 
 def population_refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> str:
     """Exact population program of a refitted staircase network; arguments as there."""
     network = refitted(levels, iterations, trained_for)
     return f"{network},lower{{coding=population}},legalise"
+
+
+def delta(levels: int, hysteresis: float = 0.0, events: str = "unit") -> str:
+    """Delta program of a staircase network with ``levels`` levels per neuron."""
+    return _delta(staircase(levels, STREAMED_TIDY), hysteresis, events)
+
+
+def delta_refitted(
+    levels: int, iterations: int = 0, hysteresis: float = 0.0, events: str = "unit"
+) -> str:
+    """Delta program of a refitted staircase network."""
+    return _delta(refitted(levels, iterations, tidy=STREAMED_TIDY), hysteresis, events)
+
+
+def _delta(rounded: str, hysteresis: float, events: str) -> str:
+    options = f",hysteresis={hysteresis:g}" if hysteresis else ""
+    options += f",events={events}" if events != "unit" else ""
+    return f"{rounded},fixed-point,lower{{coding=delta{options}}},legalise"
+
+
+def phase(levels: int) -> str:
+    """Phase program of a staircase network with ``levels`` levels per neuron."""
+    return f"{staircase(levels)},fixed-point,lower{{coding=phase}},legalise"
+
+
+def phase_refitted(levels: int, iterations: int = 0) -> str:
+    """Phase program of a refitted staircase network."""
+    return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
 
 
 def rate_refitted(steps: int, units: int) -> str:

@@ -2,14 +2,15 @@
 
 A program file is one HDF5 file. Its spiking cores are a plain NIR graph that any NIR reader opens;
 pinnir's own part is the top-level group ``pinnir/``, which NIR readers ignore: a JSON manifest,
-host parts and source network as ONNX, and the printed graph after every pass.
+host parts and source network as ONNX, the printed graph after every pass, and cores as
+programmable neurons run them, of the codings that have no NIR form.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,18 +20,26 @@ import nir
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pinnir.backends import Backend, find_backend
+from pinnir.backends import find_backend
 from pinnir.budget import Budget
 from pinnir.domain import Domain
 from pinnir.emit import from_nir, to_nir
-from pinnir.errors import BackendError, ProgramFileError
+from pinnir.errors import BackendError, DomainError, ProgramFileError
 from pinnir.execute import Execution, Part
-from pinnir.files import check_writable, read_file, seal, unseal, write_atomic
+from pinnir.files import (
+    FORMAT,
+    STREAMED_FORMAT,
+    check_writable,
+    read_file,
+    seal,
+    unseal,
+    write_atomic,
+)
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.frontier import Frontier
-from pinnir.ir import Array, Graph, Neuron
+from pinnir.ir import Array, Graph
 from pinnir.isolate import run_isolated
-from pinnir.layout import Layout, axes_of, columns_in
+from pinnir.layout import Layout, axes_of
 from pinnir.manifest import check_manifest
 from pinnir.metrics import (
     SourceCost,
@@ -44,14 +53,13 @@ from pinnir.metrics import (
 )
 from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
+from pinnir.order import Streaming
 from pinnir.program_check import GROUP
+from pinnir.running import prepare
 from pinnir.segments import Segment
+from pinnir.stored import STREAMED, Datasets, streamed_forms, write_core
+from pinnir.streaming import is_streaming
 
-# Values that the widest population may hold for one chunk of points: memory stays flat, and what
-# one layer writes is still in the cache when the next one reads it.
-_CHUNK_VALUES = 2**16
-# Points of a chunk, at least and at most: few points make little use of weights that were read.
-_CHUNKS = (128, 8192)
 _SOURCE_CHUNK = 8192  # points
 # Values whose squares can be summed.
 _LARGEST = 1e100
@@ -126,8 +134,18 @@ class Program:
 
     @property
     def cores(self) -> list[Graph]:
-        """The spiking cores, in running order."""
+        """The spiking cores that NIR can say, in running order."""
         return [segment.core for segment in self.segments if segment.core is not None]
+
+    @property
+    def running(self) -> list[Graph]:
+        """The cores that run: those for programmable neurons, of the codings that need them."""
+        return [segment.running for segment in self.segments if segment.running is not None]
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the cores are for programmable neurons."""
+        return any(segment.streamed is not None for segment in self.segments)
 
     @property
     def depth(self) -> int:
@@ -135,7 +153,7 @@ class Program:
         depths: dict[str, int] = {}
         for segment in self.segments:
             before = max((depths.get(name, 0) for name in segment.inputs), default=0)
-            here = before + (depth(segment.core) if segment.core is not None else 0)
+            here = before + (depth(segment.running) if segment.running is not None else 0)
             depths |= dict.fromkeys(segment.outputs, here)
         return max(depths.values(), default=0)
 
@@ -157,6 +175,7 @@ class Program:
         backend: str = "reference",
         *,
         reference: Array | None = None,
+        streaming: Streaming | None = None,
     ) -> RunResult:
         """Run the program on points of its domain.
 
@@ -167,9 +186,12 @@ class Program:
             backend: Name in the BACKENDS table.
             reference: Reference solution on these points, ``(samples, outputs)``, to measure
                 against as well.
+            streaming: In which order a delta program takes the points; what it gives stands in
+                their own order.
 
         Raises:
-            DomainError: If the points do not fit the domain.
+            DomainError: If the points do not fit the domain, or the order does not fit them, or
+                the program takes points in any order.
             BackendError: If the backend is unknown, not installed, or fails.
         """
         where: Points = (
@@ -177,10 +199,16 @@ class Program:
             if isinstance(points, np.ndarray)
             else self.domain.check_tables(points, "points")
         )
-        counters = [SpikeCounter() for _ in self.cores]
+        if streaming is not None and not self.streams:
+            raise DomainError(
+                f"a {self.manifest.get('coding')} program takes points in any order",
+                hint="leave order and lines out; compile with --coding delta for streaming",
+            )
+        counters = [SpikeCounter() for _ in self.running]
         # One thread: sums have one order on every machine, and layers are too small to share.
         with threadpool_limits(1):
-            outputs = self._execute(where, find_backend(backend), counters)
+            ready = prepare(self, find_backend(backend), counters, streaming or Streaming())
+            outputs = execute(ready, where, self.domain)
         source = None if self.source is None else self.run_source(where)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
         if source is not None:
@@ -188,15 +216,25 @@ class Program:
         if reference is not None:
             metrics |= reference_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
+        products = [None if c.changes is None else c.changes.products for c in counters]
         samples = [counter.samples for counter in counters]
-        metrics |= program_size(self.cores) | {"depth": self.depth}
-        metrics |= spike_costs(self.cores, spikes, samples, self.cost)
+        metrics |= program_size(self.running) | {"depth": self.depth}
+        metrics |= spike_costs(self.running, spikes, samples, self.cost, products)
         total = sum(float(count.sum()) for count in spikes.values())
         metrics |= {"samples": sum(samples), "spikes_per_point": total / len(outputs)}
-        layers = layer_rates(self.cores, spikes, samples)
+        if self.streams:
+            metrics["events_per_activation"] = metrics["spikes_per_activation"]
+        layers = layer_rates(self.running, spikes, samples)
         return RunResult(outputs, source, spikes, layers, metrics)
 
-    def run_grid(self, shape: tuple[int, ...], backend: str = "reference") -> RunResult:
+    def run_grid(
+        self,
+        shape: tuple[int, ...],
+        backend: str = "reference",
+        *,
+        order: str | None = None,
+        lines: int | None = None,
+    ) -> RunResult:
         """Run the program on a uniform grid over its domain, first column slowest.
 
         A network of several sample axes is simulated once for every coordinate of the grid.
@@ -204,12 +242,16 @@ class Program:
         Args:
             shape: One size a column.
             backend: Name in the BACKENDS table.
+            order: In which a delta program takes the points, ``boustrophedon`` if not given.
+            lines: How many of them run side by side, 1 if not given.
 
         Raises:
-            DomainError: If ``shape`` has another number of columns or a size below 1.
+            DomainError: If ``shape`` has another number of columns or a size below 1, or the
+                order does not fit it.
             BackendError: As :meth:`run`.
         """
-        result = self.run(self.domain.grid_tables(shape), backend)
+        streaming = self.streaming(order, lines, shape)
+        result = self.run(self.domain.grid_tables(shape), backend, streaming=streaming)
         outputs = self.domain.by_columns(result.outputs, shape)
         source = None if result.source is None else self.domain.by_columns(result.source, shape)
         return replace(result, outputs=outputs, source=source)
@@ -227,22 +269,22 @@ class Program:
             )
         return run_source(self.source, points, self.domain, self.inputs, self.layouts, self.outputs)
 
-    def _execute(self, points: Points, backend: Backend, counters: list[SpikeCounter]) -> Array:
-        parts = []
-        waiting = iter(counters)
-        for segment in self.segments:
-            run = (
-                OnnxRunner(segment.host, f"host part {segment.label}")
-                if segment.host is not None
-                else _core_step(backend, segment, next(waiting), self.layouts)
-            )
-            parts.append(Part(segment.inputs, segment.outputs, run))
-        execution = Execution(tuple(parts), self.layouts, self.inputs, self.outputs, self._chunk())
-        return execute(execution, points, self.domain)
+    def streaming(
+        self, order: str | None, lines: int | None, shape: tuple[int, ...] | None = None
+    ) -> Streaming | None:
+        """What was asked of the order of points, None if nothing was and it does not matter.
 
-    def _chunk(self) -> int:
-        units = [n.op.units for core in self.cores for n in core.nodes if isinstance(n.op, Neuron)]
-        return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))
+        Raises:
+            DomainError: If there is no such order, or it does not fit points that are no grid.
+        """
+        if order is None and lines is None and not self.streams:
+            return None
+        return Streaming(order, 1 if lines is None else lines, shape)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the order of points matters for what they cost."""
+        return any(map(is_streaming, self.running))
 
     def save(self, path: str | Path) -> None:
         """Write the program file, completely or not at all.
@@ -289,7 +331,10 @@ class Program:
                     _put(group, segment.label, segment.host)
             for index, text in enumerate([self.initial, *(p.text for p in self.passes)]):
                 _put(group, f"pass.{index:02d}", text.encode())
-        return seal(buffer.getvalue())
+            for segment in self.segments:
+                if segment.streamed is not None:
+                    write_core(group.create_group(STREAMED + segment.label), segment.streamed)
+        return seal(buffer.getvalue(), STREAMED_FORMAT if self.is_streamed else FORMAT)
 
     def _told(self) -> dict[str, Any]:
         passes = [{k: v for k, v in asdict(p).items() if k != "text"} for p in self.passes]
@@ -307,22 +352,6 @@ class Program:
             "cost": asdict(self.cost),
             "passes": passes,
         }
-
-
-def _core_step(
-    backend: Backend, segment: Segment, counter: SpikeCounter, layouts: Mapping[str, Layout]
-) -> Callable[[list[Array]], list[Array]]:
-    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
-    assert segment.core is not None
-    run_core = backend.load(segment.core)
-    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
-
-    def run(inputs: list[Array]) -> list[Array]:
-        counter.samples += len(inputs[0])
-        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
-        return np.split(run_core(entering, counter), ends, axis=1)
-
-    return run
 
 
 def _put(group: h5py.Group, name: str, data: bytes) -> None:
@@ -379,8 +408,14 @@ def from_bytes(data: bytes, name: str = "program") -> Program:
 def _parse(data: bytes, name: str) -> Program:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            parts = {key: item[()].tobytes() for key, item in file[GROUP].items()}
-        return _assemble(parts, nir.read(io.BytesIO(data)))
+            parts: dict[str, bytes] = {}
+            streamed: dict[str, Datasets] = {}
+            for key, item in file[GROUP].items():
+                if isinstance(item, h5py.Group):
+                    streamed[key] = {name: value[()] for name, value in item.items()}
+                else:
+                    parts[key] = item[()].tobytes()
+        return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
     except ProgramFileError as error:
         raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
@@ -391,13 +426,23 @@ def _parse(data: bytes, name: str) -> Program:
 
 def _try(program: Program, name: str) -> None:
     """Run one point for one step: afterwards all shapes and names are known to fit."""
-    segments = tuple(
-        s if s.core is None else replace(s, core=replace(s.core, steps=1)) for s in program.segments
+    plain = tuple(
+        s if s.core is None else replace(s, core=replace(s.core, steps=1), streamed=None)
+        for s in program.segments
     )
+    streamed = tuple(
+        s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
+        for s in program.segments
+    )
+    for segments in (plain, streamed) if program.is_streamed else (plain,):
+        _try_segments(replace(program, segments=segments), name)
+
+
+def _try_segments(program: Program, name: str) -> None:
     middle = (program.domain.low + program.domain.high) / 2
     try:
         with np.errstate(all="ignore"):
-            result = replace(program, segments=segments).run(middle[None])
+            result = program.run(middle[None])
     except Exception as error:  # numpy raises anything on arrays that do not fit
         raise ProgramFileError(
             f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
@@ -408,16 +453,24 @@ def _try(program: Program, name: str) -> None:
         )
 
 
-def _assemble(parts: Mapping[str, bytes], graph: nir.NIRGraph) -> Program:
+def _assemble(
+    parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
+) -> Program:
     told: dict[str, Any] = json.loads(parts["manifest"])
     check_manifest(told)
     listed = told.pop("segments")
     labels = [label for label, _, _ in listed if label not in parts]
-    cores = from_nir(graph, labels, told["steps"], told["read_out"])
+    # Next to a streamed form stands a population program, whatever the manifest says of it.
+    steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
+    cores = from_nir(graph, labels, steps, read_out)
+    forms = streamed_forms(streamed, cores)
     segments = tuple(
-        Segment(label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label))
+        Segment(
+            label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),
+            forms.get(label),
+        )
         for label, inputs, outputs in listed
-    )
+    )  # fmt: skip
     columns, low, high, axes = told.pop("domain")
     passes = told.pop("passes")
     texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pinnir import candidates, pipelines
 from pinnir.candidates import Candidate, Family, cheapest_first
+from pinnir.codings import PROGRAMMABLE
 from pinnir.errors import LegalizeError, PinnirError
 from pinnir.family_search import FamilySearch
 from pinnir.frontier import Point, Record
@@ -30,6 +31,12 @@ _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
 _NO_BOUND = (math.inf, math.inf)
+# What a number of levels alone makes of a coding.
+_BY_LEVELS: Mapping[str, Callable[[int], Candidate]] = {
+    "population": candidates.population,
+    "delta": candidates.delta,
+    "phase": candidates.phase,
+}
 
 
 class Search(Protocol):
@@ -159,9 +166,10 @@ def make_search(
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
     codings = _codings(job.target, coding)
-    if codings[0] == "population" and steps not in (None, 1):
+    if codings[0] != "rate" and steps not in (None, 1):
+        own = "its own number of steps" if codings[0] == "phase" else "one step"
         raise PinnirError(
-            f"population coding takes one step, not {steps}",
+            f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
     if levels is not None:
@@ -224,6 +232,12 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     """The codings to search, those that fixed numbers mean first."""
     if coding == "auto":
         return target.codings
+    if coding in PROGRAMMABLE and not target.programmable:
+        raise LegalizeError(
+            f"target {target.name} has no programmable neurons, and so none that run the coding "
+            f"{coding!r} or keep state while points are streamed",
+            hint="compile with --target programmable, or with another --coding",
+        )
     if coding not in target.codings:
         raise PinnirError(
             f"target {target.name} does not run the coding {coding!r}",
@@ -233,8 +247,8 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
 
 
 def _of_levels(coding: str, steps: int | None, levels: int) -> Candidate:
-    if coding == "population":
-        return candidates.population(levels)
+    if coding in _BY_LEVELS:
+        return _BY_LEVELS[coding](levels)
     t = steps or 32
     return candidates.rate(t, max(1, round((levels - 1) / t)))
 

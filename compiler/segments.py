@@ -29,6 +29,8 @@ class Segment:
         outputs: Names of the values it gives.
         core: The spiking graph, if it is a core.
         host: The ONNX model, if it is a host part.
+        streamed: The core as programmable neurons run it, of the codings that have no NIR form;
+            ``core`` is then the population program that gives equal values.
     """
 
     label: str
@@ -36,6 +38,12 @@ class Segment:
     outputs: tuple[str, ...]
     core: Graph | None = None
     host: bytes | None = None
+    streamed: Graph | None = None
+
+    @property
+    def running(self) -> Graph | None:
+        """What runs, if it is a core."""
+        return self.core if self.streamed is None else self.streamed
 
 
 def build_segments(
@@ -51,16 +59,18 @@ def build_segments(
     Returns:
         The segments, and the layouts of what they take and give.
     """
-    own = [node.name for nodes in graph.segments.values() for node in nodes]
-    names = safe_names([*own, *(f"{label}_joined" for label in graph.segments)])
+    names, streamed_names = _names(graph), {} if graph.streamed is None else _names(graph.streamed)
     found: list[Segment] = []
     for label, nodes in graph.segments.items():
         entering = _entering(nodes)
         leaving = tuple(node for node in nodes if graph.leaves(node))
         ports = tuple(n.name for n in entering), tuple(n.name for n in leaving)
         if nodes[0].in_core:
-            core = _core(graph, nodes, entering, leaving, names, layouts)
-            found.append(Segment(label, *ports, core=core))
+            core = _core(graph, label, ports, names, layouts)
+            streamed = graph.streamed and _core(
+                graph.streamed, label, ports, streamed_names, layouts
+            )
+            found.append(Segment(label, *ports, core=core, streamed=streamed))
         else:
             shapes = {
                 node.name: [dim if isinstance(dim, int) else None for dim in layouts[node.name]]
@@ -73,6 +83,11 @@ def build_segments(
     return tuple(found), {name: layouts[name] for name in sorted(used)}
 
 
+def _names(graph: Graph) -> dict[str, str]:
+    own = [node.name for nodes in graph.segments.values() for node in nodes]
+    return safe_names([*own, *(f"{label}_joined" for label in graph.segments)])
+
+
 def _entering(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     inside = set(nodes)
     operands = (operand for node in nodes for operand in node.operands)
@@ -83,13 +98,22 @@ def _entering(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def _core(
     graph: Graph,
-    nodes: tuple[Node, ...],
-    entering: tuple[Node, ...],
-    leaving: tuple[Node, ...],
+    label: str,
+    ports: tuple[tuple[str, ...], tuple[str, ...]],
     names: Mapping[str, str],
     layouts: Mapping[str, Layout],
 ) -> Graph:
-    """A core as a graph of its own with one input and one output, under names that NIR accepts."""
+    """A core as a graph of its own with one input and one output, under names that NIR accepts.
+
+    Args:
+        graph: That has it.
+        label: Of its segment.
+        ports: Names of the values that enter it, and of those that leave.
+        names: By the names in ``graph``.
+        layouts: Of the values that enter or leave.
+    """
+    nodes = graph.segments[label]
+    entering, leaving = (tuple(graph.node(name) for name in side) for side in ports)
     into = _places([columns_in(layouts[node.name]) for node in entering])
     out_of = _places([columns_in(layouts[node.name]) for node in leaving])
     source = Node("input", Input(into[-1].stop))

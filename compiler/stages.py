@@ -14,7 +14,7 @@ from pinnir.layout import columns_in, layouts
 from pinnir.manager import Context, Pass
 
 # Passes that change how a spiking graph is written, but nothing that it does.
-_REWRITES = ("split-signs", "legalise")
+_REWRITES = ("fixed-point", "split-signs", "legalise")
 _SPLIT = "split-thresholds"
 
 
@@ -47,7 +47,9 @@ class Stages:
 
     def __call__(self, done: Pass, before: Graph, after: Graph, seconds: float) -> None:
         """Observe one pass."""
-        self.program = after
+        self.program = after if after.streamed is None else after.streamed
+        if done.name in _REWRITES and after.level is Level.STAIRCASE:
+            return
         if done.retrains:
             self.reference, self.splits = after, {}
         if done.name == _SPLIT:

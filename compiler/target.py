@@ -19,6 +19,8 @@ class Target:
         signed_spikes: Whether a unit may fire -1.
         recurrent: Whether a population may feed itself, one step later.
         soft_reset: Whether reset by subtraction exists.
+        programmable: Whether neurons run programs of their own and keep state from one point to
+            the next, as the codings need that have no NIR form.
         max_neurons: Most units of a program, or None.
     """
 
@@ -29,6 +31,7 @@ class Target:
     signed_spikes: bool
     recurrent: bool
     soft_reset: bool
+    programmable: bool = False
     max_neurons: int | None = None
 
 
@@ -43,7 +46,19 @@ _NIR = Target(
 )
 _NORSE = replace(_NIR, name="norse", summary="simulation with Norse's LIFBox cells in PyTorch")
 
-TARGETS: dict[str, Target] = {target.name: target for target in (_NIR, _NORSE)}
+_PROGRAMMABLE = replace(
+    _NIR,
+    name="programmable",
+    summary="neurons that run programs of their own and keep state between points, beside NIR's",
+    codings=("delta", "phase", "population", "rate"),
+    neurons=("Delta", "Phase", "Threshold", "IF"),
+    signed_spikes=True,
+    programmable=True,
+)
+
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE)
+}  # fmt: skip
 
 
 def find_target(name: str) -> Target:

@@ -30,7 +30,8 @@ def print_graph(graph: Graph) -> str:
         lines += [f"segment {label}"] if label else []
         lines += [f"  {_print_node(node)}" for node in nodes]
     lines.append(f"  return {_names(graph.outputs)}")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return text if graph.streamed is None else f"{text}streamed {print_graph(graph.streamed)}"
 
 
 def diff(before: str, after: str) -> str:
@@ -67,6 +68,8 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Op):
+        return f"{_kind(value)}({', '.join(f'{k}={_value(v)}' for k, v in _parameters(value))})"
     if isinstance(value, Graph):
         return _expression(value)
     if isinstance(value, tuple):

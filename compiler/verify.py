@@ -161,6 +161,8 @@ def violations(graph: Graph) -> Iterator[tuple[Node, str]]:
         for rule in RULES:
             if graph.level in rule.levels and (problem := rule.broken(graph, node)):
                 yield node, problem
+    if graph.streamed is not None:
+        yield from violations(graph.streamed)
 
 
 def _columns_in(op: Op) -> int | None:

@@ -53,6 +53,8 @@ def _calibrated() -> str:
 GOLDENS = (
     Golden("population", pipelines.population(64)),
     Golden("population-trained", _trained()),
+    Golden("phase", pipelines.phase(64)),
+    Golden("delta", pipelines.delta(64)),
     Golden("rate", pipelines.rate(16, 4)),
     Golden("rate-signed", _calibrated()),
 )

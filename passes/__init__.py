@@ -15,6 +15,7 @@ PASSES: dict[str, str] = {
     "distill": "pinnir.passes.distill:Distill",
     "calibrate-light": "pinnir.passes.calibrate_light:CalibrateLight",
     "calibrate-advanced": "pinnir.passes.calibrate_advanced:CalibrateAdvanced",
+    "fixed-point": "pinnir.passes.fixed_point:FixedPoint",
     "lower": "pinnir.passes.lower:Lower",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",

@@ -60,7 +60,17 @@ def _move_biases(graph: Graph) -> Graph:
 
 def _refuse_the_rest(graph: Graph, target: Target) -> None:
     """Case 3."""
-    neurons = [node for node in graph.nodes if isinstance(node.op, Neuron)]
+    if graph.streamed is not None and not target.programmable:
+        needed = next(n for n in graph.streamed.nodes if isinstance(n.op, Neuron))
+        raise LegalizeError(
+            f"target {target.name} has no programmable neurons, and so none that keep state "
+            "while points are streamed",
+            node=needed.name,
+            op=type(needed.op).__name__,
+            hint="compile with --target programmable, or with another --coding",
+        )
+    running = graph if graph.streamed is None else graph.streamed
+    neurons = [node for node in running.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__
         if model not in target.neurons:

@@ -2,7 +2,8 @@
 
 1. An activation spikes if its input is a matrix product of ``(samples, columns)`` values and some
    matrix product follows. So what only prepares the inputs or transforms the outputs stays on the
-   host, and so do Fourier features: a sine *and* a cosine of one map of the inputs.
+   host, and so do Fourier features: a sine *and* a cosine of one map of the inputs; unless
+   ``features=core`` asks for them as neurons.
 2. Linear operators between spiking activations belong to the core, and so do those before them
    from the last matrix product or from the model's inputs on, and a matrix product behind.
 3. Where a core's value goes through something else (the product of a gate) and comes back, another
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from pinnir.errors import LegalizeError
 from pinnir.ir import CORE, HOST, Activation, Affine, Constant, Graph, Input, Level, Node, kind_of
@@ -28,10 +30,18 @@ from pinnir.manager import Context, Pass
 
 @dataclass(frozen=True)
 class SplitHost(Pass):
-    """Label every node as part of a spiking core or of a host part."""
+    """Label every node as part of a spiking core or of a host part.
+
+    Attributes:
+        features: Where Fourier features are computed. On the ``host`` they are exact, and a core
+            multiplies all of them at every point. As neurons of the ``core`` they are rounded,
+            and a delta program multiplies what changes.
+    """
 
     name = "split-host"
     accepts = (Level.TENSOR,)
+
+    features: Literal["host", "core"] = "host"
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Label the nodes.
@@ -39,7 +49,7 @@ class SplitHost(Pass):
         Raises:
             LegalizeError: If nothing can spike.
         """
-        labels = _Split(graph, layouts(graph)).labels()
+        labels = _Split(graph, layouts(graph), self.features == "host").labels()
         _refuse_crossing(graph, labels)
         if not any(label.startswith(CORE) for label in labels.values()):
             raise LegalizeError(
@@ -86,6 +96,7 @@ class _Split:
 
     graph: Graph
     layouts: dict[Node, Layout]
+    features_on_host: bool = True
     # Each node's stage, and whether a core of that stage must run before it is known.
     reached: dict[Node, tuple[int, bool]] = field(init=False)
     core: set[Node] = field(init=False)
@@ -152,7 +163,7 @@ class _Split:
             if isinstance(node.op, Activation)
             and node in followed
             and node.operands[0] in self._products
-            and not self._is_feature(node)
+            and not (self.features_on_host and self._is_feature(node))
         }
 
     @cached_property

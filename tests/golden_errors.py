@@ -102,6 +102,12 @@ def _points_outside() -> None:
     np.save("points.npy", np.array([[0, 0.5], [0, 1.5]]))
 
 
+def _delta_program() -> None:
+    from tests.backends.networks import small_program
+
+    Path("delta.nir").write_bytes(small_program("delta").to_bytes())
+
+
 CASES = (
     Case("The model is not there", f"pinnir compile modle.onnx {DOMAIN} -o model.nir"),
     Case("The model file is damaged", f"pinnir compile model.onnx {DOMAIN} -o model.nir",
@@ -129,6 +135,13 @@ CASES = (
     Case("The points lie outside the domain",
          "pinnir run model.nir --points points.npy -o field.npz", _points_outside),
     Case("The grid does not fit", "pinnir run model.nir --grid 9 -o field.npz"),
+    Case("The target keeps no state",
+         f"pinnir compile model.onnx {DOMAIN} -o model.nir --target nir --coding delta"),
+    Case("The program does not stream", "pinnir run model.nir --grid 9x9 --lines 3 -o field.npz"),
+    Case("The order does not fit the grid",
+         "pinnir run delta.nir --grid 64x100 --order hilbert -o field.npz", _delta_program),
+    Case("The lines are too many", "pinnir run delta.nir --grid 4x4 --lines 32 -o field.npz",
+         _delta_program),
 )  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from pinnir.errors import PipelineError
 
@@ -11,21 +13,39 @@ if TYPE_CHECKING:
     from pinnir.ir import Graph
     from pinnir.manager import Context
 
-# name -> function (staircase graph, context, steps) -> spiking graph
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+# name -> function (staircase graph, context, steps, own options) -> spiking graph
 CODINGS: dict[str, str] = {
     "population": "pinnir.codings.population:lower",
     "rate": "pinnir.codings.rate:lower",
+    "phase": "pinnir.codings.phase:lower",
+    "delta": "pinnir.codings.delta:lower",
 }
 
+# Codings whose neurons NIR cannot say: only targets with programmable neurons run them.
+PROGRAMMABLE = ("phase", "delta")
 
-def lower_with(coding: str, graph: Graph, context: Context, steps: int) -> Graph:
+
+def lower_with(
+    coding: str, graph: Graph, context: Context, steps: int, options: Mapping[str, Any] = _NONE
+) -> Graph:
     """Lower a staircase graph with the coding of that name.
 
+    Args:
+        coding: In the CODINGS table.
+        graph: Staircase graph.
+        context: Of the pass.
+        steps: Time steps of one inference.
+        options: That only this coding has, by name.
+
     Raises:
-        PipelineError: If there is none.
+        PipelineError: If there is none, or what the coding raises.
     """
     if coding not in CODINGS:
         raise PipelineError("unknown coding", node=coding, hint=f"known are {', '.join(CODINGS)}")
     module, _, attribute = CODINGS[coding].partition(":")
-    lowered: Graph = getattr(importlib.import_module(module), attribute)(graph, context, steps)
+    lowered: Graph = getattr(importlib.import_module(module), attribute)(
+        graph, context, steps, **options
+    )
     return lowered

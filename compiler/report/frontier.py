@@ -22,8 +22,13 @@ _AXES = {
     "steps": "time steps",
     "energy": "energy per point at 45 nm (pJ)",
 }
-_STYLES = {"population": ("tab:blue", "o"), "rate": ("tab:orange", "s")}
-_OTHER = ("tab:green", "^")
+_STYLES = {
+    "population": ("tab:blue", "o"),
+    "rate": ("tab:orange", "s"),
+    "phase": ("tab:purple", "D"),
+    "delta": ("tab:green", "v"),
+}
+_OTHER = ("tab:red", "^")
 
 
 def check_frontier(path: Path) -> None:

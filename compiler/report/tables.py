@@ -74,11 +74,11 @@ def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
 def _add_costs(table: Table, program: Program, metrics: dict[str, Any]) -> None:
     _add(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
     _add(table, "time steps", f"{metrics['steps']:,}")
-    _add(table, "spikes per activation", f"{metrics['spikes_per_activation']:.2f}")
+    spikes = "events" if program.streams else "spikes"
+    _add(table, f"{spikes} per activation", _figure(metrics["spikes_per_activation"]))
     _add(table, "spiking rate", f"{metrics['spiking_rate']:.4f}")
-    _add(table, "synaptic operations per MAC", f"{metrics['synops_per_mac']:.2f}")
+    _add(table, "synaptic operations per MAC", _figure(metrics["synops_per_mac"]))
     ratio = metrics["energy_ratio"]
-    compared = f"{ratio:.2f} x" if ratio >= 0.01 else f"{ratio:.2g} x"
     one = "point"
     if program.domain.axis_count > 1:
         one = "sample of every axis"
@@ -87,9 +87,14 @@ def _add_costs(table: Table, program: Program, metrics: dict[str, Any]) -> None:
         table,
         f"energy per {one} at 45 nm (the network's)",
         f"{metrics['energy_45nm_pj'] / 1e3:,.1f} nJ "
-        f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {compared}",
+        f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {_figure(ratio)} x",
     )
     _add(table, "share of the network's MACs that spikes", f"{metrics['core_mac_share']:.1%}")
+
+
+def _figure(value: float) -> str:
+    """Two decimals, or of a small number two digits."""
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.2g}"
 
 
 def pass_rows(program: Program) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import pinnir
+from pinnir import pipelines
 from pinnir.backends import Backend
 from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
@@ -28,6 +29,7 @@ DOMAIN = "x=-1:1,t=0:1"
 RATE = (
     "split-thresholds{units=4},quantise-activations{levels=9},lower{coding=rate,steps=8},legalise"
 )
+STREAMED = {"delta": pipelines.delta, "phase": pipelines.phase}
 SIGNED_RATE = (
     "balance-thresholds{steps=8},quantise-activations{levels=17,rounding=zero},"
     "lower{coding=rate,steps=8},legalise"
@@ -137,6 +139,10 @@ def model(proto: onnx.ModelProto) -> Model:
 @cache
 def small_program(coding: str = "population") -> Program:
     """A program of :func:`mlp`: 16 levels, or 8 rate steps."""
+    if coding in STREAMED:
+        return pinnir.compile(
+            model(mlp()), DOMAIN, target="programmable", pipeline=STREAMED[coding](16)
+        )
     ask = {"levels": 16} if coding == "population" else {"steps": 8, "levels": 33}
     return pinnir.compile(model(mlp()), DOMAIN, coding=coding, **ask)
 

@@ -464,7 +464,8 @@ def test_points_that_are_no_numbers(folder):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--target", "loihi9", "'loihi9': unknown target\nhint: known are nir, norse"),
+        ("--target", "loihi9", "'loihi9': unknown target\n"
+                               "hint: known are nir, norse, programmable"),
         ("--coding", "morse", "target nir does not run the coding 'morse'\n"
                               "hint: it runs auto, population, rate"),
         ("--minimise", "money", "programs cannot be minimised in 'money'\n"
@@ -890,10 +891,11 @@ def test_listings_have_one_line_each(listing, table):
 
 def test_passes_tell_their_options():
     told = {row["name"]: row for row in json.loads(good("passes", "--json"))}
-    assert told["lower"]["options"] == ["coding=population", "steps=1"]
+    options = ["coding=population", "steps=1", "hysteresis=0.0", "events=unit"]
+    assert told["lower"]["options"] == options
     assert told["legalise"]["options"] == []
     line = next(line for line in good("passes").splitlines() if line.startswith("lower "))
-    assert line.endswith("  [options: coding=population, steps=1]")
+    assert line.endswith(f"  [options: {', '.join(options)}]")
 
 
 def test_targets_tell_what_they_can():

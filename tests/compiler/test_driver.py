@@ -500,7 +500,7 @@ def test_examples(name):
 
 def test_wrong_target():
     assert error_of(LegalizeError, target="loihi9") == (
-        "'loihi9': unknown target\nhint: known are nir, norse"
+        "'loihi9': unknown target\nhint: known are nir, norse, programmable"
     )
 
 
@@ -600,7 +600,8 @@ def test_wrong_pipelines():
         'the pipeline is empty\nhint: write "pass{option=value},pass"'
     )
     assert error_of(PipelineError, pipeline="lower{levels=3}") == (
-        "pass 'lower': has no option 'levels'\nhint: its options are coding, steps"
+        "pass 'lower': has no option 'levels'\n"
+        "hint: its options are coding, steps, hysteresis, events"
     )
     assert error_of(PipelineError, pipeline="lower") == (
         "pass 'lower': takes a staircase graph, not a tensor graph\n"

@@ -113,7 +113,8 @@ def test_a_pass_prints_as_it_is_written(text):
         ("lower{steps}", "pass 'lower': option 'steps' has no value"),
         (
             "lower{speed=8}",
-            "pass 'lower': has no option 'speed'\nhint: its options are coding, steps",
+            "pass 'lower': has no option 'speed'\n"
+            "hint: its options are coding, steps, hysteresis, events",
         ),
         ("fuse-affine{steps=8}", "pass 'fuse-affine': has no option 'steps'\n"
                                  "hint: its options are none"),

@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import pinnir
-from pinnir import program as program_module
+from pinnir import running
 from pinnir.backends import find_backend
 from pinnir.domain import Domain
 from pinnir.errors import BackendError, DomainError, LegalizeError, ProgramFileError
@@ -256,8 +256,8 @@ def test_chunks_do_not_change_results(monkeypatch, coding):
     program = small_program(coding)
     points = program.domain.sample(256, 2)[:251]
     whole = program.run(points)
-    monkeypatch.setattr(program_module, "_CHUNK_VALUES", 1)
-    assert program._chunk() == 128
+    monkeypatch.setattr(running, "_CHUNK_VALUES", 1)
+    assert running.chunk_of(program) == 128
     parts = program.run(points)
     np.testing.assert_allclose(parts.outputs, whole.outputs, rtol=0, atol=1e-14)
     for name, spikes in whole.spikes.items():
@@ -270,10 +270,10 @@ def test_chunks_shrink_with_the_widest_population(monkeypatch):
     program = example_program("burgers", 64)
     widest = max(n.op.units for core in program.cores for n in core.nodes
                  if isinstance(n.op, Neuron))  # fmt: skip
-    monkeypatch.setattr(program_module, "_CHUNK_VALUES", 2**18)
-    assert program._chunk() == 2**18 // widest
-    monkeypatch.setattr(program_module, "_CHUNK_VALUES", 2**60)
-    assert program._chunk() == 8192
+    monkeypatch.setattr(running, "_CHUNK_VALUES", 2**18)
+    assert running.chunk_of(program) == 2**18 // widest
+    monkeypatch.setattr(running, "_CHUNK_VALUES", 2**60)
+    assert running.chunk_of(program) == 8192
 
 
 def test_one_point():
@@ -484,7 +484,8 @@ def test_another_format_version(tmp_path):
     path = tmp_path / "p.nir"
     path.write_bytes(small_program().to_bytes().replace(b"program 2", b"program 9", 1))
     assert failure(path) == (
-        f"{path} has format 9, this pinnir reads format 2\nhint: compile it again with this pinnir"
+        f"{path} has format 9, this pinnir reads formats 2 and 3\n"
+        "hint: compile it again with this pinnir"
     )
 
 

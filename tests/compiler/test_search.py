@@ -25,7 +25,11 @@ from pinnir.search import CheapestSearch, Fixed, over_families
 from pinnir.staircase_search import smallest
 
 # One family of each kind is enough to search over.
-PLAIN = [family for family in FAMILIES if family.name != "population-refitted"]
+PLAIN = [
+    family
+    for family in FAMILIES
+    if family.coding in ("population", "rate") and family.name != "population-refitted"
+]
 TRAINED = next(one for one in trained_families(100) if one.name == "population-trained")
 BY_NAME = {family.name: family for family in (*PLAIN, TRAINED)}
 

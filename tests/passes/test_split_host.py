@@ -22,6 +22,7 @@ from pinnir.layout import axes_of, layouts
 from pinnir.linear import is_linear
 from pinnir.passes.split_host import SplitHost
 from pinnir.verify import verify
+from tests.backends.networks import fourier, model
 from tests.dags import dags, separable_dags
 from tests.helpers import assert_same_values, compiled, context, points
 from tests.networks import FAMILIES, graph_of
@@ -207,3 +208,15 @@ def test_nothing_that_can_spike(node, holds):
         f"{holds}\nhint: pinnir compiles networks of layers: matrix product, activation, "
         "matrix product, with (samples, columns) values"
     )
+
+
+def test_features_may_be_neurons():
+    graph = compiled(
+        model(fourier()).graph, "fold-constants,drop-identity,fuse-affine,fuse-activations"
+    )
+    segments = {
+        where: {n.name: n.segment for n in SplitHost(where).apply(graph, context(graph)).nodes}
+        for where in ("host", "core")
+    }
+    assert {segments["host"][name] for name in ("sin", "cos")} == {"host.0"}
+    assert {segments["core"][name] for name in ("sin", "cos")} == {"core.1"}

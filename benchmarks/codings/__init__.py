@@ -1,0 +1,1 @@
+"""What the codings cost: error against synaptic operations, energy, and streamed fields."""

@@ -1,0 +1,31 @@
+"""Error against cost: programs of many sizes in every coding, on the same points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.codings.cases import job_of
+from benchmarks.codings.streams import Row, built, row_of, streamed
+from pinnir import pipelines
+
+LEVELS = (16, 36, 64, 144, 256, 576, 1024, 2304)
+# Time steps and units of rate programs, from cheap to dear.
+RATES = ((8, 4), (8, 8), (16, 8), (16, 16), (32, 16), (32, 32), (64, 32))
+DELTA_LINES = (256, 4096)
+_POINTS = 1024
+
+
+def curve_rows(network: str) -> Iterator[Row]:
+    """Programs of every coding; delta on lines, the others on selection points."""
+    points = job_of(network).combined(job_of(network).selection[:_POINTS])
+    for steps, units in RATES:
+        program = built(network, "rate", pipelines.rate(steps, units), steps * units + 1)
+        told = program.run(points).metrics
+        yield row_of(told, network, "rate", steps * units + 1, options=f"{steps} steps")
+    for levels in LEVELS:
+        for coding in ("population", "phase"):
+            pipeline = getattr(pipelines, f"{coding}_refitted")(levels)
+            told = built(network, coding, pipeline, levels).run(points).metrics
+            yield row_of(told, network, coding, levels)
+        delta = built(network, "delta", pipelines.delta_refitted(levels), levels)
+        yield from (streamed(delta, network, levels, length) for length in DELTA_LINES)

@@ -1,0 +1,83 @@
+"""What the codings for programmable neurons share: a staircase network told to such neurons.
+
+NIR has no word for these neurons. What they compute is a staircase network, and that NIR can say:
+the graph is its population program, which gives equal values, and holds the network itself as its
+streamed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnir.codings import population
+from pinnir.errors import PipelineError
+from pinnir.evaluate import preactivations
+from pinnir.ir import Affine, Array, Graph, Level, Node, Staircase
+from pinnir.manager import Context
+from pinnir.matrix import dense
+from pinnir.neurons.programmable import LevelNeuron
+from pinnir.whole import is_whole, reads_levels
+
+Levels = NDArray[np.int32]
+
+
+def lower_streamed(
+    graph: Graph,
+    context: Context,
+    zero: Callable[[Staircase, Levels], Levels],
+    neuron: Callable[[Staircase], LevelNeuron],
+) -> Graph:
+    """The population program of a staircase network, with its streamed form.
+
+    Args:
+        graph: Staircase graph in fixed point.
+        context: Its calibration points are what ``zero`` sees.
+        zero: From a staircase and its levels ``(samples, neurons)`` to the level of each neuron
+            that counts as zero.
+        neuron: Makes the neurons of a staircase counted from there.
+
+    Raises:
+        PipelineError: If the staircase network is not in fixed point.
+    """
+    _check_whole(graph)
+    zeros: dict[str, Levels] = {}
+    for name, z in preactivations(graph, graph.bind(context.calibration)).items():
+        op = graph.node(name).op
+        assert isinstance(op, Staircase)
+        zeros[name] = zero(op, op.levels(z))
+
+    def change(node: Node) -> Node:
+        op = node.op
+        if isinstance(op, Staircase):
+            moved = replace(op, start=op.start - zeros[node.name], base=op.base + zeros[node.name])
+            return node.with_op(neuron(moved))
+        if isinstance(op, Affine) and isinstance(node.operands[0].op, LevelNeuron):
+            base = node.operands[0].op.staircase.base
+            return node.with_op(Affine(op.weight, op.bias + dense(op.weight) @ base))
+        return node
+
+    streamed = graph.rewrite(change, level=Level.SPIKING)
+    return replace(population.lower(graph, context, 1), streamed=streamed)
+
+
+def _check_whole(graph: Graph) -> None:
+    for node in graph.nodes:
+        if reads_levels(node):
+            read = node.operands[0].op
+            assert isinstance(node.op, Affine) and isinstance(read, Staircase)
+            if not is_whole(node.op, read):
+                raise PipelineError(
+                    "its sums would be rounded, and rounding errors would add up",
+                    node=node.name,
+                    op="Affine",
+                    hint="run the pass fixed-point before lower",
+                )
+
+
+def level_counts(levels: Levels, neuron: int, count: int) -> Array:
+    """How often a neuron was at each of its levels 0 to ``count - 1``."""
+    return np.bincount(levels[:, neuron], minlength=count).astype(np.float64)
