@@ -81,15 +81,11 @@ def rate_refitted(steps: int, units: int) -> str:
 
 
 def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
-    """One signed IF neuron per neuron, in a network trained to bear it.
-
-    The refit takes back about half of the rounding errors, so the training expects twice as many
-    levels as there are.
-    """
+    """One signed IF neuron per neuron, in a network trained to bear it."""
     levels = 2 * steps + 1
     return (
         f"{TIDY},split-thresholds{{units=1}},refit,"
-        f"anticipate-rounding{{levels={2 * levels},allocation=even,iterations={iterations}}},"
+        f"anticipate-rounding{{levels={levels},allocation=even,iterations={iterations}}},"
         f"quantise-activations{{levels={levels},rounding=signed}},refit{{steps={steps}}},"
         f"lower{{coding=rate,steps={steps}}},legalise"
     )
