@@ -163,6 +163,16 @@ def _steps(steps: int | None) -> tuple[int, ...]:
     return _STEPS if steps is None else (steps,)
 
 
+def _of_slots(
+    make: Callable[[int, int], Candidate],
+) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(t, units) for t in _steps(steps) for units in _UNITS)
+
+
+def _of_steps(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(t) for t in _steps(steps))
+
+
 def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
     return lambda steps: tuple(make(count) for count in level_counts())
 
@@ -186,16 +196,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("delta-refitted", "delta", _of_levels(delta_refitted), _refitted),
     Family("phase", "phase", _of_levels(phase), _even),
     Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
-    Family(
-        "rate",
-        "rate",
-        lambda steps: tuple(rate(t, units) for t in _steps(steps) for units in _UNITS),
-    ),
-    Family(
-        "rate-signed",
-        "rate",
-        lambda steps: tuple(rate_signed(t) for t in _steps(steps)),
-    ),
+    Family("rate", "rate", _of_slots(rate)),
+    Family("rate-signed", "rate", _of_steps(rate_signed)),
 )
 
 
@@ -214,20 +216,15 @@ def trained_families(iterations: int) -> tuple[Family, ...]:
         Family(
             "population-trained",
             "population",
-            lambda steps: tuple(population_trained(n, iterations) for n in level_counts()),
+            _of_levels(lambda levels: population_trained(levels, iterations)),
             lambda one: pipelines.refitted(one.levels, iterations, _trained_for(one.levels)),
             slow=True,
         ),
-        Family(
-            "rate-refitted",
-            "rate",
-            lambda steps: tuple(rate_refitted(t, units) for t in _steps(steps) for units in _UNITS),
-            slow=True,
-        ),
+        Family("rate-refitted", "rate", _of_slots(rate_refitted), slow=True),
         Family(
             "rate-signed-trained",
             "rate",
-            lambda steps: tuple(rate_signed_trained(t, iterations) for t in _steps(steps)),
+            _of_steps(lambda steps: rate_signed_trained(steps, iterations)),
             slow=True,
         ),
     )
