@@ -19,7 +19,7 @@ import numpy as np
 
 from pinnir.ir import Affine, Array, Graph, Level, Node, Staircase
 from pinnir.manager import Context, Pass
-from pinnir.whole import numbered, on_numbers, reach, reads_levels, unit_for
+from pinnir.whole import numbered_network, reach, reads_levels, unit_for
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,20 @@ class FixedPoint(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Apply cases 1 and 2 to every staircase and every map that reads one."""
-        maps: dict[Node, Affine] = {}
+        graph = numbered_network(graph)
         bounds: dict[Node, Array] = {}
         for node in graph.nodes:
             if reads_levels(node):
                 read = node.operands[0].op
                 assert isinstance(node.op, Affine) and isinstance(read, Staircase)
-                maps[node] = on_numbers(node.op, read)
-                bounds[node] = reach(maps[node], read)
-        rounded = {
-            node.name: _rounded(maps[node], unit_for(_together(node, graph, bounds), self.bits))
-            for node in maps
-        }
+                bounds[node] = reach(node.op, read)
+        units = {n.name: unit_for(_together(n, graph, bounds), self.bits) for n in bounds}
 
         def change(node: Node) -> Node:
-            if isinstance(node.op, Staircase):
-                return node.with_op(numbered(node.op))
-            return node.with_op(rounded[node.name]) if node.name in rounded else node
+            if node.name not in units:
+                return node
+            assert isinstance(node.op, Affine)
+            return node.with_op(_rounded(node.op, units[node.name]))
 
         return graph.rewrite(change)
 

@@ -58,16 +58,10 @@ class Refit(Pass):
         for label in students(graph):
             student = Student.of(graph, label, context.source, self.steps)
             points = student.thinned(context.fresh(self.points, 0))
-            wanted = self._wanted(student, context, points)
+            wanted = wanted_values(student, context, points)
             entering = student.entering_values(points)
             graph = student.with_parameters(self._fitted(student, entering, wanted))
         return graph
-
-    def _wanted(self, student: Student, context: Context, points: Array) -> dict[str, Array]:
-        """Values of the retrained network inside the core, of the source network where it ends."""
-        inside = trace(context.layers, context.layers.bind(points), student.names)
-        leaving = {node.name for node in student.leaving}
-        return inside | trace(context.source, context.source.bind(points), leaving)
 
     def _fitted(
         self, student: Student, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
@@ -94,6 +88,13 @@ class Refit(Pass):
         found = [regression(*pair, self.ridge) for pair in zip(*parts, strict=True)]
         slopes, constants = zip(*found, strict=True)
         return weight + np.stack(slopes), bias + np.concatenate(constants)
+
+
+def wanted_values(student: Student, context: Context, points: Array) -> dict[str, Array]:
+    """Values of the maps: of the retrained network's, of the source network's where a core ends."""
+    inside = trace(context.layers, context.layers.bind(points), student.names)
+    leaving = {node.name for node in student.leaving}
+    return inside | trace(context.source, context.source.bind(points), leaving)
 
 
 def regression(x: Array, y: Array, ridge: float) -> tuple[Array, Array]:

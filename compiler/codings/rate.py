@@ -72,20 +72,32 @@ def integrate_fire(node: Node, steps: int) -> IF:
     count = op.boundaries.shape[1]
     if count != (2 * steps if signed else steps):
         raise _refusal(node, f"has {count + 1} levels, which is not what {steps} steps can count")
-    middle = op.base[:, None] if signed else 0.0
-    t = op.boundaries[:, steps:] - middle if signed else op.boundaries
+    middle = _middle(op, steps) if signed else np.zeros_like(op.base)
+    t = op.boundaries[:, steps:] - middle[:, None] if signed else op.boundaries
     spacing = t[:, 1] - t[:, 0] if steps > 1 else op.step
     uniform = t[:, :1] + spacing[:, None] * np.arange(steps)
     if np.any(op.directions != 1) or not np.allclose(t, uniform, rtol=1e-9, atol=1e-12):
         raise _refusal(node, "has levels that are not evenly spaced")
     threshold = spacing * steps
     if signed:
-        mirrored = np.allclose(op.boundaries[:, :steps] - middle, -t[:, ::-1], atol=1e-12)
+        mirrored = np.allclose(op.boundaries[:, :steps] - middle[:, None], -t[:, ::-1])
         firsts = [np.allclose(t[:, 0], spacing * share) for share in (0.5, 1.0)]
         if not (mirrored and any(firsts) and np.all(op.start == -steps)):
             raise _refusal(node, "is not symmetric around its middle level")
-        return IF(threshold, bias=-op.base, signed=True, centred=firsts[0])
+        return IF(threshold, bias=-middle, signed=True, centred=firsts[0])
     return IF(threshold, bias=spacing / 2 - t[:, 0])
+
+
+def _middle(op: Staircase, steps: int) -> Array:
+    """Pre-activation that signed neurons count from.
+
+    A clip's value there is its argument; level numbers tell nothing of it, but all boundaries of
+    theirs are exact.
+    """
+    if np.any(op.base) or np.any(op.step != 1):
+        return op.base
+    middle: Array = (op.boundaries[:, steps - 1] + op.boundaries[:, steps]) / 2
+    return np.rint(middle)
 
 
 def potentials(node: Node) -> Array:

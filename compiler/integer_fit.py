@@ -1,0 +1,108 @@
+"""Weights in whole numbers that keep a map's sums, not the weights themselves.
+
+A row of weights ``w`` is rounded to ``unit * k`` so that ``(w - unit k)^T H (w - unit k)`` is
+small, where ``H`` are the moments of what arrives: what one weight loses, weights of inputs that
+vary together with it make up for. First in one sweep over the inputs (GPTQ, Frantar et al., ICLR
+2023), then by moving single weights by whole numbers while that helps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pinnir.ir import Array
+
+# Shares of the largest weight that the largest whole number stands for: what is larger is
+# clipped, and the others are rounded finer.
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+_DAMPING = 1e-6
+_SWEEPS = 8
+
+
+def largest_of(weight: Array) -> Array:
+    """Largest magnitude in every row, 1 where all are zero."""
+    most = np.abs(weight).max(axis=1)
+    return np.where(most > 0, most, 1.0)
+
+
+def fitted_integers(weight: Array, arriving: Array, unit: Array, limit: int) -> Array:
+    """Whole numbers ``k`` of ``unit`` for which ``arriving @ (unit k)`` varies as wanted.
+
+    Args:
+        weight: ``(rows, inputs)``.
+        arriving: ``(samples, inputs)``.
+        unit: ``(rows,)``.
+        limit: Largest magnitude of ``k``.
+
+    Returns:
+        ``k``, ``(rows, inputs)``.
+    """
+    whole, _ = _fitted(weight / unit[:, None], moments_of(arriving), limit)
+    return whole
+
+
+def best_units(weight: Array, arriving: Array, limit: int) -> Array:
+    """The unit of every row, out of some, with which the sums come out best, ``(rows,)``."""
+    moments = moments_of(arriving)
+    most = largest_of(weight) / limit
+    best, least = most, np.full(len(weight), np.inf)
+    for share in _SHARES:
+        unit = share * most
+        _, loss = _fitted(weight / unit[:, None], moments, limit)
+        loss *= unit**2
+        best = np.where(loss < least, unit, best)
+        least = np.minimum(loss, least)
+    return best
+
+
+def _fitted(scaled: Array, moments: Array, limit: int) -> tuple[Array, Array]:
+    """Whole numbers near ``scaled``, and every row's loss; never worse than the nearest."""
+    nearest = np.clip(np.rint(scaled), -limit, limit)
+    tries = [_moved(scaled, start, moments, limit)
+             for start in (_swept(scaled, moments, limit), nearest)]  # fmt: skip
+    losses = [np.einsum("ri,ij,rj->r", scaled - one, moments, scaled - one) for one in tries]
+    better = losses[0] <= losses[1]
+    return np.where(better[:, None], *tries), np.minimum(*losses)
+
+
+def moments_of(arriving: Array) -> Array:
+    """Second moments around the mean, with a little on the diagonal, ``(inputs, inputs)``."""
+    moved = arriving - arriving.mean(axis=0)
+    moments: Array = moved.T @ moved / len(moved)
+    added = _DAMPING * np.trace(moments) / len(moments) + np.finfo(np.float64).tiny
+    moments[np.diag_indices_from(moments)] += added
+    return moments
+
+
+def _swept(scaled: Array, moments: Array, limit: int) -> Array:
+    """Round input after input, the rest of each row making up for what was lost."""
+    order = np.argsort(-np.diag(moments), kind="stable")
+    inverse = np.linalg.inv(moments[np.ix_(order, order)])
+    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    left = scaled[:, order].copy()
+    found = np.empty_like(left)
+    for j in range(len(order)):
+        found[:, j] = np.clip(np.rint(left[:, j]), -limit, limit)
+        lost = (left[:, j] - found[:, j]) / upper[j, j]
+        left[:, j + 1 :] -= lost[:, None] * upper[j, j + 1 :]
+    whole = np.empty_like(found)
+    whole[:, order] = found
+    return whole
+
+
+def _moved(scaled: Array, whole: Array, moments: Array, limit: int) -> Array:
+    """Move one weight of every row at a time to where the row's loss is least."""
+    whole = whole.copy()
+    slope = (whole - scaled) @ moments
+    for _ in range(_SWEEPS):
+        changed = False
+        for j in range(len(moments)):
+            wanted = whole[:, j] - np.rint(slope[:, j] / moments[j, j])
+            change = np.clip(wanted, -limit, limit) - whole[:, j]
+            if change.any():
+                changed = True
+                whole[:, j] += change
+                slope += change[:, None] * moments[j]
+        if not changed:
+            break
+    return whole
