@@ -8,6 +8,7 @@ from typing import Any
 
 from pinnir.candidates import Candidate
 from pinnir.frontier import EVALUATION, Point, point
+from pinnir.integers import check_range, largest_input, whole_core
 from pinnir.ir import Array, Graph, Level
 from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
@@ -18,8 +19,9 @@ from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
 from pinnir.proof import pooled
-from pinnir.segments import build_segments
+from pinnir.segments import Segment, build_segments
 from pinnir.stages import Stages
+from pinnir.target import Integers
 
 # That a delta program's costs are measured on, through the whole domain.
 LINES = 64
@@ -57,6 +59,8 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
     graph = job.lower(candidate.pipeline, [*keep, *observers])
     shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
     segments, shapes = build_segments(graph, job.model.dtype, shapes)
+    if job.target.integers is not None:
+        _check_integers(segments, candidate.pipeline, job.target.integers)
     return Program(
         segments=segments,
         inputs=job.inputs,
@@ -67,6 +71,14 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
     )
+
+
+def _check_integers(segments: Sequence[Segment], pipeline: str, integers: Integers) -> None:
+    """Find out whether every core computes with the target's integers, and none can overflow."""
+    largest = largest_input(pipeline)
+    for segment in segments:
+        if segment.running is not None:
+            check_range(whole_core(segment.running, largest), integers)
 
 
 def with_manifest(program: Program, **told: Any) -> Program:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinnir import pipelines
 from pinnir.errors import PinnirError
+from pinnir.target import Integers
 
 MAX_LEVELS = 256**2
 _STEPS = (8, 16, 32, 64, 128, 256)
@@ -59,6 +60,12 @@ class Candidate:
         units = self.units or 1
         return {"neurons": units, "steps": self.steps}.get(criterion, units * self.steps)
 
+    def within(self, integers: Integers | None) -> Candidate:
+        """The same for a target that computes with integers, if it does."""
+        if integers is None:
+            return self
+        return replace(self, pipeline=pipelines.in_integers(self.pipeline, integers))
+
     def __str__(self) -> str:
         """Its size in words."""
         if self.units is None:
@@ -84,6 +91,17 @@ class Family:
     members: Callable[[int | None], tuple[Candidate, ...]]
     staircase: Callable[[Candidate], str] | None = None
     slow: bool = False
+
+    def within(self, integers: Integers | None) -> Family:
+        """The same programs for a target that computes with integers, if it does."""
+        if integers is None:
+            return self
+        stairs = self.staircase
+        return replace(
+            self,
+            members=lambda steps: tuple(one.within(integers) for one in self.members(steps)),
+            staircase=stairs and (lambda one: pipelines.in_integers(stairs(one), integers)),
+        )
 
 
 def population(levels: int) -> Candidate:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pinnir.target import Integers
 
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 GATHER = "gather-synapses"
@@ -120,3 +123,29 @@ def rate_signed(
         f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},"
         f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
     )
+
+
+def in_integers(pipeline: str, integers: Integers) -> str:
+    """A pipeline whose program computes with a target's integers.
+
+    Inputs are rounded before anything is fitted, and the staircase network is written in integers
+    as the last thing that is. That takes the place of ``fixed-point``, and of calibrations of the
+    lowered program, whose parameters would not stay whole.
+    """
+    from pinnir.manager import parse_pipeline
+    from pinnir.passes.lower import Lower
+
+    passes = parse_pipeline(pipeline)
+    lower = next((one for one in passes if isinstance(one, Lower)), None)
+    steps = f",steps={lower.steps}" if lower is not None and lower.coding == "rate" else ""
+    quantise = f"quantise{{weight-bits={integers.weight_bits}{steps}}}"
+    found: list[str] = []
+    for one in passes:
+        if one is lower:
+            found.append(quantise)
+        if one.name == "fixed-point" or (quantise in found and one.name.startswith("calibrate-")):
+            continue
+        found.append(str(one))
+        if one.name == GATHER:
+            found.append(f"quantise-inputs{{bits={integers.input_bits}}}")
+    return ",".join(found if lower is not None else [*found, quantise])

@@ -172,12 +172,15 @@ def make_search(
             f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
+    integers = job.target.integers
     if levels is not None:
-        return Fixed(_of_levels(codings[0], steps, levels))
+        return Fixed(_of_levels(codings[0], steps, levels).within(integers))
     assert wanted is not None
     if steps == 1 and coding == "auto":
         codings = codings[:1]
-    families = [family for family in candidates.families(train) if family.coding in codings]
+    families = [
+        family.within(integers) for family in candidates.families(train) if family.coding in codings
+    ]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
 

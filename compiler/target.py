@@ -8,6 +8,21 @@ from pinnir.errors import LegalizeError
 
 
 @dataclass(frozen=True)
+class Integers:
+    """The integers that a target computes with, all of them with a sign.
+
+    Attributes:
+        weight_bits: Of a synapse's weight.
+        input_bits: Of a value that enters.
+        state_bits: Of sums and membrane potentials.
+    """
+
+    weight_bits: int
+    input_bits: int
+    state_bits: int
+
+
+@dataclass(frozen=True)
 class Target:
     """Capabilities of a target.
 
@@ -22,6 +37,7 @@ class Target:
         programmable: Whether neurons run programs of their own and keep state from one point to
             the next, as the codings need that have no NIR form.
         max_neurons: Most units of a program, or None.
+        integers: What it computes with, or None for floating point.
     """
 
     name: str
@@ -33,6 +49,7 @@ class Target:
     soft_reset: bool
     programmable: bool = False
     max_neurons: int | None = None
+    integers: Integers | None = None
 
 
 _NIR = Target(
@@ -52,12 +69,21 @@ _PROGRAMMABLE = replace(
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
     codings=("delta", "phase", "population", "rate"),
     neurons=("Delta", "Phase", "Threshold", "IF"),
-    signed_spikes=True,
     programmable=True,
 )
 
+# Differences of sums must fit as well, so one bit of 32 stays free.
+_C = replace(
+    _PROGRAMMABLE,
+    name="c",
+    summary="C99 for microcontrollers: integers only, 8-bit weights, 32-bit sums",
+    codings=("delta", "population", "rate"),
+    neurons=("Delta", "Threshold", "IF"),
+    integers=Integers(weight_bits=8, input_bits=16, state_bits=31),
+)
+
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE)
+    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE, _C)
 }  # fmt: skip
 
 
