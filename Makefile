@@ -1,7 +1,9 @@
-# make demo | test | lint | clean          options: VENV=/tmp/x  PYTHON=python3.11  PYTEST_ARGS="-k rate"
+# make demo | test | test-targets | lint | clean          options: VENV=/tmp/x  PYTHON=python3.11  PYTEST_ARGS="-k rate"
 VENV ?= .venv
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# What installs Debian packages, if not root: make test-targets SUDO=sudo
+SUDO ?=
 
 BIN := $(VENV)/bin
 # PIP_CONSTRAINT says what -c says, but also to the isolated builds of what comes as source only.
@@ -9,7 +11,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install \
 	--no-input --disable-pip-version-check -c constraints.txt
 BURGERS := ir_examples/burgers
 
-.PHONY: demo test lint clean install-demo install-dev
+.PHONY: demo test test-targets lint clean install-demo install-dev install-targets
 .DELETE_ON_ERROR:
 
 demo: install-demo
@@ -22,6 +24,15 @@ demo: install-demo
 # One process a core, each with one thread.
 test: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# What runs exports: a cross compiler and an emulator from Debian.
+test-targets: install-dev install-targets
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/backends $(PYTEST_ARGS)
+
+install-targets:
+	command -v arm-none-eabi-gcc qemu-system-arm >/dev/null || { $(SUDO) apt-get update && \
+		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
+		libnewlib-arm-none-eabi qemu-system-arm; }
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -287,16 +287,42 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
-@click.option("--target", default="nir", show_default=True, help="nir: one plain file a core.")
+@click.option("--target", default="nir", show_default=True,
+              help="nir: one plain file a core; c: C99 for microcontrollers.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @as_json
-def export(program: Path, target: str, output: Path, json_: bool) -> None:
+def export(program: Path, target: str, output: Path, force: bool, json_: bool) -> None:
     """Write a program as files for other tools."""
     from pinnir.export import export
     from pinnir.program import read
 
-    files = [str(path) for path in export(read(program), target, output)]
+    files = [str(path) for path in export(read(program), target, output, force=force)]
     click.echo(_json(files) if json_ else "\n".join(files))
+
+
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--target", required=True, help="What is to run: c or cortex-m4.")
+@click.option("--points", default=64, show_default=True, type=click.IntRange(1),
+              help="On how many points, where the target takes any.")  # fmt: skip
+@as_json
+def verify(program: Path, target: str, points: int, json_: bool) -> None:
+    """Run what a target would run, and compare every event with the oracle.
+
+    Exit code 1 means that something differs, 2 that the target's tools are missing.
+    """
+    from dataclasses import asdict
+
+    from pinnir.program import read
+    from pinnir.report.tables import print_verified
+    from pinnir.verification import verify
+
+    report = verify(read(program), target, points)
+    if json_:
+        click.echo(_json(asdict(report)))
+    else:
+        print_verified(report)
 
 
 @main.command()

@@ -87,6 +87,10 @@ class CoreShareError(RequirementError):
     """Less of the network can spike than was asked for."""
 
 
+class VerificationError(RequirementError):
+    """What a target ran differs from the oracle."""
+
+
 class ToleranceError(RequirementError):
     """The asked-for tolerance was not reached.
 

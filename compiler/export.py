@@ -24,16 +24,18 @@ Exporter = Callable[[Program], dict[str, bytes]]
 
 EXPORTERS: dict[str, str] = {
     "nir": "pinnir.export:plain_nir",
+    "c": "pinnir.backends.c.write:write",
 }
 
 
-def export(program: Program, target: str, folder: str | Path) -> list[Path]:
+def export(program: Program, target: str, folder: str | Path, *, force: bool = False) -> list[Path]:
     """Write a program as the files of one target, completely or not at all.
 
     Args:
         program: What to write.
         target: Name in the EXPORTERS table.
         folder: Is made; must be empty if it exists.
+        force: Write into a folder that is not empty, over files of the same names.
 
     Returns:
         The files.
@@ -48,15 +50,22 @@ def export(program: Program, target: str, folder: str | Path) -> list[Path]:
     exporter: Exporter = getattr(importlib.import_module(module), attribute)
     folder = Path(folder)
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ProgramFileError(f"{folder} is not an empty folder", hint="give a new one")
+        used = folder.is_dir() and any(folder.iterdir())
+        if (folder.exists() and not folder.is_dir()) or (used and not force):
+            raise ProgramFileError(
+                f"{folder} is not an empty folder", hint="give a new one, or --force"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             draft.chmod(0o755)
             for name, data in exporter(program).items():
                 (draft / name).write_bytes(data)
-            draft.replace(folder)
+            if used:
+                for path in draft.iterdir():
+                    path.replace(folder / path.name)
+            else:
+                draft.replace(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:

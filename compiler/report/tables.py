@@ -13,6 +13,7 @@ from rich.text import Text
 from pinnir.errors import PipelineError
 from pinnir.program import Program, RunResult
 from pinnir.text import diff
+from pinnir.verification import Report
 
 
 def console() -> Console:
@@ -37,6 +38,20 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     _add(table, "levels per neuron", f"{metrics['levels']:,}")
     _add_costs(table, program, metrics)
     _add(table, "seconds", f"{seconds:.1f}")
+    console().print(table)
+
+
+def print_verified(report: Report) -> None:
+    """What a verification found."""
+    table = Table(title=Text(f"run as {report.target}, compared with the oracle"))
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    found = report.comparison
+    _add(table, "events compared", f"{found.events:,}")
+    _add(table, "events that differ", f"{found.differing:,}")
+    _add(table, "outputs that differ", f"{found.outputs:,}")
+    for name, value in report.figures.items():
+        _add(table, name.replace("_", " "), f"{value:,}")
     console().print(table)
 
 

@@ -89,11 +89,14 @@ def test_folders_that_cannot_be_written(tmp_path):
     (tmp_path / "full" / "mine").write_text("kept")
     with pytest.raises(ProgramFileError) as caught:
         export(exported, "nir", tmp_path / "full")
-    assert str(caught.value) == f"{tmp_path / 'full'} is not an empty folder\nhint: give a new one"
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'full'} is not an empty folder\nhint: give a new one, or --force"
+    )
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
     with pytest.raises(ProgramFileError, match=r"cannot write .*: File exists"):
         export(exported, "nir", tmp_path / "full" / "mine" / "out")
     with pytest.raises(PinnirError) as unknown:
         export(exported, "abacus", tmp_path / "out")
-    assert str(unknown.value) == "'abacus': unknown export\nhint: known are nir"
+    assert str(unknown.value) == "'abacus': unknown export\nhint: known are nir, c"
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
