@@ -6,7 +6,6 @@ separable networks spikes per sample of each population's own axis.
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits

@@ -115,7 +115,10 @@ class Packing:
         np.add.at(self._out, homes[homes != NOWHERE], sign)
 
     def broken(self, group: Group, core: int) -> str | None:
-        """The limit that a group that is nowhere would break on a core; ``used`` is an empty one."""
+        """The limit that a group that is nowhere would break on a core, if it would break one.
+
+        Core number ``used`` is an empty one.
+        """
         chip, before = self.chip, self._heard[core, group.sources]
         if self._neurons[core] + group.units.size > chip.neurons_per_core:
             return LIMITS[0]
@@ -126,15 +129,18 @@ class Packing:
         new = group.sources[before == 0]
         if chip.axons_in is not None and self._in[core] + new.size > chip.axons_in:
             return LIMITS[2]
-        if chip.axons_out is not None and self._breaks_axons_out(group, core, new):
-            return LIMITS[3]
+        if chip.axons_out is not None:
+            more = self._more_axons_out(group, core, new)
+            if (self._out + more > chip.axons_out)[more > 0].any():
+                return LIMITS[3]
         return None
 
-    def _breaks_axons_out(self, group: Group, core: int, new: Index) -> bool:
+    def _more_axons_out(self, group: Group, core: int, new: Index) -> Index:
+        """Axons out that every core would need if a group were put on ``core``."""
         homes = np.where(np.isin(new, group.units), core, self.core[new])
         more = np.bincount(homes[homes != NOWHERE], minlength=self._out.size)
         more[core] += self._reach[group.units].sum()
-        return bool((self._out + more > self.chip.axons_out)[more > 0].any())
+        return np.asarray(more, np.int64)
 
     def costs(self, group: Group) -> Array:
         """Messages that a group that is nowhere would add on each open core, ``(cores,)``."""

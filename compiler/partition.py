@@ -29,7 +29,7 @@ from pinnir.target import Cores
 
 GREEDY, CHEAPEST, BISECTION = "greedy", "cheapest", "bisection"
 # Rounds over all groups, and groups of a full core that one tries to trade places with.
-_ROUNDS, _TRADES = 4, 3
+_ROUNDS, _TRADES = 4, 6
 # Share of the messages that counts as saved: less is rounding.
 _SAVED = 1e-9
 # Edges of a graph that is worth bisecting: more take longer than all the rest.
@@ -72,7 +72,10 @@ def partition(
     empty = Packing(wiring, rates, chip, most)
     if empty.bound(groups) > most:
         return None
-    orders = {GREEDY: groups, CHEAPEST: groups, BISECTION: _bisected(groups, empty, seed)}
+    orders = {GREEDY: groups, CHEAPEST: groups}
+    affinity = _affinity(groups, empty)
+    if affinity.nnz <= MOST_EDGES:
+        orders[BISECTION] = _bisected(groups, affinity, empty, seed)
     found: dict[str, tuple[Packing, list[Group]]] = {}
     for method, order in orders.items():
         packing = empty.copy()
@@ -134,7 +137,11 @@ def pack(packing: Packing, order: Sequence[Group], method: str) -> list[Group] |
     while waiting:
         group = waiting.pop()
         core = packing.fits(group, _candidates(packing, group, method))
-        if core is None and packing.used < packing.most and packing.broken(group, packing.used) is None:
+        if (
+            core is None
+            and packing.used < packing.most
+            and packing.broken(group, packing.used) is None
+        ):
             core = packing.open()
         if core is not None:
             packing.put(group, core)
@@ -153,11 +160,10 @@ def _candidates(packing: Packing, group: Group, method: str) -> Sequence[int]:
     return found
 
 
-def _bisected(groups: Sequence[Group], empty: Packing, seed: int) -> list[Group]:
-    """The groups in the order of recursive bisection; as they come if there are too many edges."""
-    affinity = _affinity(groups, empty)
-    if affinity.nnz > MOST_EDGES:
-        return list(groups)
+def _bisected(
+    groups: Sequence[Group], affinity: csr_array, empty: Packing, seed: int
+) -> list[Group]:
+    """The groups part by part, parts in running order."""
     graph = networkx.from_scipy_sparse_array(affinity)
     graph.remove_edges_from(list(networkx.selfloop_edges(graph)))
     parts = _bisect(graph, list(range(len(groups))), groups, empty, seed)
@@ -176,7 +182,7 @@ def _affinity(groups: Sequence[Group], empty: Packing) -> csr_array:
     shape = (len(groups), empty.wiring.units)
     touched = csr_array((np.ones(unit.size), (member, unit)), shape=shape)
     touched.data[:] = 1.0  # a group that hears itself
-    size = touched.sum(axis=0)
+    size = np.bincount(touched.indices, minlength=empty.wiring.units)
     scaled = touched.multiply(empty.rates / np.maximum(size - 1, 1))
     return csr_array(scaled @ touched.T)
 

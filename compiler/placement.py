@@ -127,7 +127,7 @@ def occupancy(wiring: Connectivity, rates: Array, cores: Index, chip: Cores) -> 
     there = heard > 0
     count = len(heard)
     sent = there * rates  # (cores, units)
-    traffic = np.stack([np.bincount(cores, one, count) for one in sent], axis=1)
+    traffic: Array = np.array([np.bincount(cores, one, count) for one in sent], np.float64).T
     local = float(np.diag(traffic).sum())
     np.fill_diagonal(traffic, 0)
     return Occupancy(
@@ -148,4 +148,5 @@ def synapses_by_core(wiring: Connectivity, cores: Index) -> NDArray[np.int64]:
     rows = wiring.fan_in.shape[0]
     ones = np.ones(cores.size, np.int64)
     units = csr_array((ones, (cores, wiring.row)), shape=(count, rows))
-    return (units @ wiring.fan_in.astype(np.int64)).toarray()
+    synapses: NDArray[np.int64] = (units @ wiring.fan_in.astype(np.int64)).toarray()
+    return synapses
