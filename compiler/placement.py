@@ -46,6 +46,11 @@ class Placement:
         """Number of cores with units."""
         return 1 + max((int(one.max(initial=-1)) for one in self.cores.values()), default=-1)
 
+    @property
+    def available(self) -> int:
+        """Number of cores that there are."""
+        return self.chips * self.chip.cores_per_chip
+
     def told(self) -> dict[str, Any]:
         """As JSON values; cores as runs of ``[core, units]``."""
         return {
