@@ -12,8 +12,8 @@ import pinnir
 from pinnir import pipelines
 from pinnir.errors import LegalizeError, PipelineError, ProgramFileError, VerifyError
 from pinnir.firing_rates import graph_rates, program_rates
-from pinnir.ir import Graph, Neuron
-from pinnir.manager import parse_pipeline
+from pinnir.ir import Array, Graph, Neuron
+from pinnir.manager import Context, parse_pipeline
 from pinnir.metrics import SpikeCounter
 from pinnir.passes.place import Place
 from pinnir.passes.split_signs import SplitSigns
@@ -121,6 +121,23 @@ def test_rates_of_a_streamed_graph_are_events_of_its_neurons(coding):
     assert found.keys() == counter.spikes.keys()
     for name, events in counter.spikes.items():
         np.testing.assert_array_equal(found[name] * 64, events)
+
+
+def test_events_in_a_pipeline_are_those_of_the_program(monkeypatch):
+    """Both along the same lines through the domain."""
+    seen: list[dict[str, Array]] = []
+
+    def keep(graph: Graph, where: Context) -> dict[str, Array]:
+        seen.append(graph_rates(graph, where))
+        return seen[-1]
+
+    monkeypatch.setattr("pinnir.passes.place.graph_rates", keep)
+    program = pinnir.compile(model(mlp()), DOMAIN, target="programmable",
+                             pipeline=f"{STREAMED['delta'](16)},place")  # fmt: skip
+    found = program_rates(program, seed=program.manifest["seed"])
+    assert found.keys() == seen[-1].keys()
+    for name, rates in found.items():
+        np.testing.assert_allclose(seen[-1][name], rates)
 
 
 # ------------------------------------------------------------------------------------- programs
