@@ -47,7 +47,7 @@ network, which hear the same; a group is split only where it does not fit. Three
 packing in the order of layers, one that takes the cheapest core, and recursive Kernighan-Lin
 bisection (networkx) of the graph of groups that share spikes, are refined by moves and trades that
 save messages. The best is taken, so it is never worse than the greedy packing; the same seed gives
-the same. Graphs of more than 200,000 edges are not bisected.
+the same. Graphs of more than 100,000 edges are not bisected.
 
 The layers of these networks are dense, so all cores of a layer hear all units of the one before:
 how many messages there are is mostly how many cores a layer needs, and the search saves what it

@@ -231,8 +231,8 @@ def run(
 @click.option("--pass", "name", help="Show what this pass changed, by its name or number.")
 @click.option("--errors", is_flag=True, help="Show what each layer contributes to the error.")
 @click.option("--place", metavar="CHIP",
-              help="Show which cores of a chip the units would take, and the spikes between them.",
-              )  # fmt: skip
+              help="Show which cores of a chip the units would take, and the spikes between them: "
+                   "loihi1, loihi2, spinnaker1 or sanafe.")  # fmt: skip
 @click.option("--chips", type=click.IntRange(1, 1024), default=1, show_default=True,
               help="How many chips --place may use.")  # fmt: skip
 @click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png",

@@ -23,7 +23,8 @@ from pinnir.order import Streaming, along_curve
 from pinnir.program import Program, execute
 from pinnir.running import prepare
 
-# Points, and lines of points of a streamed program, that are run.
+# Points, and lines of points of a streamed program, that are run: powers of two, so that sums of
+# mean spikes are exact, and a placement does not depend on the order in which they are added.
 POINTS, LINES = 256, 16
 
 

@@ -33,7 +33,7 @@ _ROUNDS, _TRADES = 4, 6
 # Share of the messages that counts as saved: less is rounding.
 _SAVED = 1e-9
 # Edges of a graph that is worth bisecting: more take longer than all the rest.
-MOST_EDGES = 200_000
+MOST_EDGES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def partition(
         return None
     orders = {GREEDY: groups, CHEAPEST: groups}
     affinity = _affinity(groups, empty)
-    if affinity.nnz <= MOST_EDGES:
+    if affinity.nnz <= 2 * MOST_EDGES:
         orders[BISECTION] = _bisected(groups, affinity, empty, seed)
     found: dict[str, tuple[Packing, list[Group]]] = {}
     for method, order in orders.items():
@@ -173,8 +173,8 @@ def _bisected(
 def _affinity(groups: Sequence[Group], empty: Packing) -> csr_array:
     """How many spikes groups share, as senders or listeners, ``(groups, groups)``.
 
-    A unit and the groups that hear it are a hyperedge, which costs a message for each further core
-    that it touches. It is told as edges between all of them that add up to its spikes, weighted
+    A unit's own group and those that hear it are a hyperedge, which costs a message for each
+    further core that it touches. It is told as edges between all of them, each weighted
     ``rate / (groups - 1)`` (clique model).
     """
     member = np.repeat(np.arange(len(groups)), [g.sources.size + g.units.size for g in groups])

@@ -149,7 +149,7 @@ def test_separate_networks_end_on_separate_cores():
 
 def test_graphs_of_too_many_edges_are_not_bisected(monkeypatch):
     dense = wiring(0, 12, 4, 1.0, loops=False)
-    monkeypatch.setattr(partition_module, "MOST_EDGES", 10)
+    monkeypatch.setattr(partition_module, "MOST_EDGES", 5)
     monkeypatch.setattr(networkx, "from_scipy_sparse_array", None)
     one = partition(dense, rates_of(dense), WIDE, 99, 0)
     assert one is not None and one.method in ("greedy", "cheapest")
