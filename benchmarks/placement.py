@@ -10,7 +10,7 @@ from benchmarks.common import DOCS, own_cases, table, write_page
 from pinnir import pipelines
 from pinnir.connectivity import connectivity
 from pinnir.errors import LegalizeError
-from pinnir.place import place_program
+from pinnir.place_program import place_program
 from pinnir.program import Program
 from pinnir.report.placement import placement_row, plot_placement
 from pinnir.target import CHIPS, Cores
@@ -18,8 +18,8 @@ from pinnir.target import CHIPS, Cores
 LEVELS, UNITS, STEPS = 256, 8, 16
 # One board of SpiNNaker chips; one chip of the others.
 CHIP_COUNTS = {"spinnaker1": 48}
-PICTURES = {("burgers", "population"), ("poisson", "population")}
-PICTURED = "loihi1"
+# Program and chip that is shown.
+PICTURES = {("burgers", "population"): "loihi1", ("poisson", "population"): "loihi2"}
 
 _HEAD = f"""# Placement: neurons onto cores
 
@@ -64,20 +64,20 @@ cores for neurons. No vendor's compiler was asked: a chip may need more than the
 ## Measured
 
 Written by `python -m benchmarks.placement`: population and delta programs of {LEVELS} levels, rate
-programs of {UNITS} units a neuron and {STEPS} steps. *Fill* is that of the fullest kind, on average
-over the cores in use. *Greedy* are the messages of the greedy packing, "none" where that takes more
+programs of {UNITS} units a neuron and {STEPS} steps. SpiNNaker: one board of chips. *Fill* is that
+of the fullest kind, on average over the cores in use. *Greedy* are the messages of the greedy packing, "none" where that takes more
 cores than there are; *saved* is relative to it.
 """
 
 _PICTURES = """
 ## Pictures
 
-Population programs on Loihi 1: cores with their fill and the busiest links, and the messages
-between all of them.
+Population programs: cores with their fill and the busiest links, and the messages between all of
+them.
 
 ![Burgers on Loihi 1](images/placement_burgers.png)
 
-![Poisson on Loihi 1](images/placement_poisson.png)
+![Poisson on Loihi 2](images/placement_poisson.png)
 """
 
 
@@ -103,9 +103,9 @@ def _row(name: str, coding: str, program: Program, chip: Cores) -> list[object]:
     try:
         placement, held = place_program(program, chip, chips)
     except LegalizeError as error:
-        needed = error.message.partition(", ")[0]
-        return [*row, f"refused: {needed}; {error.hint}", *[""] * 5]
-    if (name, coding) in PICTURES and chip.name == PICTURED:
+        needed = error.message.partition("), ")[0]
+        return [*row, f"refused: {needed}); {error.hint}", *[""] * 5]
+    if PICTURES.get((name, coding)) == chip.name:
         plot_placement(DOCS / "images" / f"placement_{name}.png", placement, held, program)
     told = placement_row(placement, held)
     fullest = max(told["fill"], key=lambda kind: told["fill"][kind]["mean"])

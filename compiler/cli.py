@@ -283,7 +283,7 @@ def _inspect_placement(
     program: Path, chip: str, chips: int, figure: Path | None, json_: bool
 ) -> None:
     from pinnir.files import check_writable
-    from pinnir.place import place_program
+    from pinnir.place_program import place_program
     from pinnir.program import read
     from pinnir.report.figures import check_format
     from pinnir.report.placement import placement_row, plot_placement, print_placement

@@ -1,6 +1,6 @@
-"""How often units fire: mean spikes per inference, measured by running a program or a graph.
+"""How often units of a graph fire: mean spikes per inference, measured on calibration points.
 
-Of streamed programs these are events per point of lines through the domain (``lines.py``), of
+Of streamed forms these are events per point of lines through the domain (``lines.py``), of
 separable networks spikes per sample of each population's own axis.
 """
 
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from pinnir.backends import find_backend
 from pinnir.evaluate import evaluate
 from pinnir.ir import Array, Graph, Level, Node, Staircase
 from pinnir.lines import line_points
@@ -19,31 +17,11 @@ from pinnir.metrics import SpikeCounter
 from pinnir.neurons import Delta, Phase
 from pinnir.neurons.phase import weight
 from pinnir.neurons.programmable import LevelNeuron
-from pinnir.order import Streaming, along_curve
-from pinnir.program import Program, execute
-from pinnir.running import prepare
+from pinnir.order import along_curve
 
 # Points, and lines of points of a streamed program, that are run: powers of two, so that sums of
 # mean spikes are exact, and a placement does not depend on the order in which they are added.
 POINTS, LINES = 256, 16
-
-
-def program_rates(program: Program, seed: int) -> dict[str, Array]:
-    """Mean spikes of every unit of a program, ``(units,)`` by population.
-
-    Args:
-        program: Runs on Sobol points of its domain, or along lines through it.
-        seed: Of the points.
-    """
-    streaming, points = Streaming(), program.domain.sample(POINTS, seed)
-    if program.streams:
-        points = line_points(program.domain, LINES, seed)
-        streaming = Streaming("given" if program.domain.axis_count == 1 else "hilbert")
-    counters = [SpikeCounter() for _ in program.running]
-    with threadpool_limits(1):  # one order of summation on every machine
-        ready = prepare(program, find_backend("reference"), counters, streaming)
-        execute(ready, points, program.domain)
-    return {name: count / c.samples for c in counters for name, count in c.spikes.items()}
 
 
 def graph_rates(graph: Graph, context: Context) -> dict[str, Array]:

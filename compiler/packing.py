@@ -7,6 +7,7 @@ them. All figures are exact at every moment, for the groups that are there.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,12 +63,14 @@ class Packing:
         most: Number of cores that there are.
         core: Core of every unit, ``(units,)``, NOWHERE before it is placed.
         used: Number of cores that have been opened.
+        refusals: How often a core had no room for a group, by the limit.
     """
 
     def __init__(self, wiring: Connectivity, rates: Array, chip: Cores, most: int) -> None:
         self.wiring, self.rates, self.chip, self.most = wiring, rates, chip, most
         self.core = np.full(wiring.units, NOWHERE)
         self.used = 0
+        self.refusals: Counter[str] = Counter()
         # One row more than there are open cores, at least.
         self._heard = np.zeros((1, wiring.units), np.int32)  # synapses from units to cores
         self._reach = np.zeros(wiring.units, np.int64)  # cores that hear each unit
@@ -174,7 +177,12 @@ class Packing:
 
     def fits(self, group: Group, cores: Sequence[int]) -> int | None:
         """The first of these cores that has room for a group that is nowhere."""
-        return next((core for core in cores if self.broken(group, core) is None), None)
+        for core in cores:
+            limit = self.broken(group, core)
+            if limit is None:
+                return core
+            self.refusals[limit] += 1
+        return None
 
     def numbered(self) -> NDArray[np.int64]:
         """Core of every unit; cores that became empty left out, in order of their first unit."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pinnir.connectivity import connectivity
 from pinnir.errors import LegalizeError
-from pinnir.place import place, place_program
+from pinnir.place import place
+from pinnir.place_program import place_program
 from pinnir.placement import Placement, occupancy
 from pinnir.target import CHIPS, LOIHI_1, Cores, find_chip
 from tests.backends.networks import small_program
@@ -86,10 +87,10 @@ def refused(wiring, chip, chips=1):
 def test_too_many_neurons():
     dense = wiring(0, 30, 6, 0.2, loops=False)
     assert refused(dense, SMALL) == (
-        f"the program needs 6 cores, 1 chip small has 4; what binds is neurons: 112 neurons, and a "
-        f"core holds 20 (112 units with {dense.synapses:,} synapses in all)\n"
-        "hint: it fits on 2 chips, or with about 67% of the units a neuron (population coding: 44% "
-        "of the levels)"
+        "the program needs 6 cores (6 at the least), 1 chip small has 4; what binds is neurons: "
+        f"112 neurons, and a core holds 20 (112 units with {dense.synapses:,} synapses in all)\n"
+        "hint: it fits on 2 chips, or with about 67% of the units a neuron (population coding: "
+        "44% of the levels)"
     )
     placed, held = place(dense, {"all": rates_of(dense)}, SMALL, 2)
     assert placed.used <= 8 and held.neurons.max() <= 20

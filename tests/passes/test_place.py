@@ -11,12 +11,13 @@ import pytest
 import pinnir
 from pinnir import pipelines
 from pinnir.errors import LegalizeError, PipelineError, ProgramFileError, VerifyError
-from pinnir.firing_rates import graph_rates, program_rates
+from pinnir.firing_rates import graph_rates
 from pinnir.ir import Array, Graph, Neuron
 from pinnir.manager import Context, parse_pipeline
 from pinnir.metrics import SpikeCounter
 from pinnir.passes.place import Place
 from pinnir.passes.split_signs import SplitSigns
+from pinnir.place_program import program_rates
 from pinnir.program import Program, from_bytes
 from pinnir.streaming import stream_runner
 from pinnir.text import print_graph

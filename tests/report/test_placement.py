@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pinnir.cli import main
-from pinnir.place import place_program
+from pinnir.place_program import place_program
 from pinnir.report.placement import placement_row, plot_placement
 from pinnir.target import Cores, find_chip
 from tests.backends.networks import small_program
