@@ -65,8 +65,8 @@ cores for neurons. No vendor's compiler was asked: a chip may need more than the
 
 Written by `python -m benchmarks.placement`: population and delta programs of {LEVELS} levels, rate
 programs of {UNITS} units a neuron and {STEPS} steps. SpiNNaker: one board of chips. *Fill* is that
-of the fullest kind, on average over the cores in use. *Greedy* are the messages of the greedy packing, "none" where that takes more
-cores than there are; *saved* is relative to it.
+of the fullest kind, on average over the cores in use. *Greedy* are the messages of the greedy
+packing, "none" where that takes more cores than there are; *saved* is relative to it.
 """
 
 _PICTURES = """

@@ -72,9 +72,9 @@ def refusal(wiring: Connectivity, rates: Array, chip: Cores, chips: int) -> Lega
     units = sqrt(share) if tight in ("synapse memory", "axons out") else share
     told = f"{chips} chips {chip.name} have" if chips > 1 else f"1 chip {chip.name} has"
     return LegalizeError(
-        f"the program needs {packing.used:,} cores ({packing.bound(groups):,} at the least), {told} "
-        f"{most:,}; what binds is {tight}: {used.sum():,} {_COUNTED[tight]}, and a core holds "
-        f"{limit:,} ({wiring.units:,} units with {wiring.synapses:,} synapses in all)",
+        f"the program needs {packing.used:,} cores ({packing.bound(groups):,} at the least), "
+        f"{told} {most:,}; what binds is {tight}: {used.sum():,} {_COUNTED[tight]}, and a core "
+        f"holds {limit:,} ({wiring.units:,} units with {wiring.synapses:,} synapses in all)",
         hint=f"it fits on {-(-packing.used // chip.cores_per_chip)} chips, or with about "
         f"{units:.0%} of the units a neuron (population coding: {units**2:.0%} of the levels)",
     )
