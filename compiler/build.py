@@ -19,7 +19,7 @@ from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
 from pinnir.proof import pooled
-from pinnir.segments import Segment, build_segments
+from pinnir.segments import Segment, build_segments, program_names
 from pinnir.stages import Stages
 from pinnir.target import Integers
 
@@ -115,7 +115,12 @@ def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
     from importlib.metadata import version
 
     running = graph if graph.streamed is None else graph.streamed
-    return {
+    placed: dict[str, Any] = {}
+    if graph.placement is not None:
+        names = program_names(running)
+        cores = {names[name]: cores for name, cores in graph.placement.cores.items()}
+        placed = {"placement": replace(graph.placement, cores=cores).told()}
+    return placed | {
         "coding": candidate.coding,
         "steps": running.steps,
         "read_out": running.read_out,

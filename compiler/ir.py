@@ -23,6 +23,8 @@ from pinnir.matrix import Array, BlockDiagonal, Matrix
 if TYPE_CHECKING:
     import networkx
 
+    from pinnir.placement import Placement
+
 HOST = "host"
 CORE = "core"
 
@@ -214,6 +216,8 @@ class Graph:
         read_out: What leaves a spiking core: the ``last`` step's value or the ``mean`` over steps.
         streamed: The same network for programmable neurons, of the codings that have no NIR form
             (spiking level). Its segments and what they take and give have the same names.
+        placement: Which core of a chip every unit is on, of the streamed form if there is one
+            (spiking level).
     """
 
     level: Level
@@ -222,6 +226,7 @@ class Graph:
     steps: int = 1
     read_out: str = "last"
     streamed: Graph | None = None
+    placement: Placement | None = None
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

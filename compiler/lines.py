@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pinnir.domain import Domain
 from pinnir.ir import Array
 from pinnir.order import Streaming, along_curve
-from pinnir.program import Program
+
+if TYPE_CHECKING:
+    from pinnir.program import Program
 
 LINE_POINTS = 256
 # Figures that depend on the order of the points.

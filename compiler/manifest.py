@@ -9,12 +9,15 @@ from typing import Any
 
 from pinnir.budget import BUDGET_FIELDS, LAYER_FIELDS
 from pinnir.errors import ProgramFileError
+from pinnir.target import CHIPS
 
 MOST_STEPS = 2**16
 _MOST_AXES = 16
+_MOST_UNITS = 2**24
 _LABEL = re.compile(r"(host|core)\.\d{1,4}")
 _PASS = {"name": str, "call": str, "neurons": int, "synapses": int,
          "error_before": float, "error_after": float}  # fmt: skip
+_PLACEMENT = ("chip", "chips", "cores", "greedy", "messages", "method")
 _COST = ("macs", "core_macs", "activations")
 _LARGEST = 1e300
 _LAYER_SIZES = tuple({*LAYER_FIELDS} - {"name", "core", "neurons", "units"})
@@ -37,6 +40,7 @@ def check_manifest(told: Any) -> None:
     _need(isinstance(told.get("metrics", {}), dict), "metrics")
     _need(_are_errors(told.get("metrics", {})), "metrics")
     _need(_is_budget(told.get("budget")), "budget")
+    _need(_is_placement(told.get("placement")), "placement")
     _need(_are_segments(told.get("segments")), "segments")
     _need(_are_texts(told.get("outputs")), "outputs")
     _need(_are_inputs(told.get("inputs")), "inputs")
@@ -91,6 +95,31 @@ def _is_budget(value: Any) -> bool:
         and _is_int(value["points"], 1)
         and all(map(_is_size, (value[name] for name in _BUDGET_SIZES)))
     )
+
+
+def _is_placement(value: Any) -> bool:
+    """A placement as ``Placement.told`` writes it; most programs have none."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or sorted(value) != sorted(_PLACEMENT):
+        return False
+    cores = value["cores"]
+    return (
+        value["chip"] in CHIPS
+        and _is_int(value["chips"], 1)
+        and _is_size(value["messages"])
+        and (value["greedy"] is None or _is_size(value["greedy"]))
+        and isinstance(value["method"], str)
+        and isinstance(cores, dict)
+        and all(isinstance(runs, list) and all(map(_is_run, runs)) for runs in cores.values())
+        and sum(units for runs in cores.values() for _, units in runs) <= _MOST_UNITS
+    )
+
+
+def _is_run(value: Any) -> bool:
+    """``[core, units]``."""
+    pair = isinstance(value, list) and len(value) == 2
+    return pair and _is_int(value[0], 0, _MOST_UNITS) and _is_int(value[1], 1, _MOST_UNITS)
 
 
 def _is_layer(value: Any) -> bool:

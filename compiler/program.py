@@ -37,7 +37,7 @@ from pinnir.files import (
 )
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.frontier import Frontier
-from pinnir.ir import Array, Graph
+from pinnir.ir import Array, Graph, Neuron
 from pinnir.isolate import run_isolated
 from pinnir.layout import Layout, axes_of
 from pinnir.manifest import check_manifest
@@ -54,6 +54,7 @@ from pinnir.metrics import (
 from pinnir.observe import PassRecord
 from pinnir.onnx_runner import OnnxRunner
 from pinnir.order import Streaming
+from pinnir.placement import Placement
 from pinnir.program_check import GROUP
 from pinnir.running import prepare
 from pinnir.segments import Segment
@@ -168,6 +169,12 @@ class Program:
         """What every layer contributes to the error; None in programs of earlier versions."""
         told = self.manifest.get("budget")
         return None if told is None else Budget.of(told)
+
+    @property
+    def placement(self) -> Placement | None:
+        """The core of every unit, if the pass place was run."""
+        told = self.manifest.get("placement")
+        return None if told is None else Placement.of(told)
 
     def run(
         self,
@@ -471,6 +478,7 @@ def _assemble(
         )
         for label, inputs, outputs in listed
     )  # fmt: skip
+    _check_placement(told, segments)
     columns, low, high, axes = told.pop("domain")
     passes = told.pop("passes")
     texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]
@@ -491,6 +499,19 @@ def _assemble(
         initial=texts[0],
         passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
     )
+
+
+def _check_placement(told: Mapping[str, Any], segments: Sequence[Segment]) -> None:
+    """Whatever is placed is all units of the cores that run."""
+    if told.get("placement") is None:
+        return
+    nodes = [n for s in segments if s.running is not None for n in s.running.nodes]
+    units = {node.name: node.op.units for node in nodes if isinstance(node.op, Neuron)}
+    placed = {
+        name: sum(count for _, count in runs) for name, runs in told["placement"]["cores"].items()
+    }
+    if placed != units:
+        raise ProgramFileError("its placement is of other units than the program's")
 
 
 def run_source(

@@ -59,7 +59,10 @@ def build_segments(
     Returns:
         The segments, and the layouts of what they take and give.
     """
-    names, streamed_names = _names(graph), {} if graph.streamed is None else _names(graph.streamed)
+    names, streamed_names = (
+        program_names(graph),
+        {} if graph.streamed is None else program_names(graph.streamed),
+    )
     found: list[Segment] = []
     for label, nodes in graph.segments.items():
         entering = _entering(nodes)
@@ -83,7 +86,8 @@ def build_segments(
     return tuple(found), {name: layouts[name] for name in sorted(used)}
 
 
-def _names(graph: Graph) -> dict[str, str]:
+def program_names(graph: Graph) -> dict[str, str]:
+    """What a program calls the nodes of a graph, by their names."""
     own = [node.name for nodes in graph.segments.values() for node in nodes]
     return safe_names([*own, *(f"{label}_joined" for label in graph.segments)])
 

@@ -14,7 +14,7 @@ from pinnir.layout import columns_in, layouts
 from pinnir.manager import Context, Pass
 
 # Passes that change how a spiking graph is written, but nothing that it does.
-_REWRITES = ("fixed-point", "split-signs", "legalise")
+_REWRITES = ("fixed-point", "split-signs", "legalise", "place")
 _SPLIT = "split-thresholds"
 
 

@@ -24,6 +24,9 @@ def print_graph(graph: Graph) -> str:
     head = f"graph level={graph.level.value}"
     if graph.steps > 1 or graph.read_out != "last":
         head += f" steps={graph.steps} read_out={graph.read_out}"
+    if graph.placement is not None:
+        placed = graph.placement
+        head += f" chip={placed.chip.name} cores={placed.used} messages={placed.messages:.4g}"
     lines = [head]
     lines += [f"  {_print_node(n)}" for n in graph.nodes if isinstance(n.op, Input | Constant)]
     for label, nodes in graph.segments.items():

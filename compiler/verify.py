@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from pinnir.ir import (
     columns_of,
 )
 from pinnir.primitives import PRIMITIVES
+
+if TYPE_CHECKING:
+    from pinnir.placement import Placement
 
 ANY_LEVEL = (Level.TENSOR, Level.STAIRCASE, Level.SPIKING)
 
@@ -163,6 +167,17 @@ def violations(graph: Graph) -> Iterator[tuple[Node, str]]:
                 yield node, problem
     if graph.streamed is not None:
         yield from violations(graph.streamed)
+    if graph.placement is not None:
+        yield from _misplaced(graph.streamed or graph, graph.placement)
+
+
+def _misplaced(graph: Graph, placement: Placement) -> Iterator[tuple[Node, str]]:
+    """Populations whose units are not the ones that were placed."""
+    for node in graph.nodes:
+        if isinstance(node.op, Neuron):
+            placed = placement.cores.get(node.name)
+            if placed is None or placed.size != node.op.units:
+                yield node, "is not the population that was placed; place must run last"
 
 
 def _columns_in(op: Op) -> int | None:

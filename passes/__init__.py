@@ -21,4 +21,5 @@ PASSES: dict[str, str] = {
     "lower": "pinnir.passes.lower:Lower",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",
+    "place": "pinnir.passes.place:Place",
 }

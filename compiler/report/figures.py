@@ -41,11 +41,12 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
         _draw_row(figure, axes[row], fields, program, where)
     figure.suptitle(_title(program, result))
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=_format(path), dpi=150)
+    figure.savefig(buffer, format=picture_format(path), dpi=150)
     write_atomic(path, buffer.getvalue())
 
 
-def _format(path: Path) -> str:
+def picture_format(path: Path) -> str:
+    """The format that a file's name asks for."""
     return path.suffix.lstrip(".").lower() or "png"
 
 
@@ -63,9 +64,9 @@ def check_format(path: Path) -> None:
             "plots need matplotlib, which is not installed", hint="pip install 'pinnir[plot]'"
         ) from error
     known = FigureCanvasAgg.get_supported_filetypes()
-    if _format(path) not in known:
+    if picture_format(path) not in known:
         raise BackendError(
-            f"cannot draw {path}: {_format(path)!r} is no picture format",
+            f"cannot draw {path}: {picture_format(path)!r} is no picture format",
             hint=f"known are {', '.join(sorted(known))}",
         )
 
