@@ -123,6 +123,7 @@ class _Builder:
                 "the core's input goes around all neurons, which no chain of populations does",
                 node=node.name,
                 op="Affine",
+                hint="use the plain files of export --target nir",
             )
         parts = self._multiplied_out(node, matrices, np.zeros_like(bias))
         return Node(node.name, Affine(np.eye(bias.size), bias), parts, node.segment)
