@@ -99,15 +99,15 @@ def _add_stage(stage: Stage, name: str, nodes: dict[str, nir.NIRNode], loops: _E
     for (weight, bias), suffix in zip(stage.maps, ("in", "copies"), strict=False):
         row.append(f"{name}_{suffix}")
         nodes[row[-1]] = nir.Affine(weight=weight.copy(), bias=bias.copy())
-    sums = name
-    if stage.keep is not None:
-        sums, keep = f"{name}_sums", f"{name}_keep"
+    sums, keep, loop = (f"{name}_{suffix}" for suffix in ("sums", "keep", "loop"))
+    if stage.keep is not None or stage.loop is not None:
+        # snnTorch takes a neuron and one map in a loop for a recurrent layer of its own, and fails.
         row.append(sums)
         nodes[sums] = nir.Linear(weight=np.eye(stage.units))
+    if stage.keep is not None:
         nodes[keep] = nir.Linear(weight=np.diag(stage.keep))
         loops += [(sums, keep), (keep, sums)]
     if stage.loop is not None:
-        loop = f"{name}_loop"
         nodes[loop] = nir.Linear(weight=stage.loop.copy())
         loops += [(name, loop), (loop, sums)]
     nodes[name] = threshold_units(np.full(stage.units, 0.5))

@@ -85,7 +85,8 @@ def _plain(name: str, stocks: StockProgram, x: Array) -> Case:
     (core,) = stocks.program.cores
     decode = mean if core.read_out == "mean" else last
     (truth,) = evaluate(core, {core.inputs[0].name: x})
-    job = ReaderJob(written(to_nir({"core.1": core})), x, core.steps)
+    # A plain program's step is one unit of time.
+    job = ReaderJob(written(to_nir({"core.1": core})), x, core.steps, dt=1.0)
     return Case(f"{name}_plain", f"{_spelt(name)}, plain", job, truth, decode)
 
 

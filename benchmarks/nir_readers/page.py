@@ -19,7 +19,7 @@ documented equations (upper table) or with the oracle in `compiler/evaluate.py` 
 
 | | |
 |---|---|
-| exact | every output of every step is equal, to the last bit; so are all spikes that the reader shows |
+| exact | every output is equal, to the last bit; so are all spikes that the reader shows |
 | exact to 1e-6 | relative L2 error below {ROUNDED:g}: single precision |
 | differs | relative L2 error of the outputs, up to {100 * WRONG:g} % |
 | **wrong** | further off, or another shape, without any error or warning that says so |
