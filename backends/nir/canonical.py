@@ -35,6 +35,8 @@ def canonical(core: Graph) -> Graph:
             _check_neuron(node)
     builder = _Builder(core.inputs[0])
     (sink,) = (builder.of(output) for output in core.outputs)
+    if not reads(sink):
+        raise LegalizeError("does not depend on any neuron", node=sink.name, op="Affine")
     return replace(core, outputs=(sink,))
 
 

@@ -80,6 +80,7 @@ def _read_out(sink: Node, last: Stage) -> tuple[Array, Array]:
     weight = np.zeros((op.bias.size, last.units))
     places = last.populations | last.relays
     for part in sink.operands:
-        (source,) = part.operands
-        weight[:, places[source.name]] += dense(affine(part).weight)
+        (source,), read = part.operands, dense(affine(part).weight)
+        if read.any():
+            weight[:, places[source.name]] += read
     return weight, op.bias

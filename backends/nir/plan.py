@@ -25,7 +25,8 @@ def settled_plan(core: Graph) -> Plan:
             if source in stage and stage[source] > stage[node]:
                 _merge(stage, stage[node], stage[source])
     last = max(stage.values())
-    _merge(stage, min(stage[source] for source in reads(core.outputs[0])), last)
+    first = min((stage[source] for source in reads(core.outputs[0])), default=last)
+    _merge(stage, first, last)
     return _grouped(stage)
 
 

@@ -144,15 +144,16 @@ class _Builder:
             quantum = self.rounded.quantum[part]
             weight = dense(affine(part).weight) / quantum[:, None]
             found.bias[:] += affine(part).bias / quantum
-            for source in part.operands:
+            # What is not read need not be there: no stage relays it.
+            for source in part.operands if weight.any() else ():
                 if source in self.clocks:
                     found.start[:] += weight.sum(axis=1)
                 elif source in self.members:
                     found.within[source] = found.within.get(source, 0.0) + weight
-                elif not isinstance(source.op, Input):
-                    found.weight[:, self._column(source.name)] += weight
-                elif weight.any():
+                elif isinstance(source.op, Input):
                     found.weight[:] += weight
+                else:
+                    found.weight[:, self._column(source.name)] += weight
         return found
 
     def _column(self, name: str) -> slice:

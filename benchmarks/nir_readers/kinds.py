@@ -117,8 +117,10 @@ def _shapes() -> list[Case]:
         _graph("loop_last", "the same, its edges last", unit | inner, row + loop,
                np.stack(looped)),
         _graph("fan_in", "two branches that are summed", other | opposite, fan_in, _held(both)),
-        _graph("skip", "a synapse that skips a population", other | inner,
+        _graph("skip_last", "a synapse that skips a population, its edge last", other | inner,
                [*behind, ("n", "exit")], _held(first + second)),
+        _graph("skip_first", "the same, its edge first", other | inner,
+               [("n", "exit"), *behind], _held(first + second)),
     ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ documented equations (upper table) or with the oracle in `compiler/evaluate.py` 
 
 Plain files say what NIR documents, and what it does not say (soft reset, `>=`) in their metadata,
 which no reader looks at. **Stock** files are for these importers as they are: see
-[targets' `nir`](nir_stock.md).
+[stock NIR](nir_stock.md).
 """
 
 

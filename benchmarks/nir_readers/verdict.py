@@ -43,8 +43,8 @@ class Verdict:
         if self.kind in ("exact", "refuses"):
             return self.kind
         if self.kind == "rounded":
-            return "exact to 1e-6"
-        told = self.message if self.message else f"{100 * self.error:.2g} %"
+            return f"exact to {ROUNDED:g}"
+        told = self.message or (f"{100 * self.error:.2g} %" if self.error < 10 else "> 1000 %")
         return f"differs {told}" if self.kind == "differs" else f"**wrong** {told}"
 
 

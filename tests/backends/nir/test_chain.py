@@ -154,3 +154,23 @@ def test_a_unit_that_fires_in_the_first_step_becomes_a_clock():
 def test_a_unit_that_a_constant_drives_otherwise_is_refused():
     with pytest.raises(LegalizeError, match="'c': is driven by a constant, but does not fire in"):
         stock(constant_core(0.0), np.ones(1))
+
+
+def without(core: Graph, name: str) -> Graph:
+    """A core one of whose maps brings nothing."""
+    return core.rewrite(
+        lambda node: (
+            node.with_op(Affine(np.zeros(node.op.weight.shape), node.op.bias))
+            if node.name.startswith(name)
+            else node
+        )
+    )
+
+
+@pytest.mark.parametrize("pipeline", [population(12), RATE])
+def test_maps_that_bring_nothing(pipeline):
+    graph = core_graph(4, (2, 5, 4, 1), ("tanh", "tanh"))
+    core = without(compiled(graph, pipeline), "affine1__act0_fine")
+    assert_equal(stock(core, np.ones(2)), points(graph, 32, 0), Habits())
+    with pytest.raises(LegalizeError, match="'affine2': does not depend on any neuron"):
+        stock(without(core, "affine2"), np.ones(2))
