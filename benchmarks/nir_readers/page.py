@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.common import table, write_page
 from benchmarks.nir_readers.cases import Case
+from benchmarks.nir_readers.costs import costs
 from benchmarks.nir_readers.verdict import ROUNDED, WRONG, Verdict
 from pinnir.backends.nir.environments import READERS
 
@@ -49,6 +50,7 @@ def write(kinds: Sequence[Case], programs: Sequence[Case], found: Found) -> None
         _spikes(programs, found),
         "## What readers raise\n",
         _messages([*kinds, *programs], found),
+        costs(),
     )
 
 
