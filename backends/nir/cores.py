@@ -1,0 +1,123 @@
+"""The stock variants of a program's cores, what enters each of them, and what the oracle says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pinnir.backends import CoreRunner, Observer
+from pinnir.backends.nir.stock import Stock, stock
+from pinnir.errors import LegalizeError
+from pinnir.evaluate import evaluate
+from pinnir.ir import Array, Graph, Neuron, Node
+from pinnir.metrics import SpikeCounter
+from pinnir.order import Streaming
+from pinnir.program import Program, execute
+from pinnir.running import prepare
+
+# Points on which the range of every core's input is seen.
+_POINTS, _SEED = 1024, 0
+
+
+@dataclass(frozen=True, eq=False)
+class StockProgram:
+    """A program whose cores are replaced by their stock variants.
+
+    Attributes:
+        program: The program, without the streamed form of its cores.
+        cores: The stock variant of every core, by segment label.
+    """
+
+    program: Program
+    cores: dict[str, Stock]
+
+    def run(self, points: Array) -> tuple[Array, dict[str, Array]]:
+        """The oracle's values on points, and what enters the cores.
+
+        Args:
+            points: Of the program's domain, ``(samples, columns)``.
+
+        Returns:
+            Outputs ``(samples, outputs)``, and by segment label the core's input on its grid.
+        """
+        return _run(self.program, points, self.cores)
+
+
+def stock_program(program: Program) -> StockProgram:
+    """Make the stock variant of every core.
+
+    Phase and delta programs are written as the population programs of equal values.
+
+    Raises:
+        LegalizeError: If a core cannot be written so, or there is none.
+    """
+    plain = replace(
+        program, segments=tuple(replace(segment, streamed=None) for segment in program.segments)
+    )
+    if not plain.cores:
+        raise LegalizeError("the program has no spiking core")
+    _, entering = _run(plain, program.domain.sample(_POINTS, _SEED), {})
+    found = {
+        segment.label: stock(segment.core, np.abs(entering[segment.label]).max(axis=0))
+        for segment in plain.segments
+        if segment.core is not None
+    }
+    return StockProgram(plain, found)
+
+
+def expected(core: Stock, x: Array) -> tuple[Array, dict[str, Array]]:
+    """What the oracle gives for a core's input on its grid.
+
+    Returns:
+        Output ``(samples, columns)``, and spikes ``(steps, samples, units)`` by population.
+    """
+    graph = core.rounded.graph
+    spikes: dict[str, list[Array]] = {}
+
+    def keep(step: int, node: Node, value: Array) -> None:
+        if isinstance(node.op, Neuron):
+            spikes.setdefault(node.name, []).append(value)
+
+    (output,) = evaluate(graph, {graph.inputs[0].name: x}, keep)
+    return output, {name: np.stack(found) for name, found in spikes.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Oracle:
+    """A backend that notes what enters the cores, and runs stock variants in their place.
+
+    Attributes:
+        labels: Of the cores.
+        cores: Stock variants by label; other cores run as they are.
+        entering: What entered, by label.
+    """
+
+    labels: dict[Graph, str]
+    cores: Mapping[str, Stock]
+    entering: dict[str, list[Array]] = field(default_factory=dict)
+
+    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
+        label = self.labels[core]
+        own = self.cores.get(label)
+        graph = core if own is None else own.rounded.graph
+
+        def run(x: Array, observe: Observer) -> Array:
+            values = x if own is None else own.rounded.points(x)
+            self.entering.setdefault(label, []).append(values)
+            (output,) = evaluate(graph, {graph.inputs[0].name: values}, observe)
+            return output
+
+        return run
+
+
+def _run(
+    program: Program, points: Array, cores: Mapping[str, Stock]
+) -> tuple[Array, dict[str, Array]]:
+    labels = {s.core: s.label for s in program.segments if s.core is not None}
+    oracle = _Oracle(labels, cores)
+    counters = [SpikeCounter() for _ in program.running]
+    ready = prepare(program, oracle, counters, Streaming())
+    outputs = execute(ready, points, program.domain)
+    return outputs, {label: np.concatenate(found) for label, found in oracle.entering.items()}

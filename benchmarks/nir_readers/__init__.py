@@ -1,0 +1,1 @@
+"""What importers of NIR make of small graphs and of whole programs."""

@@ -1,0 +1,103 @@
+"""What a reader made of a case, in one word or two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.nir_readers.cases import Case
+from pinnir.backends.nir.running import ReaderJob, ReaderResult, run_reader
+from pinnir.errors import BackendError
+from pinnir.metrics import relative_l2
+
+# Relative L2 error of the outputs. Single precision is good for the first; what is further off than
+# the second is another function, given without a word.
+ROUNDED, WRONG = 1e-6, 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader made of a case.
+
+    Attributes:
+        kind: ``exact``, ``rounded``, ``differs``, ``wrong`` or ``refuses``.
+        error: Relative L2 error of the outputs, where there are some of the right shape.
+        spikes: Values of units compared.
+        spikes_different: How many are wrong.
+        message: What the reader raised, or what is wrong with the shape.
+    """
+
+    kind: str
+    error: float = 0.0
+    spikes: int = 0
+    spikes_different: int = 0
+    message: str = ""
+
+    @property
+    def cell(self) -> str:
+        """For the table."""
+        if self.kind in ("exact", "refuses"):
+            return self.kind
+        if self.kind == "rounded":
+            return f"exact to {ROUNDED:g}"
+        told = self.message or (f"{100 * self.error:.2g} %" if self.error < 10 else "> 1000 %")
+        return f"differs {told}" if self.kind == "differs" else f"**wrong** {told}"
+
+
+def verdicts(reader: str, cases: Mapping[str, Case], folder: Path | None) -> dict[str, Verdict]:
+    """Run a reader on all cases; alone on each one if it does not survive them together."""
+    jobs = {name: case.job for name, case in cases.items()}
+    try:
+        results = run_reader(reader, jobs, folder)
+    except BackendError:
+        results = {name: _alone(reader, name, job, folder) for name, job in jobs.items()}
+    return {name: verdict(case, results[name]) for name, case in cases.items()}
+
+
+def _alone(reader: str, name: str, job: ReaderJob, folder: Path | None) -> ReaderResult:
+    try:
+        return run_reader(reader, {name: job}, folder)[name]
+    except BackendError as error:
+        return ReaderResult(None, {}, error.message)
+
+
+def verdict(case: Case, result: ReaderResult) -> Verdict:
+    """Compare what a reader gives with the truth."""
+    if result.output is None:
+        return Verdict("refuses", message=_first_line(result.error))
+    found = case.decode(result.output)
+    if found.shape != case.truth.shape:
+        given, wanted = found.shape[-1], case.truth.shape[-1]
+        return Verdict("wrong", np.inf, message=f"{given} outputs for {wanted}")
+    if not np.isfinite(found).all():
+        return Verdict("wrong", np.inf, message="NaN")
+    error = relative_l2(found, case.truth)
+    compared, different = _spikes(case, result)
+    kind = "wrong"
+    if error == 0.0 and different == 0:
+        kind = "exact"
+    elif error <= ROUNDED and different == 0:
+        kind = "rounded"
+    elif error <= WRONG:
+        kind = "differs"
+    return Verdict(kind, error, compared, different)
+
+
+def _spikes(case: Case, result: ReaderResult) -> tuple[int, int]:
+    compared = different = 0
+    for node, units, truth in case.spikes.values():
+        if node in result.spikes:
+            # A population program settles; its spikes are those of the last steps.
+            fired = result.spikes[node][-len(truth) :, :, units]
+            compared += truth.size
+            different += int((fired != truth).sum())
+    return compared, different
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else "no message"
+    return re.sub(r"\s+", " ", line)[:160]

@@ -1,0 +1,178 @@
+"""The folder of the target: what is in it, and norse, which is installed here, runs it exactly."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import networkx
+import nir
+import numpy as np
+import pytest
+
+import pinnir
+from pinnir.backends.nir import environments
+from pinnir.backends.nir.check import check
+from pinnir.backends.nir.environments import READERS, find_python
+from pinnir.backends.nir.folder import EXACT, contents, write
+from pinnir.backends.nir.running import ReaderJob, run_reader
+from pinnir.errors import BackendError, ProgramFileError
+from pinnir.program import Program
+from tests.backends.networks import DOMAIN, mlp, model
+from tests.networks import family
+
+NETWORK = mlp(11, (2, 7, 6, 2))
+ASKED = ({"levels": 30}, {"coding": "rate", "steps": 8, "levels": 17})
+
+
+def program(**ask) -> Program:
+    return pinnir.compile(model(NETWORK), DOMAIN, strip_source=True, **ask)
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_norse_runs_the_folder_exactly(tmp_path, ask):
+    pytest.importorskip("norse")
+    written = program(**ask)
+    write(written, tmp_path)
+    (found,) = check(written, tmp_path, ("norse",), environments=tmp_path)
+    assert found.equal, found
+    assert found.spikes == 16 * written.metrics["neurons"] * (8 if "coding" in ask else 1) - (
+        # The start units of the two layers are clocks here.
+        16 * 8 * 2 if "coding" in ask else 0
+    )
+
+
+def test_several_cores_in_norse(tmp_path):
+    pytest.importorskip("norse")
+    written = pinnir.compile(family("spinn"), "-1:1", levels=6)
+    write(written, tmp_path)
+    found = check(written, tmp_path, ("norse",), environments=tmp_path)
+    assert [one.core for one in found] == ["stock.core.1.nir", "stock.core.2.nir"]
+    assert all(one.equal for one in found)
+
+
+def test_files():
+    files = contents(program(levels=12))
+    assert sorted(files) == [
+        "README.md", "core.1.nir", "points.npz", "program.json", "readers/harness.py",
+        "readers/norse.py", "readers/norse.txt", "readers/spikingjelly.py",
+        "readers/spikingjelly.txt", "stock.core.1.nir", "stock.core.1.npz", "stock.json",
+    ]  # fmt: skip
+    told = json.loads(files["stock.json"])
+    core = told["cores"]["stock.core.1.nir"]
+    assert (core["steps"], core["read_out"], told["dt"]) == (3, "last", 1e-4)
+    assert 0 < told["rel_l2_of_rounding"] < 0.1
+    assert "norse==1.1.0" in files["readers/norse.txt"].decode()
+    with np.load(io.BytesIO(files["stock.core.1.npz"])) as kept:
+        assert kept["x"].shape == (16, 2)
+        assert kept["output"].shape == (16, 2)
+        assert {f"spikes.{name}" for name in core["populations"]} < set(kept.files)
+
+
+def test_the_same_program_gives_the_same_bytes():
+    assert contents(program(levels=12)) == contents(program(levels=12))
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_stock_files_are_what_readers_ask_for(ask):
+    """One chain, loops' edges first, the same threshold and time constants in every unit."""
+    files = contents(program(**ask))
+    graph = nir.read(io.BytesIO(files["stock.core.1.nir"]))
+    kinds = {type(node) for node in graph.nodes.values()}
+    assert kinds <= {nir.Input, nir.Output, nir.Affine, nir.Linear, nir.CubaLIF}
+    forward = [e for e in graph.edges if not {*e}.intersection(loops_of(graph))]
+    assert graph.edges[-len(forward) :] == forward
+    row = networkx.DiGraph(forward)
+    assert max(degree for _, degree in row.in_degree()) == 1
+    assert max(degree for _, degree in row.out_degree()) == 1
+    for node in graph.nodes.values():
+        if isinstance(node, nir.CubaLIF):
+            assert np.unique(node.v_threshold).tolist() == [0.5]
+            assert np.unique([node.tau_mem, node.tau_syn]).tolist() == [1e-4]
+
+
+def loops_of(graph: nir.NIRGraph) -> set[str]:
+    return {name for name in graph.nodes if name.endswith(("_loop", "_keep"))}
+
+
+def test_the_folder_runs_by_itself(tmp_path):
+    """As its README says, without pinnir."""
+    pytest.importorskip("norse")
+    write(program(levels=12), tmp_path / "out")
+    told = json.loads((tmp_path / "out/stock.json").read_text())
+    core = told["cores"]["stock.core.1.nir"]
+    kept = np.load(tmp_path / "out/stock.core.1.npz")
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    (jobs / "a.nir").write_bytes((tmp_path / "out/stock.core.1.nir").read_bytes())
+    np.savez(jobs / "a.in.npz", x=kept["x"], steps=core["steps"], dt=told["dt"])
+    (jobs / "jobs.json").write_text('["a"]')
+    readers = tmp_path / "out/readers"
+    command = [sys.executable, "-I", readers / "harness.py", readers / "norse.py", jobs]
+    subprocess.run(command, check=True)
+    found = np.load(jobs / "a.out.npz")
+    np.testing.assert_array_equal(found["output"][-1], kept["output"])
+    for name, (node, first, end) in core["populations"].items():
+        fired = found[f"spikes.{node}"][-1:, :, first:end]
+        np.testing.assert_array_equal(fired, kept[f"spikes.{name}"])
+
+
+def test_a_damaged_file_is_found_out(tmp_path):
+    pytest.importorskip("norse")
+    written = program(levels=12)
+    write(written, tmp_path)
+    file = tmp_path / "stock.core.1.nir"
+    graph = nir.read(file)
+    graph.nodes["read_out"].weight[:] *= 2
+    nir.write(file, graph)
+    (found,) = check(written, tmp_path, ("norse",), environments=tmp_path)
+    assert not found.equal
+    assert (found.spikes_different, found.output_difference > 0) == (0, True)
+    file.unlink()
+    with pytest.raises(ProgramFileError, match=r"cannot read .*stock\.core\.1\.nir: No such file"):
+        check(written, tmp_path, ("norse",), environments=tmp_path)
+
+
+def test_what_a_reader_raises_is_a_result(tmp_path):
+    pytest.importorskip("norse")
+    buffer = io.BytesIO()
+    ones = np.ones(1)
+    nodes = {"input": nir.Input(ones), "l": nir.LI(ones, ones, ones), "output": nir.Output(ones)}
+    nir.write(buffer, nir.NIRGraph(nodes, [("input", "l"), ("l", "output")]))
+    job = ReaderJob(buffer.getvalue(), np.ones((2, 1)), 3)
+    found = run_reader("norse", {"li": job}, tmp_path)["li"]
+    assert found.output is None
+    assert found.error
+
+
+def test_readers_that_are_not_installed_are_named(tmp_path, monkeypatch):
+    with pytest.raises(BackendError) as caught:
+        find_python("spyx", tmp_path)
+    assert str(caught.value) == (
+        "spyx 1.0.0 is not installed\n"
+        f"hint: python -m pinnir.backends.nir.environments spyx --folder {tmp_path}"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(BackendError, match=r"environments spyx$"):
+        find_python("spyx")
+    with pytest.raises(BackendError, match="'abacus': unknown reader"):
+        find_python("abacus")
+
+
+def test_an_installed_environment_is_used(tmp_path):
+    home = tmp_path / "spyx-1.0.0"
+    home.mkdir()
+    (home / "installed").touch()
+    assert find_python("spyx", tmp_path) == home / "bin/python"
+    assert environments.create("spyx", tmp_path) == home / "bin/python"
+
+
+def test_readers_have_scripts_and_pinned_versions():
+    assert set(EXACT) <= set(READERS)
+    for reader in READERS.values():
+        assert Path(reader.script).is_file()
+        assert f"{reader.name}=={reader.version}" in (*reader.requirements, *reader.bare)
+        assert all("==" in one for one in (*reader.requirements, *reader.bare))

@@ -1,0 +1,53 @@
+"""Readers in environments of their own run whole stock programs exactly.
+
+``pytest -m readers tests/backends/nir`` installs what is missing, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import pinnir
+from pinnir import pipelines
+from pinnir.backends.nir.check import check
+from pinnir.backends.nir.environments import create
+from pinnir.backends.nir.folder import write
+from tests.backends.networks import DOMAIN, EXAMPLES, mlp, model
+from tests.networks import family
+
+pytestmark = pytest.mark.readers
+ASKED = (
+    {"levels": 40},
+    {"coding": "rate", "steps": 16, "levels": 33},
+    {"pipeline": pipelines.rate_signed(16)},
+)
+READERS = ("norse", "spikingjelly", "snntorch")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    for reader in READERS:
+        create(reader)
+
+
+def assert_exact(program, folder):
+    write(program, folder)
+    for found in check(program, folder, READERS):
+        assert found.equal, found
+        assert found.spikes > 0
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_small_programs(tmp_path, ask):
+    assert_exact(pinnir.compile(model(mlp()), DOMAIN, strip_source=True, **ask), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["resnet", "skip", "spinn"])
+@pytest.mark.parametrize("ask", ASKED[:2])
+def test_families(tmp_path, name, ask):
+    assert_exact(pinnir.compile(family(name), "-1:1", **ask), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["burgers", "poisson", "burgers_spinn"])
+def test_examples(tmp_path, name):
+    assert_exact(pinnir.read(EXAMPLES / name / "program.nir"), tmp_path)
