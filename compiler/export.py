@@ -24,6 +24,7 @@ Exporter = Callable[[Program], dict[str, bytes]]
 
 EXPORTERS: dict[str, str] = {
     "nir": "pinnir.export:plain_nir",
+    "nir-stock": "pinnir.backends.nir.folder:contents",
     "c": "pinnir.backends.c.write:write",
 }
 

@@ -15,6 +15,7 @@ from pinnir.recording import probe_points
 Verifier = Callable[[Program, Array], "Report"]
 
 VERIFIERS: dict[str, str] = {
+    "nir-stock": "pinnir.backends.nir.verify:in_readers",
     "c": "pinnir.backends.c.run:on_host",
     "cortex-m4": "pinnir.backends.c.run:on_cortex_m4",
 }

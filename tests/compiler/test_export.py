@@ -98,5 +98,5 @@ def test_folders_that_cannot_be_written(tmp_path):
         export(exported, "nir", tmp_path / "full" / "mine" / "out")
     with pytest.raises(PinnirError) as unknown:
         export(exported, "abacus", tmp_path / "out")
-    assert str(unknown.value) == "'abacus': unknown export\nhint: known are nir, c"
+    assert str(unknown.value) == "'abacus': unknown export\nhint: known are nir, nir-stock, c"
     assert [path.name for path in tmp_path.iterdir()] == ["full"]

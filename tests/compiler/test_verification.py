@@ -21,7 +21,10 @@ def test_totals():
 def test_unknown():
     with pytest.raises(PinnirError) as caught:
         verify(program("resnet", "rate"), "abacus", 4)
-    assert str(caught.value) == "target 'abacus': nothing runs it\nhint: known are c, cortex-m4"
+    assert (
+        str(caught.value)
+        == "target 'abacus': nothing runs it\nhint: known are nir-stock, c, cortex-m4"
+    )
 
 
 def test_differences_are_a_failed_requirement(monkeypatch):
