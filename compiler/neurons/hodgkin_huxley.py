@@ -23,11 +23,13 @@ class HodgkinHuxley(Membrane):
         \alpha_h &= 0.07 e^{-(v + 65) / 20}, & \beta_h &= 1 / (1 + e^{-(v + 35) / 10}) \\
         \alpha_n &= 0.01 (v + 55) / (1 - e^{-(v + 55) / 10}), & \beta_n &= 0.125 e^{-(v + 65) / 80}
 
-    It fires when ``v`` passes the threshold upwards. A. L. Hodgkin and A. F. Huxley, "A
-    quantitative description of membrane current and its application to conduction and excitation
-    in nerve", J. Physiol. 117 (1952), table 3, at 6.3 degrees Celsius, with the potential's sign
-    turned and its zero moved so that rest is -65 mV, as in P. Dayan and L. F. Abbott, "Theoretical
-    Neuroscience" (2001), section 5.6.
+    It fires when ``v`` passes the threshold upwards: from about 6.3 uA/cm2 without end, up to about
+    100, where its spikes, which shrink as the current grows, no longer reach it.
+
+    A. L. Hodgkin and A. F. Huxley, "A quantitative description of membrane current and its
+    application to conduction and excitation in nerve", J. Physiol. 117 (1952), table 3, at 6.3
+    degrees Celsius, with the potential's sign turned and its zero moved so that rest is -65 mV, as
+    in P. Dayan and L. F. Abbott, "Theoretical Neuroscience" (2001), section 5.6.
 
     Attributes:
         threshold: Potential that a spike passes, mV.
@@ -44,12 +46,12 @@ class HodgkinHuxley(Membrane):
     variables: ClassVar[tuple[str, ...]] = ("v", "m", "h", "n")
     time_unit: ClassVar[str] = "ms"
     current_unit: ClassVar[str] = "uA/cm2"
-    drive: ClassVar[tuple[float, float]] = (-10.0, 120.0)
+    drive: ClassVar[tuple[float, float]] = (-10.0, 90.0)
     fine_step: ClassVar[float] = 0.01
     settling: ClassVar[float] = 100.0
     resets: ClassVar[bool] = False
 
-    threshold: float = 0.0
+    threshold: float = -20.0
     capacitance: float = 1.0
     g_sodium: float = 120.0
     g_potassium: float = 36.0
