@@ -1,12 +1,29 @@
 """Neuron models: one file each, a dataclass whose docstring is the equation."""
 
 from pinnir.neurons.delta import Delta
+from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
+from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
+from pinnir.neurons.izhikevich import Izhikevich
+from pinnir.neurons.lif import LIF
+from pinnir.neurons.membrane import Membrane
 from pinnir.neurons.phase import Phase
 from pinnir.neurons.programmable import Programmable
 from pinnir.neurons.threshold import Threshold
 
-__all__ = ["IF", "PROGRAMMABLE", "Delta", "Phase", "Programmable", "Threshold"]
+__all__ = [
+    "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "HodgkinHuxley",
+    "Izhikevich", "Membrane", "Phase", "Programmable", "Threshold",
+]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
 PROGRAMMABLE: dict[str, type[Programmable]] = {"Delta": Delta, "Phase": Phase}
+
+# Models of a membrane with their published parameters, by the name that a user gives.
+MEMBRANES: dict[str, Membrane] = {
+    "lif": LIF(),
+    "fitzhugh-nagumo": FitzHughNagumo(),
+    "izhikevich": Izhikevich.regular_spiking(),
+    "izhikevich-fast": Izhikevich.fast_spiking(),
+    "hodgkin-huxley": HodgkinHuxley(),
+}

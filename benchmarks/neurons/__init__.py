@@ -1,0 +1,1 @@
+"""Membrane models measured: against Brian2, by protocols that physiology uses."""
