@@ -19,7 +19,8 @@ LEVELS, UNITS, STEPS = 256, 8, 16
 # One board of SpiNNaker chips; one chip of the others.
 CHIP_COUNTS = {"spinnaker1": 48}
 # Program and chip that is shown.
-PICTURES = {("burgers", "population"): "loihi1", ("poisson", "population"): "loihi2"}
+# Which program on which chip is drawn.
+PICTURE = ("burgers", "population", "loihi1")
 
 _HEAD = f"""# Placement: neurons onto cores
 
@@ -69,15 +70,12 @@ of the fullest kind, on average over the cores in use. *Greedy* are the messages
 packing, "none" where that takes more cores than there are; *saved* is relative to it.
 """
 
-_PICTURES = """
-## Pictures
+_PICTURE = """
+## Picture
 
-Population programs: cores with their fill and the busiest links, and the messages between all of
-them.
+Cores with their fill and the busiest links, and the messages between all of them.
 
 ![Burgers on Loihi 1](images/placement_burgers.png)
-
-![Poisson on Loihi 2](images/placement_poisson.png)
 """
 
 
@@ -105,7 +103,7 @@ def _row(name: str, coding: str, program: Program, chip: Cores) -> list[object]:
     except LegalizeError as error:
         needed = error.message.partition("), ")[0]
         return [*row, f"refused: {needed}); {error.hint}", *[""] * 5]
-    if PICTURES.get((name, coding)) == chip.name:
+    if (name, coding, chip.name) == PICTURE:
         plot_placement(DOCS / "images" / f"placement_{name}.png", placement, held, program)
     told = placement_row(placement, held)
     fullest = max(told["fill"], key=lambda kind: told["fill"][kind]["mean"])
@@ -150,7 +148,7 @@ def main() -> None:
     ]
     headings = ("network", "coding", "units", "synapses", "chip", "cores", "fill", "messages",
                 "greedy", "saved", "local")  # fmt: skip
-    write_page("placement.md", _HEAD.replace("{chips}", _chips()), table(headings, rows), _PICTURES)
+    write_page("placement.md", _HEAD.replace("{chips}", _chips()), table(headings, rows), _PICTURE)
 
 
 if __name__ == "__main__":
