@@ -18,7 +18,6 @@ from pinnir.target import CHIPS, Cores
 LEVELS, UNITS, STEPS = 256, 8, 16
 # One board of SpiNNaker chips; one chip of the others.
 CHIP_COUNTS = {"spinnaker1": 48}
-# Program and chip that is shown.
 # Which program on which chip is drawn.
 PICTURE = ("burgers", "population", "loihi1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pinnir.ir import Array
 
 _HARNESS = READERS_FOLDER / "harness.py"
 # Readers may hang; a job of theirs takes seconds, and importing PyTorch or JAX some more.
-_SECONDS = 120.0
+_SECONDS = 90.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class ReaderResult:
 def run_reader(
     name: str, jobs: Mapping[str, ReaderJob], folder: Path | None = None
 ) -> dict[str, ReaderResult]:
-    """Run a reader on jobs.
+    """Run a reader on jobs. One that it crashes or hangs on is a result like any other.
 
     Args:
         name: Of the reader.
@@ -64,31 +65,50 @@ def run_reader(
         folder: Of the environments, if not the default one.
 
     Raises:
-        BackendError: If the reader is not installed, crashes, or takes too long.
+        BackendError: If the reader is not installed, or does not even start.
     """
     reader, python = find_reader(name), find_python(name, folder)
-    with tempfile.TemporaryDirectory(prefix="pinnir-reader-") as work:
-        place = Path(work)
-        (place / "jobs.json").write_text(json.dumps(list(jobs)))
-        for job_name, job in jobs.items():
-            (place / f"{job_name}.nir").write_bytes(job.graph)
-            np.savez(place / f"{job_name}.in.npz", x=job.x, steps=job.steps, dt=job.dt)
-        # -I: neither this project nor the reader's file, of the same name, hides the package.
-        command = [str(python), "-I", str(_HARNESS), str(reader.script), work]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=_SECONDS * (1 + len(jobs)),
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise BackendError(f"{name} was still running after {error.timeout:.0f} s") from error
-        if done.returncode:
-            raise BackendError(f"{name} crashed: {done.stderr.strip()[-2000:]}")
-        return {job_name: _result(place, job_name) for job_name in jobs}
+    # -I: neither this project nor the reader's file, of the same name, hides the package.
+    command = [str(python), "-I", str(_HARNESS), str(reader.script)]
+    found: dict[str, ReaderResult] = {}
+    while left := [job for job in jobs if job not in found]:
+        with tempfile.TemporaryDirectory(prefix="pinnir-reader-") as work:
+            place = Path(work)
+            (place / "jobs.json").write_text(json.dumps(left))
+            for job in left:
+                (place / f"{job}.nir").write_bytes(jobs[job].graph)
+                given = jobs[job]
+                np.savez(place / f"{job}.in.npz", x=given.x, steps=given.steps, dt=given.dt)
+            problem = _run([*command, work], place)
+            found |= {job: _result(place, job) for job in left if _is_done(place, job)}
+        if problem and not found and "Traceback" in problem:
+            raise BackendError(f"{name} cannot be run: {problem}")
+        stuck = next((job for job in left if job not in found), None)
+        if stuck is not None:
+            found[stuck] = ReaderResult(None, {}, problem)
+    return {job: found[job] for job in jobs}
+
+
+def _run(command: list[str], place: Path) -> str:
+    """Run jobs until they are done, or none has been for long; what went wrong, if anything."""
+    with (place / "log").open("w+") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        count, since = 0, time.monotonic()
+        while process.poll() is None:
+            time.sleep(0.1)
+            finished = len([*place.glob("*.out.npz"), *place.glob("*.error.txt")])
+            if finished > count:
+                count, since = finished, time.monotonic()
+            elif time.monotonic() - since > _SECONDS:
+                process.kill()
+                process.wait()
+                return "hangs"
+        log.seek(0)
+        return f"crashes: {log.read().strip()[-2000:]}" if process.returncode else ""
+
+
+def _is_done(place: Path, name: str) -> bool:
+    return (place / f"{name}.out.npz").exists() or (place / f"{name}.error.txt").exists()
 
 
 def _result(place: Path, name: str) -> ReaderResult:

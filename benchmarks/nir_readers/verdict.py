@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.nir_readers.cases import Case
-from pinnir.backends.nir.running import ReaderJob, ReaderResult, run_reader
-from pinnir.errors import BackendError
+from pinnir.backends.nir.running import ReaderResult, run_reader
 from pinnir.metrics import relative_l2
 
 # Relative L2 error of the outputs. Single precision is good for the first; what is further off than
@@ -49,20 +48,9 @@ class Verdict:
 
 
 def verdicts(reader: str, cases: Mapping[str, Case], folder: Path | None) -> dict[str, Verdict]:
-    """Run a reader on all cases; alone on each one if it does not survive them together."""
-    jobs = {name: case.job for name, case in cases.items()}
-    try:
-        results = run_reader(reader, jobs, folder)
-    except BackendError:
-        results = {name: _alone(reader, name, job, folder) for name, job in jobs.items()}
+    """Run a reader on all cases."""
+    results = run_reader(reader, {name: case.job for name, case in cases.items()}, folder)
     return {name: verdict(case, results[name]) for name, case in cases.items()}
-
-
-def _alone(reader: str, name: str, job: ReaderJob, folder: Path | None) -> ReaderResult:
-    try:
-        return run_reader(reader, {name: job}, folder)[name]
-    except BackendError as error:
-        return ReaderResult(None, {}, error.message)
 
 
 def verdict(case: Case, result: ReaderResult) -> Verdict:

@@ -88,7 +88,10 @@ def main() -> None:
             text = "".join(traceback.format_exception_only(error)).strip()
             (folder / f"{name}.error.txt").write_text(text)
         else:
-            np.savez_compressed(folder / f"{name}.out.npz", **found)
+            # A result is there completely or not at all: whoever waits for it may stop waiting.
+            part = folder / f"{name}.part.npz"
+            np.savez_compressed(part, **found)
+            part.replace(folder / f"{name}.out.npz")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.backends.nir import environments
+from pinnir.backends.nir import environments, running
 from pinnir.backends.nir.check import check
 from pinnir.backends.nir.environments import READERS, find_python
 from pinnir.backends.nir.folder import EXACT, contents, write
@@ -146,6 +146,36 @@ def test_what_a_reader_raises_is_a_result(tmp_path):
     found = run_reader("norse", {"li": job}, tmp_path)["li"]
     assert found.output is None
     assert found.error
+
+
+SCRIPTED = """
+import os, time
+import numpy as np
+
+def run(graph, x, steps, dt):
+    if steps == 2:
+        os._exit(7)
+    if steps == 3:
+        time.sleep(600)
+    return np.zeros((steps, len(x), 1))
+"""
+
+
+def test_jobs_that_crash_or_hang_are_results(tmp_path, monkeypatch):
+    """A reader of its own, whose second job ends the process and whose third never ends."""
+    (tmp_path / "abacus.py").write_text(SCRIPTED)
+    monkeypatch.setattr(environments, "READERS_FOLDER", tmp_path)
+    monkeypatch.setitem(environments.READERS, "abacus", environments.Reader("abacus", "1", ()))
+    monkeypatch.setattr(running, "find_python", lambda name, folder: Path(sys.executable))
+    monkeypatch.setattr(running, "_SECONDS", 5.0)
+    graph = contents(program(levels=4))["stock.core.1.nir"]
+    jobs = {f"job{n}": ReaderJob(graph, np.ones((2, 2)), n) for n in range(1, 5)}
+    found = run_reader("abacus", jobs, tmp_path)
+    assert [one.error for one in found.values()] == ["", "crashes: ", "hangs", ""]
+    assert [one.output is None for one in found.values()] == [False, True, True, False]
+    (tmp_path / "abacus.py").write_text("import nowhere")
+    with pytest.raises(BackendError, match="abacus cannot be run: crashes: Traceback"):
+        run_reader("abacus", jobs, tmp_path)
 
 
 def test_readers_that_are_not_installed_are_named(tmp_path, monkeypatch):
