@@ -25,6 +25,7 @@ documented equations (upper table) or with the oracle in `compiler/evaluate.py` 
 | differs | relative L2 error of the outputs, up to {100 * WRONG:g} % |
 | **wrong** | further off, or another shape, without any error or warning that says so |
 | refuses | raises an exception; the messages are below |
+| hangs | no result within 90 s of work on this graph alone |
 
 Plain files say what NIR documents, and what it does not say (soft reset, `>=`) in their metadata,
 which no reader looks at. **Stock** files are for these importers as they are: see

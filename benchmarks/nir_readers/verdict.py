@@ -23,7 +23,7 @@ class Verdict:
     """What a reader made of a case.
 
     Attributes:
-        kind: ``exact``, ``rounded``, ``differs``, ``wrong`` or ``refuses``.
+        kind: ``exact``, ``rounded``, ``differs``, ``wrong``, ``refuses``, ``hangs``, ``crashes``.
         error: Relative L2 error of the outputs, where there are some of the right shape.
         spikes: Values of units compared.
         spikes_different: How many are wrong.
@@ -39,7 +39,7 @@ class Verdict:
     @property
     def cell(self) -> str:
         """For the table."""
-        if self.kind in ("exact", "refuses"):
+        if self.kind in ("exact", "refuses", "hangs", "crashes"):
             return self.kind
         if self.kind == "rounded":
             return f"exact to {ROUNDED:g}"
@@ -56,7 +56,10 @@ def verdicts(reader: str, cases: Mapping[str, Case], folder: Path | None) -> dic
 def verdict(case: Case, result: ReaderResult) -> Verdict:
     """Compare what a reader gives with the truth."""
     if result.output is None:
-        return Verdict("refuses", message=_first_line(result.error))
+        message = _first_line(result.error)
+        own = message.partition(":")[0]
+        kind = own if own in ("hangs", "crashes") else "refuses"
+        return Verdict(kind, message=message)
     found = case.decode(result.output)
     if found.shape != case.truth.shape:
         given, wanted = found.shape[-1], case.truth.shape[-1]
