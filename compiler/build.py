@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pinnir.candidates import Candidate
 from pinnir.frontier import EVALUATION, Point, point
 from pinnir.ir import Array, Graph, Level
@@ -13,7 +15,7 @@ from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
 from pinnir.lines import stream_costs
 from pinnir.manager import Pass, PassObserver
-from pinnir.metrics import reference_errors, source_cost
+from pinnir.metrics import class_scores, reference_errors, source_cost
 from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
@@ -123,9 +125,13 @@ def _metrics(
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
-    metrics = pooled([program.run(points) for points in sets])
+    results = [program.run(points) for points in sets]
+    metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
+    if job.labels is not None:
+        scores = np.concatenate([result.outputs for result in results])
+        metrics |= class_scores(scores, job.source(job.evaluation), job.labels)
     if reference is not None:
         points, truth = reference
         result = program.run(points)

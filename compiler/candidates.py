@@ -15,7 +15,11 @@ from pinnir import pipelines
 from pinnir.errors import PinnirError
 
 MAX_LEVELS = 256**2
+# Of the population program beside a sign-gradient program.
+FOLLOWING_LEVELS = 256
 _STEPS = (8, 16, 32, 64, 128, 256)
+# Sign-gradient programs are shorter, and each step is worth more.
+_FOLLOWING_STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
 _UNITS = (1, 2, 4, 8, 16, 32)
 
 # What a program may be cheapest in, by the name that the user gives, and the figure of
@@ -61,9 +65,9 @@ class Candidate:
 
     def __str__(self) -> str:
         """Its size in words."""
-        if self.units is None:
-            return f"{self.levels} levels"
-        return f"{self.family}, {self.steps} steps, {self.units} units"
+        if self.units is not None:
+            return f"{self.family}, {self.steps} steps, {self.units} units"
+        return f"{self.levels} levels" if self.steps == 1 else f"{self.family}, {self.steps} steps"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Family:
         staircase: Pipeline of the staircase network that a candidate equals level for level. None
             if only a simulation tells a candidate's error.
         slow: Whether candidates of very different sizes each take minutes to make.
+        rounds: Whether candidates of too few levels cannot be accurate.
+        features: Whether it is for networks of images and patches, and not for others.
     """
 
     name: str
@@ -84,6 +90,8 @@ class Family:
     members: Callable[[int | None], tuple[Candidate, ...]]
     staircase: Callable[[Candidate], str] | None = None
     slow: bool = False
+    rounds: bool = True
+    features: bool = False
 
 
 def population(levels: int) -> Candidate:
@@ -152,6 +160,20 @@ def rate_signed_trained(steps: int, iterations: int) -> Candidate:
     return Candidate("rate-signed-trained", "rate", steps, 2 * steps + 1, pipeline, 1)
 
 
+def signgd(steps: int, levels: int = FOLLOWING_LEVELS, *, features: bool = False) -> Candidate:
+    """A sign-gradient program.
+
+    Args:
+        steps: Time steps.
+        levels: Of the population program beside it.
+        features: Whether the network is one of images and patches.
+    """
+    pipeline = pipelines.signgd(steps, levels, features=features)
+    if features:
+        return Candidate("signgd-features", "signgd", steps, 0, pipeline)
+    return Candidate("signgd", "signgd", steps, levels, pipeline)
+
+
 def level_counts() -> tuple[int, ...]:
     """n^2 and n (n + 1): the numbers that coarse and fine units reach without waste."""
     largest = int(MAX_LEVELS**0.5)
@@ -159,8 +181,8 @@ def level_counts() -> tuple[int, ...]:
     return tuple(count for count in counts if count <= MAX_LEVELS)
 
 
-def _steps(steps: int | None) -> tuple[int, ...]:
-    return _STEPS if steps is None else (steps,)
+def _steps(steps: int | None, usual: tuple[int, ...] = _STEPS) -> tuple[int, ...]:
+    return usual if steps is None else (steps,)
 
 
 def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
@@ -195,6 +217,19 @@ FAMILIES: tuple[Family, ...] = (
         "rate-signed",
         "rate",
         lambda steps: tuple(rate_signed(t) for t in _steps(steps)),
+    ),
+    Family(
+        "signgd",
+        "signgd",
+        lambda steps: tuple(signgd(t) for t in _steps(steps, _FOLLOWING_STEPS)),
+        rounds=False,
+    ),
+    Family(
+        "signgd-features",
+        "signgd",
+        lambda steps: tuple(signgd(t, features=True) for t in _steps(steps, _FOLLOWING_STEPS)),
+        rounds=False,
+        features=True,
     ),
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pinnir.build import build, proven_point, with_manifest
-from pinnir.candidates import DEFAULT_CRITERION, check_criterion
+from pinnir.candidates import DEFAULT_CRITERION, FOLLOWING_LEVELS, check_criterion
 from pinnir.checkpoint import Checkpoints
 from pinnir.codings import PROGRAMMABLE
 from pinnir.domain import Domain, as_numbers, load_points, parse_domain
@@ -17,6 +17,7 @@ from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceErr
 from pinnir.files import check_writable
 from pinnir.frontend import Model, read_model
 from pinnir.frontier import Frontier
+from pinnir.held_out import HeldOut
 from pinnir.ir import Array, Input
 from pinnir.job import (
     CALIBRATION_POINTS,
@@ -28,7 +29,7 @@ from pinnir.job import (
     Progress,
     covering,
 )
-from pinnir.layout import separate_axes
+from pinnir.layout import has_features, separate_axes
 from pinnir.manager import PassObserver, parse_pipeline
 from pinnir.metrics import reference_errors
 from pinnir.passes.lower import Lower
@@ -53,6 +54,7 @@ def compile(
     steps: int | None = None,
     levels: int | None = None,
     calibration: Array | None = None,
+    evaluation: HeldOut | None = None,
     reference: tuple[Array, Array] | None = None,
     pipeline: str | None = None,
     seed: int = 0,
@@ -70,8 +72,8 @@ def compile(
         domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
         target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
             that need it.
-        coding: ``population``, ``rate``, ``phase``, ``delta``, or ``auto``: all that the target
-            runs are searched, and fixed ``levels`` are those of its first.
+        coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
+            the target runs are searched, and fixed ``levels`` are those of its first.
         rtol: Relative L2 error against the network to stay below, with a margin: what must is
             the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
             points. The cheapest program that does is searched. ``"auto"`` is a third of the
@@ -79,10 +81,13 @@ def compile(
             ``pipeline`` fix the program; then it is only measured.
         minimise: What the program is to be cheapest in: ``synops_per_mac``, ``neurons``,
             ``spikes``, ``steps`` or ``energy``.
-        steps: Time steps of a rate program; searched if not given.
+        steps: Time steps of a rate or signgd program; searched if not given. They alone fix a
+            signgd program, which is then only measured.
         levels: Levels per neuron; searched if not given. A rate program of T steps has
             ``(levels - 1) / T`` units per neuron.
         calibration: Points to fit on, ``(samples, columns)``; drawn from the domain if not given.
+        evaluation: Points to measure on, none of them a calibration point; drawn from the domain if
+            not given. With it a search looks at the given calibration points.
         reference: Points and reference solution there, to measure against as well.
         pipeline: Passes to run instead of a named pipeline.
         seed: Of all random points.
@@ -106,9 +111,13 @@ def compile(
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
     target = target or _default_target(coding, pipeline)
-    job = prepare(model, domain, target, seed, calibration, progress)
+    job = prepare(
+        model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
+    )
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
+    if coding == "signgd" and steps is not None and levels is None and rtol is None:
+        levels = FOLLOWING_LEVELS  # of the population program beside it; the steps say the rest
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
     search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
     best: Program | None = None
@@ -154,6 +163,9 @@ def prepare(
     seed: int = 0,
     calibration: Array | None = None,
     progress: Progress = lambda text: None,
+    *,
+    evaluation: HeldOut | None = None,
+    coding: str = "auto",
 ) -> Job:
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
@@ -162,10 +174,11 @@ def prepare(
     box = parse_domain(domain, loaded.graph)  # which now says which axis a column runs along
     words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
     seeds = [int(word) for word in words]
+    given = calibration is not None
     if calibration is None:
         inside = box.sample(CALIBRATION_POINTS, seeds[0])
         calibration = np.concatenate([inside, box.boundary(FACE_POINTS, seeds[0])])
-    return Job(
+    job = Job(
         model=loaded,
         domain=box,
         target=found,
@@ -174,7 +187,13 @@ def prepare(
         selection=_sets(box, SELECTION_POINTS, seeds[1 : 1 + SETS]),
         evaluation=_sets(box, EVALUATION_POINTS, seeds[1 + SETS :]),
         progress=progress,
+        features=coding == "signgd" and has_features(loaded.graph),
     )
+    if evaluation is None:
+        return job
+    held_out = evaluation.check(box, job.calibration)
+    selection = job.calibration if given else job.selection
+    return replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
 
 
 def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:

@@ -9,6 +9,12 @@ GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
 STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
+# Of networks of images and patches: what is no affine map of columns becomes neurons of several
+# arguments, which only sign-gradient coding has.
+SPLIT_FEATURES = (
+    "fold-constants,drop-identity,flatten-features,drop-identity,fuse-affine,fuse-activations,"
+    "join-arguments,split-host"
+)
 
 
 def population(levels: int) -> str:
@@ -70,6 +76,23 @@ def phase(levels: int) -> str:
 def phase_refitted(levels: int, iterations: int = 0) -> str:
     """Phase program of a refitted staircase network."""
     return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
+
+
+def signgd(steps: int, levels: int = 256, options: str = "", *, features: bool = False) -> str:
+    """Sign-gradient program over ``steps`` steps.
+
+    Args:
+        steps: Time steps T.
+        levels: Of the population program beside it.
+        options: More of ``lower``, such as ``"schedule=inverse,delay=0"``.
+        features: Whether the network is one of images and patches, which has no population
+            program beside it: mostly there is none, and else it would be very large.
+    """
+    levels = 0 if features else levels
+    more = f",levels={levels}" if levels != 256 else ""
+    more += f",{options}" if options else ""
+    front = f"{SPLIT_FEATURES},{GATHER}" if features else TIDY
+    return f"{front},lower{{coding=signgd,steps={steps}{more}}},legalise"
 
 
 def rate_refitted(steps: int, units: int) -> str:

@@ -31,6 +31,8 @@ _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
 _NO_BOUND = (math.inf, math.inf)
+# Codings that run for a number of steps that may be chosen.
+_TIMED = ("rate", "signgd")
 # What a number of levels alone makes of a coding.
 _BY_LEVELS: Mapping[str, Callable[[int], Candidate]] = {
     "population": candidates.population,
@@ -166,18 +168,22 @@ def make_search(
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
     codings = _codings(job.target, coding)
-    if codings[0] != "rate" and steps not in (None, 1):
+    if codings[0] not in _TIMED and steps not in (None, 1):
         own = "its own number of steps" if codings[0] == "phase" else "one step"
         raise PinnirError(
             f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
     if levels is not None:
-        return Fixed(_of_levels(codings[0], steps, levels))
+        return Fixed(_of_levels(job, codings[0], steps, levels))
     assert wanted is not None
     if steps == 1 and coding == "auto":
         codings = codings[:1]
-    families = [family for family in candidates.families(train) if family.coding in codings]
+    families = [
+        family
+        for family in candidates.families(train)
+        if family.coding in codings and family.features == job.features
+    ]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
 
@@ -200,6 +206,7 @@ def over_families(
                 members, family.staircase, wanted, measure, record, guess, surveyed=not family.slow
             )
         members = tuple(cheapest_first(members, criterion))
+        least = least if family.rounds else 0.0
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 
     started = {family.name: partial(start, family) for family in ordered}
@@ -246,10 +253,12 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     return (coding,)
 
 
-def _of_levels(coding: str, steps: int | None, levels: int) -> Candidate:
+def _of_levels(job: Job, coding: str, steps: int | None, levels: int) -> Candidate:
     if coding in _BY_LEVELS:
         return _BY_LEVELS[coding](levels)
     t = steps or 32
+    if coding == "signgd":
+        return candidates.signgd(t, levels, features=job.features)
     return candidates.rate(t, max(1, round((levels - 1) / t)))
 
 

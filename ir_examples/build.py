@@ -18,6 +18,7 @@ from pinnir.program import Program
 ROOT = Path(__file__).parent
 DOMAINS = {
     "function_regression": "x=-1:1",
+    "deep_regression": "x=-1:1",
     "poisson": "x=-1:1,y=-1:1",
     "diffusion_reaction": "x=-pi:pi,t=0:1",
     "wave": "x=0:1,t=0:1",

@@ -15,7 +15,7 @@ import numpy as np
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Graph, Level, Neuron, Node
 from pinnir.manager import Context, Pass
-from pinnir.neurons import IF
+from pinnir.neurons import IF, Programmable
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.target import Target
 
@@ -60,8 +60,9 @@ def _move_biases(graph: Graph) -> Graph:
 
 def _refuse_the_rest(graph: Graph, target: Target) -> None:
     """Case 3."""
-    if graph.streamed is not None and not target.programmable:
-        needed = next(n for n in graph.streamed.nodes if isinstance(n.op, Neuron))
+    running = graph if graph.streamed is None else graph.streamed
+    needed = next((n for n in running.nodes if isinstance(n.op, Programmable)), None)
+    if needed is not None and not target.programmable:
         raise LegalizeError(
             f"target {target.name} has no programmable neurons, and so none that keep state "
             "while points are streamed",
@@ -69,7 +70,6 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
             op=type(needed.op).__name__,
             hint="compile with --target programmable, or with another --coding",
         )
-    running = graph if graph.streamed is None else graph.streamed
     neurons = [node for node in running.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.codings import results
+from benchmarks.codings import classifiers, results, signgd
 from benchmarks.codings.figures import energy_bars, error_by_cost, events_by_length, label
 from benchmarks.codings.streams import Row
 from benchmarks.common import DOCS, table
 
 _PAGE = DOCS / "codings.md"
 _BEGIN, _END = "<!-- streams -->\n", "<!-- end of streams -->\n"
+_SIGNGD_BEGIN, _SIGNGD_END = "<!-- signgd -->\n", "<!-- end of signgd -->\n"
 _SHOWN = (256, 1024, 4096)
 # Most synaptic operations per multiply-accumulate, least energy advantage, by points of a line.
 _TARGETS = {256: 2.5, 1024: 0.8, 4096: 0.3}
@@ -37,9 +38,15 @@ def write_page() -> None:
         parts += [_energy(cheapest), _fields(fields), "![energy](images/codings_energy.png)\n",
                   "![error against cost](images/codings_cost.png)\n"]  # fmt: skip
     parts += [_drift()]
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    _PAGE.write_text(f"{before}{_BEGIN}\n" + "\n".join(parts) + f"\n{_END}{after}")
+    _put(_BEGIN, _END, parts)
+    _put(_SIGNGD_BEGIN, _SIGNGD_END, [parts[0], signgd.part(), classifiers.part()])
+
+
+def _put(begin: str, end: str, parts: Sequence[str]) -> None:
+    """Replace what stands between two marks of the page."""
+    before, _, rest = _PAGE.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    _PAGE.write_text(f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}")
 
 
 def _delta(rows: Sequence[Row]) -> str:

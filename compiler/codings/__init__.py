@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
-# name -> function (staircase graph, context, steps, own options) -> spiking graph
+# name -> function (staircase or tensor graph, context, steps, own options) -> spiking graph
 CODINGS: dict[str, str] = {
     "population": "pinnir.codings.population:lower",
     "rate": "pinnir.codings.rate:lower",
     "phase": "pinnir.codings.phase:lower",
     "delta": "pinnir.codings.delta:lower",
+    "signgd": "pinnir.codings.signgd:lower",
 }
 
 # Codings whose neurons NIR cannot say: only targets with programmable neurons run them.
-PROGRAMMABLE = ("phase", "delta")
+PROGRAMMABLE = ("phase", "delta", "signgd")
 
 
 def lower_with(
     coding: str, graph: Graph, context: Context, steps: int, options: Mapping[str, Any] = _NONE
 ) -> Graph:
-    """Lower a staircase graph with the coding of that name.
+    """Lower a graph with the coding of that name.
 
     Args:
         coding: In the CODINGS table.
-        graph: Staircase graph.
+        graph: Staircase graph; of a coding that needs no levels, tensor graph.
         context: Of the pass.
         steps: Time steps of one inference.
         options: That only this coding has, by name.
