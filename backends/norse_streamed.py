@@ -14,6 +14,7 @@ import torch
 
 from pinnir.changes import by_steps
 from pinnir.ir import Affine, Array, Graph, Node, Staircase
+from pinnir.metrics import depths
 from pinnir.neurons import Delta, Phase
 from pinnir.neurons.phase import naf
 from pinnir.streaming import held_between
@@ -191,7 +192,7 @@ class PhaseRunner:
 
     def __init__(self, core: Graph, modules: Modules, dtype: torch.dtype) -> None:
         self.core, self.modules, self.dtype = core, modules, dtype
-        self._periods = periods(core)
+        self._periods = depths(core)
         self._digits = max(node.op.digits for node in core.nodes if isinstance(node.op, Phase))
 
     def __call__(self, x: Array, observe: Observe) -> Array:
@@ -221,18 +222,6 @@ class PhaseRunner:
         if period == 0 and digit:
             return []  # analog input does not change within a period
         return [node for node in self.modules if self._periods[node] == period]
-
-
-def periods(core: Graph) -> dict[Node, int]:
-    """The period in which each node works, as the longest way to it passes populations.
-
-    What no digit reaches works in period 0, before the first step.
-    """
-    found: dict[Node, int] = {core.inputs[0]: 0}
-    for node in core.nodes[1:]:
-        before = max(found[operand] for operand in node.operands)
-        found[node] = before + isinstance(node.op, Phase)
-    return found
 
 
 def _advance(node: Node, module: torch.nn.Module, flight: _Flight) -> torch.Tensor:

@@ -26,8 +26,8 @@ that holds them as `pinnlab/*.onnx`).
 
 All are population programs of one step. *Energy* is that of 45 nm arithmetic (4.6 pJ per
 multiply-accumulate, 0.9 pJ per synaptic operation) as a multiple of the source network's on the
-same accounting: population coding is exact and cheap in time, and costs **more** energy than the
-network it replaces at these tolerances.
+same accounting: population coding is exact and cheap in time, and mostly costs **more** energy than
+the network it replaces at these tolerances.
 """
 
 

@@ -42,11 +42,24 @@ def _arccos(y: Array, middle: Array) -> Array:
     return found
 
 
+def _corner(u: Array, half: Array | float) -> Array:
+    """``max(u, 0)``, its corner a parabola from ``-half`` to ``half``."""
+    inside = (u + half) ** 2 / (4 * half)
+    return np.where(np.abs(u) < half, inside, np.maximum(u, 0.0))
+
+
+def _rounded_clip(z: Array, low: Array, high: Array, half: Array | float) -> Array:
+    """A clip as neurons see it whose input is noisy: the mean over ``z - half`` to ``z + half``."""
+    found: Array = low + _corner(z - low, half) - _corner(z - high, half)
+    return found
+
+
 ACTIVATIONS: dict[str, ActivationSpec] = {
     "tanh": ActivationSpec(np.tanh, inverse=lambda y, _: np.arctanh(y)),
     "sigmoid": ActivationSpec(expit, inverse=lambda y, _: logit(y)),
     "relu": ActivationSpec(lambda z: np.maximum(z, 0.0), inverse=lambda y, _: y),
     "clip": ActivationSpec(lambda z, low, high: np.clip(z, low, high), inverse=lambda y, _: y),
+    "rounded-clip": ActivationSpec(_rounded_clip),
     "sin": ActivationSpec(np.sin, inverse=_arcsin),
     "cos": ActivationSpec(np.cos, inverse=_arccos),
 }

@@ -15,7 +15,7 @@ from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
 from pinnir.lines import stream_costs
 from pinnir.manager import Pass, PassObserver
-from pinnir.metrics import class_scores, reference_errors, source_cost
+from pinnir.metrics import class_scores, reference_errors
 from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
@@ -65,7 +65,7 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
         outputs=tuple(node.name for node in graph.outputs),
         layouts=shapes,
         domain=job.domain,
-        cost=source_cost(split[-1]),
+        cost=job.cost_of(split[-1]),
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
     )
@@ -104,11 +104,10 @@ def _keep_split(kept: list[Graph]) -> PassObserver:
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
     from importlib.metadata import version
 
-    running = graph if graph.streamed is None else graph.streamed
     return {
         "coding": candidate.coding,
-        "steps": running.steps,
-        "read_out": running.read_out,
+        "steps": graph.executed.steps,
+        "read_out": graph.executed.read_out,
         "levels": candidate.levels,
         "pipeline": candidate.pipeline,
         "target": job.target.name,

@@ -160,18 +160,14 @@ def rate_signed_trained(steps: int, iterations: int) -> Candidate:
     return Candidate("rate-signed-trained", "rate", steps, 2 * steps + 1, pipeline, 1)
 
 
-def signgd(steps: int, levels: int = FOLLOWING_LEVELS, *, features: bool = False) -> Candidate:
-    """A sign-gradient program.
+def signgd(steps: int, levels: int = FOLLOWING_LEVELS) -> Candidate:
+    """A sign-gradient program, beside a population program of ``levels`` levels."""
+    return Candidate("signgd", "signgd", steps, levels, pipelines.signgd(steps, levels))
 
-    Args:
-        steps: Time steps.
-        levels: Of the population program beside it.
-        features: Whether the network is one of images and patches.
-    """
-    pipeline = pipelines.signgd(steps, levels, features=features)
-    if features:
-        return Candidate("signgd-features", "signgd", steps, 0, pipeline)
-    return Candidate("signgd", "signgd", steps, levels, pipeline)
+
+def signgd_features(steps: int) -> Candidate:
+    """A sign-gradient program of a network of images and patches, which no staircase says."""
+    return Candidate("signgd-features", "signgd", steps, 0, pipelines.signgd_features(steps))
 
 
 def level_counts() -> tuple[int, ...]:
@@ -183,6 +179,18 @@ def level_counts() -> tuple[int, ...]:
 
 def _steps(steps: int | None, usual: tuple[int, ...] = _STEPS) -> tuple[int, ...]:
     return usual if steps is None else (steps,)
+
+
+def _of_slots(
+    make: Callable[[int, int], Candidate],
+) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(t, units) for t in _steps(steps) for units in _UNITS)
+
+
+def _of_steps(
+    make: Callable[[int], Candidate], usual: tuple[int, ...] = _STEPS
+) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(t) for t in _steps(steps, usual))
 
 
 def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
@@ -208,26 +216,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("delta-refitted", "delta", _of_levels(delta_refitted), _refitted),
     Family("phase", "phase", _of_levels(phase), _even),
     Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
-    Family(
-        "rate",
-        "rate",
-        lambda steps: tuple(rate(t, units) for t in _steps(steps) for units in _UNITS),
-    ),
-    Family(
-        "rate-signed",
-        "rate",
-        lambda steps: tuple(rate_signed(t) for t in _steps(steps)),
-    ),
-    Family(
-        "signgd",
-        "signgd",
-        lambda steps: tuple(signgd(t) for t in _steps(steps, _FOLLOWING_STEPS)),
-        rounds=False,
-    ),
+    Family("rate", "rate", _of_slots(rate)),
+    Family("rate-signed", "rate", _of_steps(rate_signed)),
+    Family("signgd", "signgd", _of_steps(signgd, _FOLLOWING_STEPS), rounds=False),
     Family(
         "signgd-features",
         "signgd",
-        lambda steps: tuple(signgd(t, features=True) for t in _steps(steps, _FOLLOWING_STEPS)),
+        _of_steps(signgd_features, _FOLLOWING_STEPS),
         rounds=False,
         features=True,
     ),
@@ -249,20 +244,15 @@ def trained_families(iterations: int) -> tuple[Family, ...]:
         Family(
             "population-trained",
             "population",
-            lambda steps: tuple(population_trained(n, iterations) for n in level_counts()),
+            _of_levels(lambda levels: population_trained(levels, iterations)),
             lambda one: pipelines.refitted(one.levels, iterations, _trained_for(one.levels)),
             slow=True,
         ),
-        Family(
-            "rate-refitted",
-            "rate",
-            lambda steps: tuple(rate_refitted(t, units) for t in _steps(steps) for units in _UNITS),
-            slow=True,
-        ),
+        Family("rate-refitted", "rate", _of_slots(rate_refitted), slow=True),
         Family(
             "rate-signed-trained",
             "rate",
-            lambda steps: tuple(rate_signed_trained(t, iterations) for t in _steps(steps)),
+            _of_steps(lambda steps: rate_signed_trained(steps, iterations)),
             slow=True,
         ),
     )

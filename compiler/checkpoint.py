@@ -73,7 +73,9 @@ def _name(key: str, graph: Graph) -> str:
         if isinstance(node.op, Affine):
             digest.update(entries(node.op.weight).tobytes() + node.op.bias.tobytes())
         elif isinstance(node.op, Activation):
-            digest.update(f"{node.op.function} {node.op.parameters}".encode())
+            digest.update(node.op.function.encode())
+            for parameter in node.op.parameters:  # printed, long ones would be cut
+                digest.update(np.asarray(parameter, np.float64).tobytes())
         elif isinstance(node.op, Staircase):
             digest.update(node.op.boundaries.tobytes())
     return digest.hexdigest()[:32]

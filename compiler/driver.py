@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pinnir.build import build, proven_point, with_manifest
-from pinnir.candidates import DEFAULT_CRITERION, FOLLOWING_LEVELS, check_criterion
+from pinnir.candidates import DEFAULT_CRITERION, check_criterion
 from pinnir.checkpoint import Checkpoints
 from pinnir.codings import PROGRAMMABLE
 from pinnir.domain import Domain, as_numbers, load_points, parse_domain
@@ -110,15 +110,15 @@ def compile(
     check_criterion(minimise)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
-    target = target or _default_target(coding, pipeline)
+    coding = coding if pipeline is None else _coding_of(pipeline, coding)
+    target = target or ("programmable" if coding in PROGRAMMABLE else "nir")
     job = prepare(
         model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
     )
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
-    if coding == "signgd" and steps is not None and levels is None and rtol is None:
-        levels = FOLLOWING_LEVELS  # of the population program beside it; the steps say the rest
-    wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
+    fixed = bool(levels or pipeline or (coding == "signgd" and steps))
+    wanted = _tolerance(job, rtol, reference, fixed=fixed)
     search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
     best: Program | None = None
     for _ in range(_TRIES):
@@ -138,10 +138,10 @@ def compile(
     raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
 
 
-def _default_target(coding: str, pipeline: str | None) -> str:
-    if pipeline is not None:
-        coding = next((p.coding for p in parse_pipeline(pipeline) if isinstance(p, Lower)), coding)
-    return "programmable" if coding in PROGRAMMABLE else "nir"
+def _coding_of(pipeline: str, otherwise: str) -> str:
+    """The coding that a pipeline lowers to."""
+    lowers = (one.coding for one in parse_pipeline(pipeline) if isinstance(one, Lower))
+    return next(lowers, otherwise)
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:

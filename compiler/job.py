@@ -198,7 +198,11 @@ class Job:
     @cached_property
     def cost(self) -> SourceCost:
         """What the network costs."""
-        return source_cost(self.split, self.model.graph if self.features else None)
+        return self.cost_of(self.split)
+
+    def cost_of(self, split: Graph) -> SourceCost:
+        """What the network costs with this part of it in the core: a graph after ``split-host``."""
+        return source_cost(split, self.model.graph if self.features else None)
 
     @cached_property
     def _fitting(self) -> Array:

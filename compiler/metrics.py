@@ -207,13 +207,22 @@ def program_size(cores: list[Graph]) -> dict[str, int]:
     }
 
 
+def depths(core: Graph) -> dict[Node, int]:
+    """Populations on the longest way to every node, itself included.
+
+    In phase coding these are the periods in which nodes work; what no digit reaches works in
+    period 0, before the first step.
+    """
+    found: dict[Node, int] = {}
+    for node in core.nodes:
+        before = max((found[operand] for operand in node.operands), default=0)
+        found[node] = before + isinstance(node.op, Neuron)
+    return found
+
+
 def depth(core: Graph) -> int:
     """Populations in a row."""
-    depths: dict[Node, int] = {}
-    for node in core.nodes:
-        before = max((depths[operand] for operand in node.operands), default=0)
-        depths[node] = before + isinstance(node.op, Neuron)
-    return max(depths.values(), default=0)
+    return max(depths(core).values(), default=0)
 
 
 def node_synapses(node: Node) -> int:

@@ -78,21 +78,30 @@ def phase_refitted(levels: int, iterations: int = 0) -> str:
     return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
 
 
-def signgd(steps: int, levels: int = 256, options: str = "", *, features: bool = False) -> str:
+def signgd(steps: int, levels: int = 256, options: str = "") -> str:
     """Sign-gradient program over ``steps`` steps.
 
     Args:
         steps: Time steps T.
         levels: Of the population program beside it.
         options: More of ``lower``, such as ``"schedule=inverse,delay=0"``.
-        features: Whether the network is one of images and patches, which has no population
-            program beside it: mostly there is none, and else it would be very large.
     """
-    levels = 0 if features else levels
+    return f"{TIDY},{_following(steps, levels, options)}"
+
+
+def signgd_features(steps: int, options: str = "") -> str:
+    """Sign-gradient program of a network of images and patches.
+
+    There is no population program beside it: of neurons of several values there is none, and of
+    the others it would be very large.
+    """
+    return f"{SPLIT_FEATURES},{GATHER},{_following(steps, 0, options)}"
+
+
+def _following(steps: int, levels: int, options: str) -> str:
     more = f",levels={levels}" if levels != 256 else ""
     more += f",{options}" if options else ""
-    front = f"{SPLIT_FEATURES},{GATHER}" if features else TIDY
-    return f"{front},lower{{coding=signgd,steps={steps}{more}}},legalise"
+    return f"lower{{coding=signgd,steps={steps}{more}}},legalise"
 
 
 def rate_refitted(steps: int, units: int) -> str:
@@ -104,15 +113,11 @@ def rate_refitted(steps: int, units: int) -> str:
 
 
 def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
-    """One signed IF neuron per neuron, in a network trained to bear it.
-
-    The refit takes back about half of the rounding errors, so the training expects twice as many
-    levels as there are.
-    """
+    """One signed IF neuron per neuron, in a network trained to bear it."""
     levels = 2 * steps + 1
     return (
         f"{TIDY},split-thresholds{{units=1}},refit,"
-        f"anticipate-rounding{{levels={2 * levels},allocation=even,iterations={iterations}}},"
+        f"anticipate-rounding{{levels={levels},allocation=even,iterations={iterations}}},"
         f"quantise-activations{{levels={levels},rounding=signed}},refit{{steps={steps}}},"
         f"lower{{coding=rate,steps={steps}}},legalise"
     )

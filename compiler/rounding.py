@@ -133,8 +133,8 @@ def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
 
 def _heights(op: object, values: Array) -> Array:
     """Ranges that levels are spread over: a clip's own, else those of the values."""
-    if isinstance(op, Activation) and op.function == "clip":
-        low, high = op.parameters
+    if isinstance(op, Activation) and op.function in ("clip", "rounded-clip"):
+        low, high, *_ = op.parameters
         return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
     heights: Array = np.ptp(values, axis=0)
     return heights

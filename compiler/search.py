@@ -174,9 +174,8 @@ def make_search(
             f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
-    if levels is not None:
-        return Fixed(_of_levels(job, codings[0], steps, levels))
-    assert wanted is not None
+    if levels is not None or wanted is None:
+        return Fixed(_of_numbers(job, codings[0], steps, levels))
     if steps == 1 and coding == "auto":
         codings = codings[:1]
     families = [
@@ -253,12 +252,22 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     return (coding,)
 
 
-def _of_levels(job: Job, coding: str, steps: int | None, levels: int) -> Candidate:
+def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) -> Candidate:
+    """What steps and levels fix; of sign-gradient programs the steps alone do."""
+    t = steps or 32
+    if coding == "signgd" and job.features:
+        if levels is not None:
+            raise PinnirError(
+                "--levels are those of the population program beside a sign-gradient program, and "
+                "networks of images and patches have none",
+                hint="leave --levels out",
+            )
+        return candidates.signgd_features(t)
+    if coding == "signgd":
+        return candidates.signgd(t, levels or candidates.FOLLOWING_LEVELS)
+    assert levels is not None
     if coding in _BY_LEVELS:
         return _BY_LEVELS[coding](levels)
-    t = steps or 32
-    if coding == "signgd":
-        return candidates.signgd(t, levels, features=job.features)
     return candidates.rate(t, max(1, round((levels - 1) / t)))
 
 

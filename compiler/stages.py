@@ -47,8 +47,7 @@ class Stages:
 
     def __call__(self, done: Pass, before: Graph, after: Graph, seconds: float) -> None:
         """Observe one pass."""
-        self.program = after if after.streamed is None else after.streamed
-        after = after.executed
+        self.program = after = after.executed
         if done.name in _REWRITES and after.level is Level.STAIRCASE:
             return
         if done.retrains:

@@ -17,6 +17,7 @@ from pinnir.changes import by_steps
 from pinnir.evaluate import Observer, add, compute_node
 from pinnir.ir import Affine, Array, Graph, Neuron, Node, Staircase
 from pinnir.matrix import apply
+from pinnir.metrics import depths
 from pinnir.neurons import Delta, Phase
 from pinnir.neurons.phase import naf
 
@@ -146,6 +147,7 @@ class PhaseStream:
 
     def __init__(self, core: Graph) -> None:
         self.core = core
+        self._periods = depths(core)
 
     def __call__(self, x: Array, observe: Observer) -> Array:
         """Run points, each through all its periods.
@@ -160,15 +162,12 @@ class PhaseStream:
         """
         values: dict[Node, Array] = {self.core.inputs[0]: x}
         sent: dict[Node, NDArray[np.int8]] = {}
-        period: dict[Node, int] = {}
         for node in self.core.nodes[1:]:
             op = node.op
-            before = (period.get(operand, 0) for operand in node.operands)
-            period[node] = max(before) + isinstance(op, Phase)
             if isinstance(op, Phase):
                 potential = add([values[operand] for operand in node.operands])
                 sent[node] = naf(op.staircase.levels(potential), op.digits)
-                first = (period[node] - 1) * op.digits
+                first = (self._periods[node] - 1) * op.digits
                 for step, digits in enumerate(sent[node], first):
                     observe(step, node, digits.astype(np.float64))
             elif isinstance(op, Affine) and node.operands[0] in sent:

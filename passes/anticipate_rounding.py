@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.allocation import Rounded, allocate
-from pinnir.ir import Array, Graph, Level
+from pinnir.ir import Activation, Array, Graph, Level, Node
 from pinnir.lesson import Lesson, root_of
 from pinnir.manager import Context, Pass
 from pinnir.rounding import RoundedLoss, rounded_layers
@@ -26,6 +26,8 @@ from pinnir.student import Parameters, Student, students
 
 # Corrections that the quasi-Newton method remembers.
 _MEMORY = 30
+# How far a clip's corners are rounded to either side, as a share of its width.
+_CORNER = 1 / 16
 # Points that training starts with.
 _FEW_POINTS = 1024
 # Numbers of the rounds in which points are drawn, to train on and to judge on.
@@ -70,7 +72,7 @@ class AnticipateRounding(Pass):
         result = context.checkpoints.load(key, graph)
         if result is not None:
             return _restored(graph, result)
-        trained = self._train(graph, context)
+        trained = _with_corners(self._train(_rounded_corners(graph), context))
         context.checkpoints.save(key, graph, _state(trained))
         return trained
 
@@ -150,6 +152,28 @@ class Teacher:
         student = Student.of(graph, label, source)
         root = self.roots[graph, label]
         return Lesson.on(self.context.fresh(points, drawn), student, source, root)
+
+
+def _rounded_corners(graph: Graph) -> Graph:
+    """Clips rounded at their corners, where derivatives would jump and a line search would end."""
+
+    def change(node: Node) -> Node:
+        if not (isinstance(node.op, Activation) and node.in_core and node.op.function == "clip"):
+            return node
+        low, high = (np.asarray(value, np.float64) for value in node.op.parameters)
+        half = np.maximum(_CORNER * (high - low), np.finfo(np.float64).tiny)
+        return node.with_op(Activation("rounded-clip", (low, high, half)))
+
+    return graph.rewrite(change)
+
+
+def _with_corners(graph: Graph) -> Graph:
+    def change(node: Node) -> Node:
+        if isinstance(node.op, Activation) and node.op.function == "rounded-clip":
+            return node.with_op(Activation("clip", node.op.parameters[:2]))
+        return node
+
+    return graph.rewrite(change)
 
 
 def _signs(lesson: Lesson, seed: int) -> Array:

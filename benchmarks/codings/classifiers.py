@@ -10,7 +10,7 @@ from benchmarks.common import table
 from ir_examples.build import ROOT
 from ir_examples.digits import TRAINING, read_digits
 from pinnir.build import assemble
-from pinnir.candidates import signgd
+from pinnir.candidates import signgd_features
 from pinnir.driver import prepare
 from pinnir.held_out import load_held_out
 
@@ -54,7 +54,7 @@ def rows_of(name: str) -> Iterator[Row]:
         calibration=read_digits(TRAINING).points, evaluation=held_out, coding="signgd",
     )  # fmt: skip
     for steps in STEPS:
-        program = assemble(job, signgd(steps, features=True))
+        program = assemble(job, signgd_features(steps))
         told = program.run(held_out.points).classified(held_out.labels).metrics
         yield Row(
             name, steps, told["accuracy"], told["source_accuracy"], told["rel_l2"], told["depth"],

@@ -88,7 +88,7 @@ def energy_bars(rows: Sequence[Row]) -> Path:
     axes.axhline(1, color="k", lw=1, label="the network")
     axes.set(yscale="log", ylabel="energy at 45 nm, the network's = 1")
     axes.set_xticks(range(len(names)), names)
-    axes.legend(fontsize=7, ncols=2)
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)
     return _save(figure, "codings_energy.png")
 
 

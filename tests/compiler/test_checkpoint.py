@@ -7,7 +7,7 @@ import pytest
 
 from pinnir.checkpoint import Checkpoints
 from pinnir.errors import ProgramFileError
-from pinnir.ir import Activation
+from pinnir.ir import Activation, Graph, Input, Level, Node
 from pinnir.student import Student
 from tests.helpers import core_graph, direction, moved, staircase_graph
 from tests.networks import cores_of
@@ -37,6 +37,21 @@ def test_without_a_folder_nothing_is_kept():
 def with_other_weights():
     student = Student.of(GRAPH, "core.1", GRAPH)
     return student.with_parameters(moved(student.parameters, direction(student.parameters, 0), 1))
+
+
+def wide(number: int) -> Graph:
+    """A layer of very many clips, of which one in the middle differs by little."""
+    high = np.ones(2000)
+    high[1000] += 1e-12 * number
+    x = Node("x", Input(2000))
+    return Graph(Level.TENSOR, (x,), (Node("clip", Activation("clip", (-high, high)), (x,)),))
+
+
+def test_long_parameters_are_told_apart(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save("key", wide(0), STATE)
+    assert checkpoints.load("key", wide(0)) is not None
+    assert checkpoints.load("key", wide(1)) is None
 
 
 OTHERS = [

@@ -91,8 +91,8 @@ def test_scores():
 def classifier() -> pinnir.Program:
     return pinnir.compile(
         EXAMPLE / "model.onnx", "0:1",
-        pipeline=pipelines.signgd(20, options="decay=0.7,delay=1.3", features=True),
-        coding="signgd", calibration=read_digits(TRAINING).points[:300],
+        pipeline=pipelines.signgd_features(20, "decay=0.7,delay=1.3"),
+        calibration=read_digits(TRAINING).points[:300],
         evaluation=load_held_out(EXAMPLE / "reference.npz"),
     )  # fmt: skip
 

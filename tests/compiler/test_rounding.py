@@ -30,7 +30,8 @@ from tests.networks import cores_of
 from tests.strategies import SEEDS, core_graphs
 
 SMOOTH = ("tanh", "sigmoid", "sin", "cos")
-PARAMETERS = {"clip": (-9.0, 9.0)}  # wide, so that differences do not meet the ends
+# Wide, so that differences do not meet the ends.
+PARAMETERS = {"clip": (-9.0, 9.0), "rounded-clip": (-9.0, 9.0, 8.0)}
 
 
 def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedLoss]:

@@ -12,7 +12,8 @@ from pinnir.slopes import bend_of, slope_of
 from tests.networks import cores_of
 
 Z = np.random.default_rng(0).uniform(-4, 4, (64, 3))
-PARAMETERS = {"clip": (-1.5, 0.5)}
+# The corners of the rounded clip begin and end on either side of where points are left out.
+PARAMETERS = {"clip": (-1.5, 0.5), "rounded-clip": (-0.5, 0.5, 1.0)}
 # The curve with the body is z * sigmoid(z).
 BODY = next(n.op for n in cores_of("skip").nodes if isinstance(n.op, Activation) and n.op.body)
 OPS = [Activation(name, PARAMETERS.get(name, ())) for name in ACTIVATIONS] + [BODY]
