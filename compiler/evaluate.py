@@ -51,7 +51,7 @@ def evaluate(
     Raises:
         VerifyError: If an input is missing or shapes do not fit.
     """
-    graph = graph.executed
+    graph = graph.meaning
     values: dict[Node, Array] = {}
     for node in graph.nodes:
         if isinstance(node.op, Input):
@@ -183,7 +183,7 @@ def trace(graph: Graph, inputs: Mapping[str, Array], names: Container[str]) -> d
             sums[node.name] = sums[node.name] + value if node.name in sums else value
             counts[node.name] = counts.get(node.name, 0) + 1
 
-    graph = graph.executed
+    graph = graph.meaning
     wanted = tuple(node for node in graph.nodes if node.name in names)
     evaluate(replace(graph, outputs=wanted), inputs, keep)
     return {name: value / counts[name] for name, value in sums.items()}

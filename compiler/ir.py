@@ -297,14 +297,16 @@ class Graph:
         ordered = sorted(found, key=lambda label: int(label.partition(".")[2] or 0))
         return {label: tuple(found[label]) for label in ordered}
 
-    @cached_property
+    @property
     def executed(self) -> Graph:
-        """The graph that says what a program does: this one, unless its streamed form differs."""
-        other = self.streamed
-        if other is None:
-            return self
-        neurons = [node.op for node in other.nodes if isinstance(node.op, Neuron)]
-        return self if all(neuron.exact for neuron in neurons) else other
+        """The form that the target runs: the streamed one if there is one."""
+        return self if self.streamed is None else self.streamed
+
+    @cached_property
+    def meaning(self) -> Graph:
+        """The form that the oracle evaluates: this one, unless the streamed one's values differ."""
+        neurons = (node.op for node in self.executed.nodes if isinstance(node.op, Neuron))
+        return self if all(neuron.exact for neuron in neurons) else self.executed
 
     def leaves(self, node: Node) -> bool:
         """Whether a node's value leaves its segment: as an output, or to another segment."""

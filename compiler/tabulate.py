@@ -8,6 +8,7 @@ each column alone; and operators that pick, repeat or join entries are such maps
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -114,20 +115,53 @@ def columns_of_entries(layout: Layout) -> Indices:
 
 
 def picking(columns: Indices, of: int) -> Affine:
-    """The map of zeros and ones that gives the columns ``(outputs,)`` of ``of`` columns."""
+    """The map of zeros and ones that gives these columns, in their order, of ``of`` columns."""
     weight = np.zeros((columns.size, of))
     weight[np.arange(columns.size), columns.reshape(-1)] = 1.0
     return Affine(weight, np.zeros(columns.size))
 
 
-def adding(groups: Indices, of: int, share: float = 1.0) -> Affine:
+def adding(groups: Indices, of: int) -> Affine:
     """The map that adds up columns: those ``groups[i]`` of ``of`` columns for output ``i``.
 
     Args:
         groups: ``(outputs, columns each)``.
         of: Columns of the operand.
-        share: What each of them weighs.
     """
     weight = np.zeros((len(groups), of))
-    np.add.at(weight, (np.arange(len(groups))[:, None], groups), share)
+    np.add.at(weight, (np.arange(len(groups))[:, None], groups), 1.0)
     return Affine(weight, np.zeros(len(groups)))
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables of a graph whose values are becoming tables.
+
+    Attributes:
+        layouts: Of the old nodes.
+        new: The new node for each old one so far.
+    """
+
+    layouts: Mapping[Node, Layout]
+    new: dict[Node, Node] = field(default_factory=dict)
+
+    def columns(self, node: Node) -> int:
+        """Columns of an old node's table."""
+        return prod(features(self.layouts[node]))
+
+    def entries(self, node: Node) -> Indices:
+        """The columns of an old node's entries, in its shape for one sample."""
+        return columns_of_entries(self.layouts[node])
+
+    def part(self, node: Node, label: str, op: Affine | Primitive, *operands: Node) -> Node:
+        """A new node that belongs to an old one; the one without a label takes its place."""
+        return Node(f"{node.name}:{label}" if label else node.name, op, operands)
+
+
+def refusal(node: Node, problem: str) -> LegalizeError:
+    """What to raise where an operator has no form on tables."""
+    return LegalizeError(
+        problem, node=node.name, op=kind_of(node),
+        hint="compile networks whose samples are independent of each other, of the operators that "
+        "docs/codings.md lists under signgd",
+    )  # fmt: skip

@@ -60,7 +60,7 @@ def _move_biases(graph: Graph) -> Graph:
 
 def _refuse_the_rest(graph: Graph, target: Target) -> None:
     """Case 3."""
-    running = graph if graph.streamed is None else graph.streamed
+    running = graph.executed
     needed = next((n for n in running.nodes if isinstance(n.op, Programmable)), None)
     if needed is not None and not target.programmable:
         raise LegalizeError(

@@ -88,7 +88,7 @@ def test_form():
     assert {type(n.op) for n in lowered.nodes if isinstance(n.op, Neuron)} == {Threshold}
     streamed = lowered.streamed
     assert streamed is not None
-    assert lowered.executed is streamed
+    assert lowered.meaning is streamed
     assert (streamed.steps, streamed.read_out) == (16, "mean")
     ops = {node.name: node.op for node in streamed.nodes}
     assert isinstance(ops["act0"], SignGradient)
