@@ -14,7 +14,7 @@ from typing import Protocol
 
 from pinnir import candidates, pipelines
 from pinnir.candidates import Candidate, Family, cheapest_first
-from pinnir.codings import PROGRAMMABLE
+from pinnir.codings import check_programmable
 from pinnir.errors import LegalizeError, PinnirError
 from pinnir.family_search import FamilySearch
 from pinnir.frontier import Point, Record
@@ -164,7 +164,8 @@ def make_search(
         PinnirError: If coding, steps, levels and pipeline do not fit each other or the target.
     """
     _check_numbers(steps, levels)
-    _check_training(train, fixed=levels is not None or pipeline is not None)
+    fixed = levels is not None or pipeline is not None or wanted is None
+    _check_training(train, fixed=fixed)
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
     codings = _codings(job.target, coding)
@@ -229,8 +230,8 @@ def _check_training(iterations: int, *, fixed: bool) -> None:
         )
     if iterations and fixed:
         raise PinnirError(
-            "--train is for the search: levels or a pipeline fix the program",
-            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels out",
+            "--train is for the search: levels, steps of signgd or a pipeline fix the program",
+            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels and --steps out",
         )
 
 
@@ -238,12 +239,7 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     """The codings to search, those that fixed numbers mean first."""
     if coding == "auto":
         return target.codings
-    if coding in PROGRAMMABLE and not target.programmable:
-        raise LegalizeError(
-            f"target {target.name} has no programmable neurons, and so none that run the coding "
-            f"{coding!r} or keep state while points are streamed",
-            hint="compile with --target programmable, or with another --coding",
-        )
+    check_programmable(coding, target)
     if coding not in target.codings:
         raise PinnirError(
             f"target {target.name} does not run the coding {coding!r}",

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pinnir.errors import PipelineError
+from pinnir.errors import LegalizeError, PipelineError
 
 if TYPE_CHECKING:
     from pinnir.ir import Graph
     from pinnir.manager import Context
+    from pinnir.target import Target
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -24,8 +25,29 @@ CODINGS: dict[str, str] = {
     "signgd": "pinnir.codings.signgd:lower",
 }
 
-# Codings whose neurons NIR cannot say: only targets with programmable neurons run them.
-PROGRAMMABLE = ("phase", "delta", "signgd")
+# Codings whose neurons NIR cannot say, and what these must be able to: only targets with
+# programmable neurons run them.
+PROGRAMMABLE: dict[str, str] = {
+    "phase": "read and send digits",
+    "delta": "keep state while points are streamed",
+    "signgd": "follow functions",
+}
+
+
+def check_programmable(coding: str, target: Target, *, node: str = "", op: str = "") -> None:
+    """Find out whether a target's neurons can do what a coding needs.
+
+    Raises:
+        LegalizeError: If it needs programmable neurons and there are none; of this node.
+    """
+    if coding in PROGRAMMABLE and not target.programmable:
+        raise LegalizeError(
+            f"{coding} coding needs neurons that {PROGRAMMABLE[coding]}, and target {target.name} "
+            "has no programmable neurons",
+            node=node,
+            op=op,
+            hint="compile with --target programmable, or with another --coding",
+        )
 
 
 def lower_with(

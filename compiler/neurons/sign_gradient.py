@@ -44,6 +44,7 @@ class SignGradient(Programmable):
         estimate: ``y`` before the first step, ``(units,)``.
     """
 
+    coding = "signgd"
     exact = False
 
     function: Activation

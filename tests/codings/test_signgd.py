@@ -176,8 +176,8 @@ def test_other_targets():
     with pytest.raises(LegalizeError) as caught:
         Legalise().apply(lowered, context(graph))
     assert str(caught.value) == (
-        "SignGradient 'act0': target nir has no programmable neurons, and so none that keep state "
-        "while points are streamed\nhint: compile with --target programmable, or with another "
+        "SignGradient 'act0': signgd coding needs neurons that follow functions, and target nir "
+        "has no programmable neurons\nhint: compile with --target programmable, or with another "
         "--coding"
     )
 

@@ -599,12 +599,14 @@ def test_wrong_pipelines():
     assert error_of(PipelineError, pipeline="") == (
         'the pipeline is empty\nhint: write "pass{option=value},pass"'
     )
+    assert error_of(PipelineError, pipeline="legalise{levels=3}") == (
+        "pass 'legalise': has no option 'levels'\nhint: its options are none"
+    )
     assert error_of(PipelineError, pipeline="lower{levels=3}") == (
-        "pass 'lower': has no option 'levels'\n"
-        "hint: its options are coding, steps, hysteresis, events"
+        "pass 'lower': coding population has no option 'levels'\nhint: it belongs to signgd"
     )
     assert error_of(PipelineError, pipeline="lower") == (
-        "pass 'lower': takes a staircase graph, not a tensor graph\n"
+        "pass 'lower': coding population takes a staircase graph, not a tensor graph\n"
         "hint: check the order of the pipeline"
     )
 
