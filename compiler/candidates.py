@@ -42,7 +42,7 @@ class Candidate:
         family: Of FAMILIES, or ``given`` for what the user fixed.
         coding: Of the program.
         steps: Time steps.
-        levels: Levels per neuron.
+        levels: Levels per neuron; 0 if its neurons have none.
         pipeline: Passes that make the program.
         units: Rate-coding units per neuron, None for other codings.
     """
@@ -67,7 +67,7 @@ class Candidate:
         """Its size in words."""
         if self.units is not None:
             return f"{self.family}, {self.steps} steps, {self.units} units"
-        return f"{self.levels} levels" if self.steps == 1 else f"{self.family}, {self.steps} steps"
+        return f"{self.levels} levels" if self.levels else f"{self.family}, {self.steps} steps"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,6 @@ class Family:
         staircase: Pipeline of the staircase network that a candidate equals level for level. None
             if only a simulation tells a candidate's error.
         slow: Whether candidates of very different sizes each take minutes to make.
-        rounds: Whether candidates of too few levels cannot be accurate.
         features: Whether it is for networks of images and patches, and not for others.
     """
 
@@ -90,7 +89,6 @@ class Family:
     members: Callable[[int | None], tuple[Candidate, ...]]
     staircase: Callable[[Candidate], str] | None = None
     slow: bool = False
-    rounds: bool = True
     features: bool = False
 
 
@@ -162,7 +160,7 @@ def rate_signed_trained(steps: int, iterations: int) -> Candidate:
 
 def signgd(steps: int, levels: int = FOLLOWING_LEVELS) -> Candidate:
     """A sign-gradient program, beside a population program of ``levels`` levels."""
-    return Candidate("signgd", "signgd", steps, levels, pipelines.signgd(steps, levels))
+    return Candidate("signgd", "signgd", steps, 0, pipelines.signgd(steps, levels))
 
 
 def signgd_features(steps: int) -> Candidate:
@@ -218,12 +216,11 @@ FAMILIES: tuple[Family, ...] = (
     Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
     Family("rate", "rate", _of_slots(rate)),
     Family("rate-signed", "rate", _of_steps(rate_signed)),
-    Family("signgd", "signgd", _of_steps(signgd, _FOLLOWING_STEPS), rounds=False),
+    Family("signgd", "signgd", _of_steps(signgd, _FOLLOWING_STEPS)),
     Family(
         "signgd-features",
         "signgd",
         _of_steps(signgd_features, _FOLLOWING_STEPS),
-        rounds=False,
         features=True,
     ),
 )

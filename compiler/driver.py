@@ -146,10 +146,11 @@ def _coding_of(pipeline: str, otherwise: str) -> str:
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
     told, metrics = best.manifest, best.metrics
+    levels = f", {told['levels']} levels" if told["levels"] else ""
     return ToleranceError(
         f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
         f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
-        f"({told['coding']}, {told['steps']} steps, {told['levels']} levels)",
+        f"({told['coding']}, {told['steps']} steps{levels})",
         reached=metrics,
         frontier=frontier,
         hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",

@@ -206,7 +206,6 @@ def over_families(
                 members, family.staircase, wanted, measure, record, guess, surveyed=not family.slow
             )
         members = tuple(cheapest_first(members, criterion))
-        least = least if family.rounds else 0.0
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 
     started = {family.name: partial(start, family) for family in ordered}

@@ -141,7 +141,8 @@ def cheapest_rows(rows: Sequence[Row]) -> list[Row]:
 
 def _energy(rows: Sequence[Row]) -> str:
     cells = [
-        [row.network, label(row), f"{row.levels:,}", f"{row.error:.1e}", f"{row.events:.3g}",
+        [row.network, label(row), f"{row.levels:,}" if row.levels else "", f"{row.error:.1e}",
+         f"{row.events:.3g}",
          f"{row.synops:.3g}", f"{1 / row.energy:.3g}"]
         for row in rows
     ]  # fmt: skip

@@ -37,7 +37,7 @@ class Row:
     Attributes:
         network: Its name.
         coding: Of the program.
-        levels: Levels per neuron, if they were spent evenly.
+        levels: Levels per neuron, if they were spent evenly; 0 if neurons have none.
         error: Relative L2 error on these points.
         events: Spikes or events per activation and point.
         synops: Synaptic operations per multiply-accumulate of the network.

@@ -281,6 +281,10 @@ def test_training_is_searched_as_well():
     [
         ({"train": -1, "levels": None}, "-1 iterations of training are too few"),
         ({"train": 10}, "--train is for the search"),
+        (
+            {"train": 10, "levels": None, "steps": 8, "coding": "signgd"},
+            "--train is for the search",
+        ),
     ],
 )
 def test_training_that_cannot_be(ask, message):

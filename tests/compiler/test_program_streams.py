@@ -149,7 +149,7 @@ def test_lines_through_a_domain():
     assert "line_points" not in small_program("phase").metrics
 
 
-@pytest.mark.parametrize("coding", ["population", "rate", "phase"])
+@pytest.mark.parametrize("coding", ["population", "rate", "phase", "signgd"])
 def test_programs_that_do_not_stream(coding):
     with pytest.raises(DomainError) as caught:
         small_program(coding).run_grid((8, 8), lines=2)
