@@ -85,8 +85,10 @@ def _slopes(rows: Sequence[Row]) -> str:
             found.append(float(np.polyfit(lengths, events, 1)[0]))
     return (
         f"Slopes in log-log from 256 points on: {min(found):.2f} to {max(found):.2f}, "
-        f"{np.median(found):.2f} in the middle. A stream turns at the ends of its lines, at a "
-        "cost that does not fall with their length.\n"
+        f"{np.median(found):.2f} in the middle. Neurons of the first layer keep to -1: they send "
+        "as many events on a line, however many points it has. What a deeper one sees moves in the "
+        "steps of the layers before, back and forth across a boundary, and the closer the points, "
+        "the more of these crossings are seen. So events per line grow with depth and length.\n"
     )
 
 
@@ -95,10 +97,9 @@ def _options(rows: Sequence[Row]) -> str:
     cells = []
     for network in dict.fromkeys(row.network for row in rows):
         own = [row for row in rows if row.network == network]
-        last = [row for row in own if row.line == 256 and not row.options]
-        shown = (last[-1:] if last else []) + [row for row in own if row.options]
-        for row in shown:
-            where = row.options or "unit events"
+        plain = {row.line: row for row in own if not row.options}  # the last column stays
+        for row in (plain[256], plain[4096], *(row for row in own if row.options)):
+            where = row.options or f"unit events, lines of {row.line:,}"
             order = row.order if row.options.startswith("grid") else ""
             variant = " ".join(filter(None, (where, order)))
             cells.append(
@@ -107,10 +108,11 @@ def _options(rows: Sequence[Row]) -> str:
             )  # fmt: skip
     headings = ["network", "variant", "error", "events per activation", "synops per MAC", "energy"]
     return (
-        "**Options**, on lines of 256 points along the last column where no grid is named: a "
-        "graded event carries a change of several levels, hysteresis lets levels change late. "
-        "Streamed fields are smooth and cross a boundary once, so hysteresis saves little and "
-        "costs accuracy: it is for noisy input.\n\n" + table(headings, cells)
+        "**Options**, on lines of 256 points along the last column where nothing else is said: a "
+        "graded event carries a change of several levels, hysteresis lets levels change late. On "
+        "short lines a level crosses a boundary once, so hysteresis saves little and costs "
+        "accuracy; on long lines a small one keeps deep neurons from going back and forth.\n\n"
+        + table(headings, cells)
     )
 
 
