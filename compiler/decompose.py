@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pinnir.images import windows
-from pinnir.ir import Affine, Constant, Node, Primitive, kind_of
+from pinnir.ir import Affine, Array, Constant, Node, Primitive, kind_of
 from pinnir.tabulate import Indices, Tables, adding, picking, refusal
 
 
@@ -30,9 +30,8 @@ def _layer_normalization(tables: Tables, node: Node) -> Node:
     dimensions = len(tables.layouts[x])
     first = options.get("axis", -1) % dimensions
     groups = _groups(tables, x, tuple(range(first, dimensions)))
-    total = _group_sums(groups)
-    mean = Affine(total.weight / groups.shape[1], total.bias)
-    centre = Affine(np.eye(groups.size) - mean.weight, mean.bias)
+    share, nothing = _same_group(groups) / groups.shape[1], np.zeros(groups.size)
+    mean, centre = Affine(share, nothing), Affine(np.eye(groups.size) - share, nothing)
     c = tables.part(node, "centred", centre, tables.new[x])
     squares = tables.part(node, "squares", Primitive("Mul"), c, c)
     variance = tables.part(node, "variance", mean, squares)
@@ -58,10 +57,11 @@ def _softmax(tables: Tables, node: Node) -> Node:
     spread = tables.part(node, "spread", picking(_group_of_columns(groups), len(groups)), largest)
     below = tables.part(node, "below", Primitive("Sub"), tables.new[x], spread)
     powers = tables.part(node, "exp", Primitive("Exp"), below)
-    total = tables.part(node, "sum", _group_sums(groups), powers)
+    total = Affine(_same_group(groups), np.zeros(groups.size))
+    sums = tables.part(node, "sum", total, powers)
     if kind_of(node) == "Softmax":
-        return tables.part(node, "", Primitive("Div"), powers, total)
-    logarithm = tables.part(node, "log", Primitive("Log"), total)
+        return tables.part(node, "", Primitive("Div"), powers, sums)
+    logarithm = tables.part(node, "log", Primitive("Log"), sums)
     return tables.part(node, "", Primitive("Sub"), below, logarithm)
 
 
@@ -149,10 +149,11 @@ def _group_of_columns(groups: Indices) -> Indices:
     return found
 
 
-def _group_sums(groups: Indices) -> Affine:
-    """The map that gives for every column the sum of its group."""
+def _same_group(groups: Indices) -> Array:
+    """One for each pair of columns of one group, else zero: the weight that adds up groups."""
     own = _group_of_columns(groups)
-    return Affine((own[:, None] == own).astype(np.float64), np.zeros(own.size))
+    same: Array = (own[:, None] == own).astype(np.float64)
+    return same
 
 
 def _attributes(node: Node) -> Mapping[str, Any]:

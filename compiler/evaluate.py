@@ -148,7 +148,7 @@ def _scheduled(node: Node, values: Mapping[Node, Array], step: int) -> Array:
     op = node.op
     assert isinstance(op, Scheduled)
     total = add([values[operand] for operand in node.operands])
-    gain = op.gains[step]
+    gain = float(op.gains[step])
     if gain == 0:  # before its layer starts, or after an input arrived: most steps of a deep core
         return np.zeros((len(total), op.bias.size)) + op.bias
     return gain * apply(op.weight, total - op.centre) + op.bias
