@@ -109,9 +109,9 @@ def _figure(found: Sequence[Row]) -> None:
     for number, name in enumerate(dict.fromkeys(row.network for row in found)):
         own = [row for row in found if row.network == name]
         curve = [(row.steps, 100 * row.accuracy) for row in own]
-        axes.plot(*zip(*curve, strict=True), "o-", ms=4, color=f"C{number}", label=name)
-        axes.axhline(100 * own[0].source, color=f"C{number}", ls="--", lw=1,
-                     label=f"{name}, the network")  # fmt: skip
+        label = f"{name} (the network, dashed: {own[0].source:.1%})"
+        axes.plot(*zip(*curve, strict=True), "o-", ms=4, color=f"C{number}", label=label)
+        axes.axhline(100 * own[0].source, color=f"C{number}", ls="--", lw=1)
     axes.set(xlabel="time steps T", ylabel="accuracy on held-out images, %")
     axes.set_xticks(STEPS)
     axes.grid(alpha=0.3)
