@@ -12,7 +12,7 @@ from ir_examples.build import ROOT
 from ir_examples.digits import TRAINING, read_digits
 from pinnir import pipelines
 from pinnir.driver import prepare
-from pinnir.errors import DomainError, LegalizeError, ProgramFileError
+from pinnir.errors import DomainError, LegalizeError, PinnirError, ProgramFileError
 from pinnir.export import export
 from pinnir.held_out import HeldOut, load_held_out
 from pinnir.metrics import class_scores
@@ -139,3 +139,12 @@ def test_other_codings_refuse_such_networks():
     with pytest.raises(LegalizeError) as caught:
         pinnir.compile(EXAMPLE / "model.onnx", "0:1")
     assert "networks of images and patches compile with --coding signgd" in str(caught.value)
+
+
+def test_networks_of_images_have_no_levels():
+    with pytest.raises(PinnirError) as caught:
+        pinnir.compile(EXAMPLE / "model.onnx", "0:1", coding="signgd", levels=64)
+    assert str(caught.value) == (
+        "--levels are those of the population program beside a sign-gradient program, and networks "
+        "of images and patches have none\nhint: leave --levels out"
+    )
