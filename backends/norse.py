@@ -23,11 +23,12 @@ from norse.torch import LIFBoxCell
 from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters
 
 from pinnir.backends import CoreRunner, Observer
+from pinnir.backends.norse_follow import ScheduledSynapses, SignGradientCell
 from pinnir.backends.norse_streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.errors import BackendError
-from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node
+from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node, Scheduled
 from pinnir.matrix import BlockDiagonal, Matrix
-from pinnir.neurons import IF, Delta, Phase, Threshold
+from pinnir.neurons import IF, Delta, Phase, SignGradient, Threshold
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -149,6 +150,11 @@ class NorseBackend:
 
     def _module(self, node: Node) -> torch.nn.Module:
         op = node.op
+        if isinstance(op, Scheduled):
+            plain = Synapses(op.weight, np.zeros_like(op.bias), self.dtype)
+            return ScheduledSynapses(plain, op, self.dtype)
+        if isinstance(op, SignGradient):
+            return SignGradientCell(op, self.dtype)
         if isinstance(op, Affine):
             return Synapses(op.weight, op.bias, self.dtype)
         if isinstance(op, Threshold):
@@ -173,11 +179,12 @@ def _simulate(
             current = values[node.operands[0]]
             for operand in node.operands[1:]:
                 current = current + values[operand]
-            if isinstance(node.op, Affine):
+            if isinstance(node.op, Affine) and not isinstance(node.op, Scheduled):
                 values[node] = module(current)
                 continue
             values[node], states[node] = module(current, states.get(node))
-            observe(step, node, values[node].numpy())
+            if isinstance(node.op, Neuron):
+                observe(step, node, values[node].numpy())
         output = values[core.outputs[0]]
         total = output if total is None or core.read_out == "last" else total + output
     assert total is not None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pinnir.candidates import Candidate
 from pinnir.frontier import EVALUATION, Point, point
 from pinnir.integers import check_range, largest_input, whole_core
@@ -14,7 +16,7 @@ from pinnir.job import FEW_POINTS, MEASURED_POINTS, Job
 from pinnir.layout import layouts
 from pinnir.lines import stream_costs
 from pinnir.manager import Pass, PassObserver
-from pinnir.metrics import reference_errors, source_cost
+from pinnir.metrics import class_scores, reference_errors
 from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
 from pinnir.program import Program, from_bytes
@@ -67,7 +69,7 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
         outputs=tuple(node.name for node in graph.outputs),
         layouts=shapes,
         domain=job.domain,
-        cost=source_cost(split[-1]),
+        cost=job.cost_of(split[-1]),
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
     )
@@ -114,16 +116,15 @@ def _keep_split(kept: list[Graph]) -> PassObserver:
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
     from importlib.metadata import version
 
-    running = graph if graph.streamed is None else graph.streamed
     placed: dict[str, Any] = {}
     if graph.placement is not None:
-        names = program_names(running)
+        names = program_names(graph.executed)
         cores = {names[name]: cores for name, cores in graph.placement.cores.items()}
         placed = {"placement": replace(graph.placement, cores=cores).told()}
     return placed | {
         "coding": candidate.coding,
-        "steps": running.steps,
-        "read_out": running.read_out,
+        "steps": graph.executed.steps,
+        "read_out": graph.executed.read_out,
         "levels": candidate.levels,
         "pipeline": candidate.pipeline,
         "target": job.target.name,
@@ -140,9 +141,13 @@ def _metrics(
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
-    metrics = pooled([program.run(points) for points in sets])
+    results = [program.run(points) for points in sets]
+    metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
+    if job.labels is not None:
+        scores = np.concatenate([result.outputs for result in results])
+        metrics |= class_scores(scores, job.source(job.evaluation), job.labels)
     if reference is not None:
         points, truth = reference
         result = program.run(points)

@@ -16,7 +16,11 @@ from pinnir.errors import PinnirError
 from pinnir.target import Integers
 
 MAX_LEVELS = 256**2
+# Of the population program beside a sign-gradient program.
+FOLLOWING_LEVELS = 256
 _STEPS = (8, 16, 32, 64, 128, 256)
+# Sign-gradient programs are shorter, and each step is worth more.
+_FOLLOWING_STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
 _UNITS = (1, 2, 4, 8, 16, 32)
 
 # What a program may be cheapest in, by the name that the user gives, and the figure of
@@ -39,7 +43,7 @@ class Candidate:
         family: Of FAMILIES, or ``given`` for what the user fixed.
         coding: Of the program.
         steps: Time steps.
-        levels: Levels per neuron.
+        levels: Levels per neuron; 0 if its neurons have none.
         pipeline: Passes that make the program.
         units: Rate-coding units per neuron, None for other codings.
     """
@@ -68,9 +72,9 @@ class Candidate:
 
     def __str__(self) -> str:
         """Its size in words."""
-        if self.units is None:
-            return f"{self.levels} levels"
-        return f"{self.family}, {self.steps} steps, {self.units} units"
+        if self.units is not None:
+            return f"{self.family}, {self.steps} steps, {self.units} units"
+        return f"{self.levels} levels" if self.levels else f"{self.family}, {self.steps} steps"
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class Family:
         staircase: Pipeline of the staircase network that a candidate equals level for level. None
             if only a simulation tells a candidate's error.
         slow: Whether candidates of very different sizes each take minutes to make.
+        features: Whether it is for networks of images and patches, and not for others.
     """
 
     name: str
@@ -91,6 +96,7 @@ class Family:
     members: Callable[[int | None], tuple[Candidate, ...]]
     staircase: Callable[[Candidate], str] | None = None
     slow: bool = False
+    features: bool = False
 
     def within(self, integers: Integers | None) -> Family:
         """The same programs for a target that computes with integers, if it does."""
@@ -170,6 +176,16 @@ def rate_signed_trained(steps: int, iterations: int) -> Candidate:
     return Candidate("rate-signed-trained", "rate", steps, 2 * steps + 1, pipeline, 1)
 
 
+def signgd(steps: int, levels: int = FOLLOWING_LEVELS) -> Candidate:
+    """A sign-gradient program, beside a population program of ``levels`` levels."""
+    return Candidate("signgd", "signgd", steps, 0, pipelines.signgd(steps, levels))
+
+
+def signgd_features(steps: int) -> Candidate:
+    """A sign-gradient program of a network of images and patches, which no staircase says."""
+    return Candidate("signgd-features", "signgd", steps, 0, pipelines.signgd_features(steps))
+
+
 def level_counts() -> tuple[int, ...]:
     """n^2 and n (n + 1): the numbers that coarse and fine units reach without waste."""
     largest = int(MAX_LEVELS**0.5)
@@ -177,8 +193,8 @@ def level_counts() -> tuple[int, ...]:
     return tuple(count for count in counts if count <= MAX_LEVELS)
 
 
-def _steps(steps: int | None) -> tuple[int, ...]:
-    return _STEPS if steps is None else (steps,)
+def _steps(steps: int | None, usual: tuple[int, ...] = _STEPS) -> tuple[int, ...]:
+    return usual if steps is None else (steps,)
 
 
 def _of_slots(
@@ -187,8 +203,10 @@ def _of_slots(
     return lambda steps: tuple(make(t, units) for t in _steps(steps) for units in _UNITS)
 
 
-def _of_steps(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
-    return lambda steps: tuple(make(t) for t in _steps(steps))
+def _of_steps(
+    make: Callable[[int], Candidate], usual: tuple[int, ...] = _STEPS
+) -> Callable[[int | None], tuple[Candidate, ...]]:
+    return lambda steps: tuple(make(t) for t in _steps(steps, usual))
 
 
 def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
@@ -216,6 +234,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
     Family("rate", "rate", _of_slots(rate)),
     Family("rate-signed", "rate", _of_steps(rate_signed)),
+    Family("signgd", "signgd", _of_steps(signgd, _FOLLOWING_STEPS)),
+    Family(
+        "signgd-features",
+        "signgd",
+        _of_steps(signgd_features, _FOLLOWING_STEPS),
+        features=True,
+    ),
 )
 
 

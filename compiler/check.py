@@ -12,10 +12,17 @@ from pinnir import pipelines
 from pinnir.errors import FrontendError, PinnirError
 from pinnir.frontend import Model, read_model
 from pinnir.ir import Activation, Constant, Graph, Input, Node, kind_of
-from pinnir.layout import axes_of, columns_in, layouts, separate_axes
+from pinnir.layout import axes_of, columns_in, has_features, layouts, separate_axes
 from pinnir.manager import Context, PassManager, parse_pipeline
 from pinnir.metrics import source_cost
 from pinnir.target import find_target
+
+# Columns of an input that a suggested domain names one by one.
+_MOST_NAMED = 8
+_ON_DATA = (
+    "it holds images or patches: fit it to data with --calibration POINTS.npz, and measure it on "
+    "others with --evaluation"
+)
 
 CORE, HOST, FOLDED, REFUSED = "core", "host", "folded", "refused"
 
@@ -55,6 +62,7 @@ class Report:
         outputs: Number of outputs side by side.
         domain: What to pass as ``--domain``, with LO and HI to be filled in.
         core_mac_share: Share of the multiply-accumulates that spikes take over.
+        coding: The only coding that it compiles with, if not every one does.
         nodes: Every node; of a model that is refused, the nodes that are why.
     """
 
@@ -67,6 +75,7 @@ class Report:
     outputs: int = 0
     domain: str = ""
     core_mac_share: float | None = None
+    coding: str = ""
     nodes: tuple[NodeReport, ...] = field(default=())
 
 
@@ -116,7 +125,14 @@ def _check_graph(name: str, model: Model) -> Report:
     axes = {node.name: node.op.axis for node in graph.inputs if isinstance(node.op, Input)}
     columns = sum(_columns(node) or 0 for node in graph.inputs)
     context = Context(graph, np.zeros((1, columns)), find_target("nir"))
-    split = PassManager(parse_pipeline(pipelines.SPLIT)).run(graph, context)
+    coding = ""
+    try:
+        split = _run(pipelines.SPLIT, graph, context)
+    except PinnirError:
+        if not has_features(graph):
+            raise
+        coding, split = "signgd", _run(pipelines.SPLIT_FEATURES, graph, context)
+    cost = source_cost(split, graph if coding else None)
     shapes = layouts(graph)
     return Report(
         model=name,
@@ -124,9 +140,15 @@ def _check_graph(name: str, model: Model) -> Report:
         inputs=tuple((n.name, _columns(n), axes[n.name]) for n in graph.inputs),
         outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
         domain=_domain(graph),
-        core_mac_share=source_cost(split).core_mac_share,
+        core_mac_share=cost.core_mac_share,
+        coding=coding,
+        hint=_ON_DATA if coding else "",
         nodes=tuple(_placed(graph, split)),
     )
+
+
+def _run(pipeline: str, graph: Graph, context: Context) -> Graph:
+    return PassManager(parse_pipeline(pipeline)).run(graph, context)
 
 
 def _columns(node: Node) -> int | None:
@@ -135,10 +157,12 @@ def _columns(node: Node) -> int | None:
 
 
 def _domain(graph: Graph) -> str:
-    """Every column with its range left open."""
+    """Every column with its range left open; of many columns one range for all."""
     if len(graph.inputs) == 1:
         (only,) = graph.inputs
         columns = _columns(only)
+        if columns and columns > _MOST_NAMED:
+            return "LO:HI"
         names = [only.name] if columns == 1 else [f"{only.name}{i}" for i in range(columns or 2)]
     else:
         names = [node.name for node in graph.inputs]

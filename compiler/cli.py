@@ -66,17 +66,21 @@ def main(debug: bool) -> None:
 @click.option("--target", help="See 'pinnir targets'.  [default: nir, or programmable for codings "
               "that need it]")  # fmt: skip
 @click.option("--coding", default="auto", show_default=True,
-              help="auto, population, rate, phase or delta.")  # fmt: skip
+              help="auto, population, rate, phase, delta or signgd.")  # fmt: skip
 @click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
 @click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
               help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "
                    "or energy.")  # fmt: skip
 @click.option("--frontier", type=click.Path(path_type=Path), metavar="FILE.png|json",
               help="Write all programs that were measured there.")  # fmt: skip
-@click.option("--steps", type=int, help="Time steps of a rate program; searched if not given.")
+@click.option("--steps", type=int,
+              help="Time steps of a rate or signgd program; searched if not given.")  # fmt: skip
 @click.option("--levels", type=int, help="Levels per neuron; searched if not given.")
 @click.option("--calibration", type=click.Path(path_type=Path), metavar="POINTS.npz",
               help="Points to fit on; drawn from the domain if not given.")  # fmt: skip
+@click.option("--evaluation", type=click.Path(path_type=Path), metavar="POINTS.npz",
+              help="Points to measure on, and labels of a classifier; drawn from the domain if not "
+                   "given.")  # fmt: skip
 @click.option("--reference", type=click.Path(path_type=Path), metavar="REF.npz",
               help="Arrays points and outputs of a reference solution.")  # fmt: skip
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
@@ -106,6 +110,7 @@ def compile_command(
 
     from pinnir.driver import compile, load_reference
     from pinnir.files import check_writable
+    from pinnir.held_out import load_held_out
     from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
     from pinnir.report.tables import print_program
 
@@ -116,12 +121,14 @@ def compile_command(
     if dump is not None:
         check_writable(dump / "dump", make_folder=True)
     reference, calibration = ask.pop("reference"), ask.pop("calibration")
+    evaluation = ask.pop("evaluation")
     try:
         with _progress(json_) as progress:
             program = compile(
                 model,
                 reference=load_reference(reference) if reference else None,
                 calibration=_points(calibration) if calibration else None,
+                evaluation=load_held_out(evaluation) if evaluation else None,
                 progress=progress,
                 **ask,
             )
@@ -184,6 +191,7 @@ def run(
 
     from pinnir.domain import parse_grid
     from pinnir.files import check_writable
+    from pinnir.held_out import load_labels
     from pinnir.program import read
     from pinnir.report.fields import save_field
     from pinnir.report.tables import print_run
@@ -212,6 +220,8 @@ def run(
             result = loaded.run_grid(where, backend, order=order, lines=lines)
         else:
             result = loaded.run(where, backend, streaming=loaded.streaming(order, lines))
+            labels = None if points is None else load_labels(points)
+            result = result if labels is None else result.classified(labels)
         if smooth is not None:
             result = smooth_run(result, where, cutoff)
     seconds = perf_counter() - started

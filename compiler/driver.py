@@ -17,6 +17,7 @@ from pinnir.errors import CoreShareError, DomainError, PinnirError, ToleranceErr
 from pinnir.files import check_writable
 from pinnir.frontend import Model, read_model
 from pinnir.frontier import Frontier
+from pinnir.held_out import HeldOut
 from pinnir.ir import Array, Input
 from pinnir.job import (
     CALIBRATION_POINTS,
@@ -28,7 +29,7 @@ from pinnir.job import (
     Progress,
     covering,
 )
-from pinnir.layout import separate_axes
+from pinnir.layout import has_features, separate_axes
 from pinnir.manager import PassObserver, parse_pipeline
 from pinnir.metrics import reference_errors
 from pinnir.passes.lower import Lower
@@ -53,6 +54,7 @@ def compile(
     steps: int | None = None,
     levels: int | None = None,
     calibration: Array | None = None,
+    evaluation: HeldOut | None = None,
     reference: tuple[Array, Array] | None = None,
     pipeline: str | None = None,
     seed: int = 0,
@@ -70,8 +72,8 @@ def compile(
         domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
         target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
             that need it.
-        coding: ``population``, ``rate``, ``phase``, ``delta``, or ``auto``: all that the target
-            runs are searched, and fixed ``levels`` are those of its first.
+        coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
+            the target runs are searched, and fixed ``levels`` are those of its first.
         rtol: Relative L2 error against the network to stay below, with a margin: what must is
             the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
             points. The cheapest program that does is searched. ``"auto"`` is a third of the
@@ -79,10 +81,13 @@ def compile(
             ``pipeline`` fix the program; then it is only measured.
         minimise: What the program is to be cheapest in: ``synops_per_mac``, ``neurons``,
             ``spikes``, ``steps`` or ``energy``.
-        steps: Time steps of a rate program; searched if not given.
+        steps: Time steps of a rate or signgd program; searched if not given. They alone fix a
+            signgd program, which is then only measured.
         levels: Levels per neuron; searched if not given. A rate program of T steps has
             ``(levels - 1) / T`` units per neuron.
         calibration: Points to fit on, ``(samples, columns)``; drawn from the domain if not given.
+        evaluation: Points to measure on, none of them a calibration point; drawn from the domain if
+            not given. With it a search looks at the given calibration points.
         reference: Points and reference solution there, to measure against as well.
         pipeline: Passes to run instead of a named pipeline.
         seed: Of all random points.
@@ -105,11 +110,15 @@ def compile(
     check_criterion(minimise)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
-    target = target or _default_target(coding, pipeline)
-    job = prepare(model, domain, target, seed, calibration, progress)
+    coding = coding if pipeline is None else _coding_of(pipeline, coding)
+    target = target or ("programmable" if coding in PROGRAMMABLE else "nir")
+    job = prepare(
+        model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
+    )
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
-    wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
+    fixed = bool(levels or pipeline or (coding == "signgd" and steps))
+    wanted = _tolerance(job, rtol, reference, fixed=fixed)
     search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
     best: Program | None = None
     for _ in range(_TRIES):
@@ -129,18 +138,19 @@ def compile(
     raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
 
 
-def _default_target(coding: str, pipeline: str | None) -> str:
-    if pipeline is not None:
-        coding = next((p.coding for p in parse_pipeline(pipeline) if isinstance(p, Lower)), coding)
-    return "programmable" if coding in PROGRAMMABLE else "nir"
+def _coding_of(pipeline: str, otherwise: str) -> str:
+    """The coding that a pipeline lowers to."""
+    lowers = (one.coding for one in parse_pipeline(pipeline) if isinstance(one, Lower))
+    return next(lowers, otherwise)
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
     told, metrics = best.manifest, best.metrics
+    levels = f", {told['levels']} levels" if told["levels"] else ""
     return ToleranceError(
         f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
         f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
-        f"({told['coding']}, {told['steps']} steps, {told['levels']} levels)",
+        f"({told['coding']}, {told['steps']} steps{levels})",
         reached=metrics,
         frontier=frontier,
         hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",
@@ -154,6 +164,9 @@ def prepare(
     seed: int = 0,
     calibration: Array | None = None,
     progress: Progress = lambda text: None,
+    *,
+    evaluation: HeldOut | None = None,
+    coding: str = "auto",
 ) -> Job:
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
@@ -162,10 +175,11 @@ def prepare(
     box = parse_domain(domain, loaded.graph)  # which now says which axis a column runs along
     words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
     seeds = [int(word) for word in words]
+    given = calibration is not None
     if calibration is None:
         inside = box.sample(CALIBRATION_POINTS, seeds[0])
         calibration = np.concatenate([inside, box.boundary(FACE_POINTS, seeds[0])])
-    return Job(
+    job = Job(
         model=loaded,
         domain=box,
         target=found,
@@ -174,7 +188,13 @@ def prepare(
         selection=_sets(box, SELECTION_POINTS, seeds[1 : 1 + SETS]),
         evaluation=_sets(box, EVALUATION_POINTS, seeds[1 + SETS :]),
         progress=progress,
+        features=coding == "signgd" and has_features(loaded.graph),
     )
+    if evaluation is None:
+        return job
+    held_out = evaluation.check(box, job.calibration)
+    selection = job.calibration if given else job.selection
+    return replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
 
 
 def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:

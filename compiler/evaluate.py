@@ -25,6 +25,7 @@ from pinnir.ir import (
     Neuron,
     Node,
     Primitive,
+    Scheduled,
     Staircase,
 )
 from pinnir.matrix import apply
@@ -50,6 +51,7 @@ def evaluate(
     Raises:
         VerifyError: If an input is missing or shapes do not fit.
     """
+    graph = graph.meaning
     values: dict[Node, Array] = {}
     for node in graph.nodes:
         if isinstance(node.op, Input):
@@ -95,10 +97,12 @@ def _affine(op: Affine, x: Array, name: str) -> Array:
 
 
 def apply_activation(op: Activation, z: Array) -> Array:
-    """Value of an activation for ``z`` of shape ``(samples, columns)``."""
+    """Value of an activation for ``z`` of shape ``(samples, arguments x neurons)``."""
     if op.body is None:
         return activation(op.function).function(z, *op.parameters)
-    (value,) = evaluate(op.body, {op.body.inputs[0].name: z})
+    names = [node.name for node in op.body.inputs]
+    parts = [z] if op.arguments == 1 else np.split(z, op.arguments, axis=1)
+    (value,) = evaluate(op.body, dict(zip(names, parts, strict=True)))
     return value
 
 
@@ -127,6 +131,8 @@ def _simulate(
             if isinstance(node.op, Neuron):
                 current = add([values[operand] for operand in node.operands])
                 values[node], state[node] = node.op.step(state[node], current)
+            elif isinstance(node.op, Scheduled):
+                values[node] = _scheduled(node, values, step)
             elif step == 0 or node not in constant:
                 values[node] = compute_node(node, values)
             if observe is not None:
@@ -138,12 +144,22 @@ def _simulate(
         values[node] = sums / graph.steps
 
 
+def _scheduled(node: Node, values: Mapping[Node, Array], step: int) -> Array:
+    op = node.op
+    assert isinstance(op, Scheduled)
+    total = add([values[operand] for operand in node.operands])
+    gain = float(op.gains[step])
+    if gain == 0:  # before its layer starts, or after an input arrived: most steps of a deep core
+        return np.zeros((len(total), op.bias.size)) + op.bias
+    return gain * apply(op.weight, total - op.centre) + op.bias
+
+
 def _constant_nodes(nodes: tuple[Node, ...], inside: set[Node]) -> set[Node]:
-    """Nodes that no spike reaches: their value is the same in every step."""
+    """Nodes that neither spikes nor schedules reach: their value is the same in every step."""
     constant: set[Node] = set()
     for node in nodes:
         quiet = all(o not in inside or o in constant for o in node.operands)
-        if quiet and not isinstance(node.op, Neuron):
+        if quiet and not isinstance(node.op, Neuron | Scheduled):
             constant.add(node)
     return constant
 
@@ -167,6 +183,7 @@ def trace(graph: Graph, inputs: Mapping[str, Array], names: Container[str]) -> d
             sums[node.name] = sums[node.name] + value if node.name in sums else value
             counts[node.name] = counts.get(node.name, 0) + 1
 
+    graph = graph.meaning
     wanted = tuple(node for node in graph.nodes if node.name in names)
     evaluate(replace(graph, outputs=wanted), inputs, keep)
     return {name: value / counts[name] for name, value in sums.items()}

@@ -81,8 +81,17 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
 def plain_nir(program: Program) -> dict[str, bytes]:
     """Every core as a NIR file of one input and one output, every host part as ONNX.
 
-    ``program.json`` says how they belong together.
+    ``program.json`` says how they belong together. Of a program for programmable neurons it is the
+    population program beside them.
+
+    Raises:
+        ProgramFileError: If there is none.
     """
+    if not program.cores:
+        raise ProgramFileError(
+            "NIR cannot say this program: its neurons follow functions and have no levels",
+            hint="its file runs with pinnir; or compile the network with another --coding",
+        )
     files: dict[str, bytes] = {}
     rows = []
     for segment in program.segments:

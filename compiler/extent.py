@@ -62,15 +62,33 @@ def _einsum(*operands: Tensor, equation: str) -> int:
     return prod(sizes.get(label, 1) for label in (output if arrow else sizes))
 
 
+def _windows(x: Tensor, *fixed: Tensor, **where: Any) -> int:
+    """Entries of all windows, at most one window for every entry of the padded value."""
+    shape = where.get("kernel_shape", fixed[0].shape[2:] if fixed else ())
+    pads = where.get("pads", [0] * (2 * len(shape)))
+    if any(number < 0 for number in pads) or any(size < 1 for size in shape):
+        raise ValueError("a window has a size of at least one, and padding is never negative")
+    padded = [
+        size + before + behind
+        for size, before, behind in zip(
+            x.shape[2:], pads[: len(shape)], pads[len(shape) :], strict=True
+        )
+    ]
+    return int(prod(x.shape[:2]) * prod(padded) * prod(shape))
+
+
 _ENTRIES: dict[str, Callable[..., int]] = {
+    "AveragePool": _windows,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
+    "Conv": _windows,
     "Einsum": _einsum,
     "Expand": _expand,
     "Gather": _gather,
     "GatherND": _gather_nd,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "MaxPool": _windows,
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,19 +85,42 @@ class Affine(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Scheduled(Affine):
+    """Synapses whose effect a schedule scales: ``y_t = g_t W (x_t - c) + b`` in step ``t``.
+
+    With ``c = 1/2`` a spike and its absence act with opposite signs, ``g_t W (2 s_t - 1) / 2``.
+
+    Attributes:
+        gains: ``g``, one number a step, ``(steps,)``.
+        centre: ``c``.
+    """
+
+    gains: Array
+    centre: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Steps of the schedule."""
+        return int(self.gains.size)
+
+
+@dataclass(frozen=True, eq=False)
 class Activation(Op):
-    """An element-wise function of one value, applied to every column.
+    """A function of one value, or of several, applied to every neuron.
 
     Attributes:
         function: Its name in ``activations.py``; with a body, a name for people.
         parameters: Parameters of a function of that table, numbers or one number a column.
         body: The function itself, where the network spells it out: a graph of primitives with
-            one input and one output.
+            an input for each argument and one output.
+        arguments: How many values it is a function of. They stand side by side in the columns of
+            its operand: first those of the first argument for all neurons, and so on.
     """
 
     function: str
     parameters: tuple[float | Array, ...] = ()
     body: Graph | None = None
+    arguments: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +167,28 @@ class Staircase(Op):
 
 
 class Neuron(Op):
-    """A population of spiking units. The models are in ``pinnir.neurons``, one file each."""
+    """A population of spiking units. The models are in ``pinnir.neurons``, one file each.
+
+    Attributes:
+        exact: Whether a streamed form of such neurons gives the values of the graph beside it.
+    """
+
+    exact: ClassVar[bool] = True
 
     @property
     def units(self) -> int:
         """Number of units in the population."""
         raise NotImplementedError
+
+    @property
+    def columns(self) -> int:
+        """Columns of its input current: one a unit, but for units of several arguments."""
+        return self.units
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of its schedule, if it has one."""
+        return None
 
     def initial_state(self, samples: int) -> tuple[Array, ...]:
         """State before the first step, arrays ``(samples, units)``."""
@@ -263,6 +302,17 @@ class Graph:
         ordered = sorted(found, key=lambda label: int(label.partition(".")[2] or 0))
         return {label: tuple(found[label]) for label in ordered}
 
+    @property
+    def executed(self) -> Graph:
+        """The form that the target runs: the streamed one if there is one."""
+        return self if self.streamed is None else self.streamed
+
+    @cached_property
+    def meaning(self) -> Graph:
+        """The form that the oracle evaluates: this one, unless the streamed one's values differ."""
+        neurons = (node.op for node in self.executed.nodes if isinstance(node.op, Neuron))
+        return self if all(neuron.exact for neuron in neurons) else self.executed
+
     def leaves(self, node: Node) -> bool:
         """Whether a node's value leaves its segment: as an output, or to another segment."""
         users = self.users[node]
@@ -352,9 +402,15 @@ def kind_of(node: Node) -> str:
 
 def columns_of(node: Node) -> int | None:
     """Columns of a node's value where its operation fixes them, else None."""
+    arguments = 1
     while isinstance(node.op, Activation):
+        arguments *= node.op.arguments
         node = node.operands[0]
-    op = node.op
+    columns = _own_columns(node.op)
+    return None if columns is None else columns // arguments
+
+
+def _own_columns(op: Op) -> int | None:
     if isinstance(op, Affine):
         return int(op.weight.shape[0])
     if isinstance(op, Input):
@@ -366,6 +422,6 @@ def columns_of(node: Node) -> int | None:
 
 __all__ = [
     "CORE", "HOST", "Activation", "Affine", "Array", "BlockDiagonal", "Constant", "Graph",
-    "Input", "Level", "Matrix", "Neuron", "Node", "Op", "Primitive", "Staircase",
-    "columns_of", "kind_of", "width",
+    "Input", "Level", "Matrix", "Neuron", "Node", "Op", "Primitive", "Scheduled",
+    "Staircase", "columns_of", "kind_of", "width",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from pinnir.ir import Activation, Array, Graph, Input, Level
 from pinnir.layout import Layout, axes_of, layouts, side_by_side
 from pinnir.local_errors import error_budget
 from pinnir.manager import Context, PassManager, PassObserver, parse_pipeline
-from pinnir.metrics import SourceCost, relative_l2, source_cost
+from pinnir.metrics import Labels, SourceCost, relative_l2, source_cost
 from pinnir.program import Points, run_source
 from pinnir.stages import Stages
 from pinnir.target import Target
@@ -73,10 +73,12 @@ class Job:
         target: What it is compiled for.
         seed: Of all points.
         calibration: Points to fit on.
-        selection: Points that the search looks at, SETS sets of equally many.
-        evaluation: Points that the result is measured on, SETS sets of equally many.
+        selection: Points that the search looks at, SETS sets of as many.
+        evaluation: Points that the result is measured on, SETS sets of as many.
         progress: Told what is being done.
         checkpoints: Where passes that train keep their state.
+        features: Whether the network is one of images and patches, and is to be compiled as such.
+        labels: Class of each evaluation point, of a classifier.
     """
 
     model: Model
@@ -88,6 +90,8 @@ class Job:
     evaluation: Array
     progress: Progress
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    features: bool = False
+    labels: Labels | None = None
     _known: dict[int, Array] = field(default_factory=dict)
 
     @property
@@ -116,7 +120,7 @@ class Job:
             points: ``selection`` or ``evaluation``.
             most: Points of the grids that stand for a network of several sample axes, in all.
         """
-        return [self.combined(part, most // SETS) for part in np.split(points, SETS)]
+        return [self.combined(part, most // SETS) for part in np.array_split(points, SETS)]
 
     def combined(self, points: Array, most: int = GRID_POINTS) -> Points:
         """Where the network is compared: the points, or combinations of some of their columns.
@@ -188,12 +192,17 @@ class Job:
     def split(self) -> Graph:
         """The network with its nodes labelled as parts of cores and host parts."""
         context = self._context(self.model.graph, self.calibration)
-        return _run(pipelines.SPLIT, self.model.graph, context)
+        pipeline = pipelines.SPLIT_FEATURES if self.features else pipelines.SPLIT
+        return _run(pipeline, self.model.graph, context)
 
     @cached_property
     def cost(self) -> SourceCost:
         """What the network costs."""
-        return source_cost(self.split)
+        return self.cost_of(self.split)
+
+    def cost_of(self, split: Graph) -> SourceCost:
+        """What the network costs with this part of it in the core: a graph after ``split-host``."""
+        return source_cost(split, self.model.graph if self.features else None)
 
     @cached_property
     def _fitting(self) -> Array:

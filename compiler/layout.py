@@ -75,6 +75,15 @@ def is_table(layout: Layout) -> bool:
     return len(layout) == 2 and isinstance(layout[0], tuple) and isinstance(layout[1], int)
 
 
+def has_features(graph: Graph) -> bool:
+    """Whether a tensor graph of one sample axis holds values of several feature dimensions."""
+    known = layouts(graph)
+    counts = made_of_shapes(graph)
+    own = [known[n] for n in graph.nodes if not isinstance(n.op, Constant) and n not in counts]
+    along = [axes_of(layout) for layout in own]
+    return set(along) == {(0,)} and not all(map(is_table, own))
+
+
 def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph:
     """Give every input its sample axis: as many axes as the graph can be computed with.
 

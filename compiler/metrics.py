@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.changes import InputChanges
 from pinnir.errors import DomainError
-from pinnir.ir import Activation, Affine, Array, Constant, Graph, Neuron, Node, Primitive
+from pinnir.ir import Activation, Affine, Array, Constant, Graph, Neuron, Node, Primitive, kind_of
 from pinnir.layout import Layout, columns_in, layouts
 from pinnir.matrix import fan_out, nonzeros
 
@@ -18,6 +20,8 @@ from pinnir.matrix import fan_out, nonzeros
 # M. Horowitz, "Computing's energy problem", ISSCC 2014, fig. 1.1.9.
 MAC_PJ = 4.6
 ADD_PJ = 0.9
+
+Labels: TypeAlias = NDArray[np.int64]
 
 
 def relative_l2(value: Array, truth: Array) -> float:
@@ -55,6 +59,29 @@ def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[s
     return errors
 
 
+def class_scores(scores: Array, source: Array | None, labels: Labels) -> dict[str, float]:
+    """``accuracy`` of program and source network: share of points whose highest score is right.
+
+    Args:
+        scores: ``(samples, classes)``.
+        source: The source network's, if they are known.
+        labels: Number of the right class, ``(samples,)``.
+
+    Raises:
+        DomainError: If there is no class of that number, or not one label a point.
+    """
+    if labels.shape != scores.shape[:1] or labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise DomainError(
+            f"the labels have shape {labels.shape} and reach from {labels.min()} to "
+            f"{labels.max()}, the network gives {scores.shape[1]} scores on {len(scores)} points",
+            hint="save one whole number from 0 on for each point",
+        )
+    found = {"accuracy": float((scores.argmax(axis=1) == labels).mean())}
+    if source is not None:
+        found["source_accuracy"] = float((source.argmax(axis=1) == labels).mean())
+    return found
+
+
 @dataclass(frozen=True)
 class SourceCost:
     """What the source network costs, per point: for one sample along every axis.
@@ -75,12 +102,19 @@ class SourceCost:
         return self.core_macs / self.macs
 
 
-def source_cost(graph: Graph) -> SourceCost:
+def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     """Cost of a tensor graph after ``split-host``, for one sample along every axis.
 
     Products of two computed values (a gate, the merge of a separable network) count as
     multiply-accumulates of the host; the other element-wise work does not.
+
+    Args:
+        graph: After ``split-host``.
+        original: As it was imported, if ``flatten-features`` turned what is no product into maps;
+            products are then counted there, and all but the host's maps are the core's.
     """
+    if original is not None:
+        return _cost_of_features(graph, original)
     known = layouts(graph)
     maps = {n: int(np.prod(n.op.weight.shape)) for n in graph.nodes if isinstance(n.op, Affine)}
     products = sum(_product_macs(node, known) for node in graph.nodes)
@@ -90,6 +124,36 @@ def source_cost(graph: Graph) -> SourceCost:
         core_macs=sum(size for node, size in maps.items() if node.in_core),
         activations=sum(columns_in(known[node]) for node in spiking),
     )
+
+
+def _cost_of_features(graph: Graph, original: Graph) -> SourceCost:
+    known = layouts(original)
+    # Element-wise products are not told from those that spell an activation out, and left out.
+    products = [node for node in original.nodes if kind_of(node) != "Mul"]
+    macs = sum(_map_macs(node, known) + _product_macs(node, known) for node in products)
+    host = [n for n in graph.nodes if isinstance(n.op, Affine) and not n.in_core]
+    flat = layouts(graph)
+    spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
+    return SourceCost(
+        macs=macs,
+        core_macs=max(0, macs - sum(node_synapses(node) for node in host)),
+        activations=sum(columns_in(flat[node]) for node in spiking),
+    )
+
+
+def _map_macs(node: Node, known: Mapping[Node, Layout]) -> int:
+    """Multiplications of a computed value by fixed weights that an operator makes."""
+    fixed = [o.op.value for o in node.operands if isinstance(o.op, Constant)]
+    kind = node.op.kind if isinstance(node.op, Primitive) else ""
+    if not fixed or len(fixed) == len(node.operands):
+        return 0
+    if kind == "Conv":
+        return columns_in(known[node]) * prod(fixed[0].shape[1:])
+    if kind in ("MatMul", "Gemm"):
+        moving = next(o for o in node.operands if not isinstance(o.op, Constant))
+        inner = known[moving][-1 if moving is node.operands[0] else -2]
+        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
+    return 0
 
 
 def _product_macs(node: Node, known: Mapping[Node, Layout]) -> int:

@@ -60,7 +60,7 @@ class PassLog:
             error_before = relative_l2(self.measure(before), self.truth)
         else:
             error_before = self.records[-1].error_after
-        nodes = (after.streamed or after).nodes
+        nodes = after.executed.nodes
         self.records.append(
             PassRecord(
                 name=done.name,

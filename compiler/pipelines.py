@@ -12,6 +12,12 @@ GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
 STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
+# Of networks of images and patches: what is no affine map of columns becomes neurons of several
+# arguments, which only sign-gradient coding has.
+SPLIT_FEATURES = (
+    "fold-constants,drop-identity,flatten-features,drop-identity,fuse-affine,fuse-activations,"
+    "join-arguments,split-host"
+)
 
 
 def population(levels: int) -> str:
@@ -73,6 +79,32 @@ def phase(levels: int) -> str:
 def phase_refitted(levels: int, iterations: int = 0) -> str:
     """Phase program of a refitted staircase network."""
     return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
+
+
+def signgd(steps: int, levels: int = 256, options: str = "") -> str:
+    """Sign-gradient program over ``steps`` steps.
+
+    Args:
+        steps: Time steps T.
+        levels: Of the population program beside it.
+        options: More of ``lower``, such as ``"schedule=inverse,delay=0"``.
+    """
+    return f"{TIDY},{_following(steps, levels, options)}"
+
+
+def signgd_features(steps: int, options: str = "") -> str:
+    """Sign-gradient program of a network of images and patches.
+
+    There is no population program beside it: of neurons of several values there is none, and of
+    the others it would be very large.
+    """
+    return f"{SPLIT_FEATURES},{GATHER},{_following(steps, 0, options)}"
+
+
+def _following(steps: int, levels: int, options: str) -> str:
+    more = f",levels={levels}" if levels != 256 else ""
+    more += f",{options}" if options else ""
+    return f"lower{{coding=signgd,steps={steps}{more}}},legalise"
 
 
 def rate_refitted(steps: int, units: int) -> str:

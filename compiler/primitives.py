@@ -15,6 +15,7 @@ from scipy.special import erf, expit, log_softmax, softmax
 
 from pinnir.errors import VerifyError
 from pinnir.extent import check_extent
+from pinnir.images import average_pool, conv, global_pool, max_pool
 
 Tensor = NDArray[Any]
 
@@ -275,6 +276,12 @@ PRIMITIVES: dict[str, Callable[..., Tensor]] = {
     "ReduceSum": _reduce(np.sum),
     "ReduceSumSquare": _reduce(lambda x, **where: np.sum(x * x, **where)),
     "Softmax": lambda x, axis=-1: softmax(x, axis),
+    # windows of images
+    "AveragePool": average_pool,
+    "Conv": conv,
+    "GlobalAveragePool": lambda x: global_pool(x, largest=False),
+    "GlobalMaxPool": lambda x: global_pool(x, largest=True),
+    "MaxPool": max_pool,
     # types and shapes
     "Cast": _cast,
     "Concat": _concat,

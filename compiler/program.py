@@ -42,8 +42,10 @@ from pinnir.isolate import run_isolated
 from pinnir.layout import Layout, axes_of
 from pinnir.manifest import check_manifest
 from pinnir.metrics import (
+    Labels,
     SourceCost,
     SpikeCounter,
+    class_scores,
     depth,
     field_errors,
     layer_rates,
@@ -89,6 +91,15 @@ class RunResult:
     layers: dict[str, dict[str, float]]
     metrics: dict[str, Any]
     unsmoothed: Array | None = None
+
+    def classified(self, labels: Labels) -> RunResult:
+        """The same with the share of points that are put into the right class.
+
+        Raises:
+            DomainError: If the labels do not fit the outputs.
+        """
+        found = class_scores(self.outputs, self.source, labels)
+        return replace(self, metrics=self.metrics | found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -441,7 +452,8 @@ def _try(program: Program, name: str) -> None:
         s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
         for s in program.segments
     )
-    for segments in (plain, streamed) if program.is_streamed else (plain,):
+    forms = ([plain] if program.cores else []) + ([streamed] if program.is_streamed else [])
+    for segments in forms:
         _try_segments(replace(program, segments=segments), name)
 
 
@@ -469,8 +481,10 @@ def _assemble(
     labels = [label for label, _, _ in listed if label not in parts]
     # Next to a streamed form stands a population program, whatever the manifest says of it.
     steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
-    cores = from_nir(graph, labels, steps, read_out)
-    forms = streamed_forms(streamed, cores)
+    # A program whose neurons are functions of several values has no other form than the streamed.
+    alone = bool(streamed) and not graph.nodes
+    cores = {} if alone else from_nir(graph, labels, steps, read_out)
+    forms = streamed_forms(streamed, labels, cores)
     segments = tuple(
         Segment(
             label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),

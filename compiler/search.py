@@ -14,7 +14,7 @@ from typing import Protocol
 
 from pinnir import candidates, pipelines
 from pinnir.candidates import Candidate, Family, cheapest_first
-from pinnir.codings import PROGRAMMABLE
+from pinnir.codings import check_programmable
 from pinnir.errors import LegalizeError, PinnirError
 from pinnir.family_search import FamilySearch
 from pinnir.frontier import Point, Record
@@ -31,6 +31,8 @@ _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
 _NO_BOUND = (math.inf, math.inf)
+# Codings that run for a number of steps that may be chosen.
+_TIMED = ("rate", "signgd")
 # What a number of levels alone makes of a coding.
 _BY_LEVELS: Mapping[str, Callable[[int], Candidate]] = {
     "population": candidates.population,
@@ -162,24 +164,26 @@ def make_search(
         PinnirError: If coding, steps, levels and pipeline do not fit each other or the target.
     """
     _check_numbers(steps, levels)
-    _check_training(train, fixed=levels is not None or pipeline is not None)
+    fixed = levels is not None or pipeline is not None or wanted is None
+    _check_training(train, fixed=fixed)
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
     codings = _codings(job.target, coding)
-    if codings[0] != "rate" and steps not in (None, 1):
+    if codings[0] not in _TIMED and steps not in (None, 1):
         own = "its own number of steps" if codings[0] == "phase" else "one step"
         raise PinnirError(
             f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
     integers = job.target.integers
-    if levels is not None:
-        return Fixed(_of_levels(codings[0], steps, levels).within(integers))
-    assert wanted is not None
+    if levels is not None or wanted is None:
+        return Fixed(_of_numbers(job, codings[0], steps, levels).within(integers))
     if steps == 1 and coding == "auto":
         codings = codings[:1]
     families = [
-        family.within(integers) for family in candidates.families(train) if family.coding in codings
+        family.within(integers)
+        for family in candidates.families(train)
+        if family.coding in codings and family.features == job.features
     ]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
@@ -226,8 +230,8 @@ def _check_training(iterations: int, *, fixed: bool) -> None:
         )
     if iterations and fixed:
         raise PinnirError(
-            "--train is for the search: levels or a pipeline fix the program",
-            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels out",
+            "--train is for the search: levels, steps of signgd or a pipeline fix the program",
+            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels and --steps out",
         )
 
 
@@ -235,12 +239,7 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     """The codings to search, those that fixed numbers mean first."""
     if coding == "auto":
         return target.codings
-    if coding in PROGRAMMABLE and not target.programmable:
-        raise LegalizeError(
-            f"target {target.name} has no programmable neurons, and so none that run the coding "
-            f"{coding!r} or keep state while points are streamed",
-            hint="compile with --target programmable, or with another --coding",
-        )
+    check_programmable(coding, target)
     if coding not in target.codings:
         raise PinnirError(
             f"target {target.name} does not run the coding {coding!r}",
@@ -249,10 +248,22 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     return (coding,)
 
 
-def _of_levels(coding: str, steps: int | None, levels: int) -> Candidate:
+def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) -> Candidate:
+    """What steps and levels fix; of sign-gradient programs the steps alone do."""
+    t = steps or 32
+    if coding == "signgd" and job.features:
+        if levels is not None:
+            raise PinnirError(
+                "--levels are those of the population program beside a sign-gradient program, and "
+                "networks of images and patches have none",
+                hint="leave --levels out",
+            )
+        return candidates.signgd_features(t)
+    if coding == "signgd":
+        return candidates.signgd(t, levels or candidates.FOLLOWING_LEVELS)
+    assert levels is not None
     if coding in _BY_LEVELS:
         return _BY_LEVELS[coding](levels)
-    t = steps or 32
     return candidates.rate(t, max(1, round((levels - 1) / t)))
 
 

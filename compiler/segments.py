@@ -17,6 +17,7 @@ from pinnir.host import to_onnx
 from pinnir.ir import Affine, Array, Constant, Graph, Input, Node
 from pinnir.layout import Layout, columns_in
 from pinnir.matrix import BlockDiagonal, dense
+from pinnir.neurons import Programmable
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Segment:
         core: The spiking graph, if it is a core.
         host: The ONNX model, if it is a host part.
         streamed: The core as programmable neurons run it, of the codings that have no NIR form;
-            ``core`` is then the population program that gives equal values.
+            ``core`` is then the population program that gives equal values, or values as close to
+            the network; or None, if neurons are functions of several values.
     """
 
     label: str
@@ -69,10 +71,12 @@ def build_segments(
         leaving = tuple(node for node in nodes if graph.leaves(node))
         ports = tuple(n.name for n in entering), tuple(n.name for n in leaving)
         if nodes[0].in_core:
-            core = _core(graph, label, ports, names, layouts)
+            core: Graph | None = _core(graph, label, ports, names, layouts)
             streamed = graph.streamed and _core(
                 graph.streamed, label, ports, streamed_names, layouts
             )
+            if any(isinstance(node.op, Programmable) for node in nodes):
+                core, streamed = None, core
             found.append(Segment(label, *ports, core=core, streamed=streamed))
         else:
             shapes = {

@@ -69,7 +69,7 @@ class SimulatedSearch:
 
     def _is_hopeless(self, candidate: Candidate) -> bool:
         """Whether it has too few levels; one is simulated anyway, to know what the family costs."""
-        return bool(self._few) and candidate.levels < self.least_levels
+        return bool(self._few) and 0 < candidate.levels < self.least_levels
 
     def _is_longer(self, candidate: Candidate, best: Point | None) -> bool:
         """Whether it costs the same as the best found, but has more slots to spike in."""

@@ -47,7 +47,7 @@ class Stages:
 
     def __call__(self, done: Pass, before: Graph, after: Graph, seconds: float) -> None:
         """Observe one pass."""
-        self.program = after if after.streamed is None else after.streamed
+        self.program, after = after.executed, after.meaning
         if done.name in _REWRITES and after.level is Level.STAIRCASE:
             return
         if done.retrains:

@@ -7,7 +7,7 @@ node as datasets called ``NODE.PARAMETER``. Node names are those that NIR accept
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.errors import ProgramFileError
-from pinnir.ir import Affine, Graph, Input, Level, Node, Op, columns_of, width
+from pinnir.ir import Affine, Graph, Input, Level, Node, Op, Scheduled, columns_of, width
 from pinnir.manifest import MOST_STEPS
 from pinnir.matrix import BlockDiagonal, Matrix, entries
 from pinnir.neurons import PROGRAMMABLE, Programmable
@@ -25,7 +25,7 @@ from pinnir.whole import is_whole
 
 # Group of a core for programmable neurons: this and the label of its segment.
 STREAMED = "streamed."
-_GRAPH, _INPUT, _AFFINE = "graph", "input", "Affine"
+_GRAPH, _INPUT, _AFFINE, _SCHEDULED = "graph", "input", "Affine", "Scheduled"
 
 Datasets = Mapping[str, NDArray[Any]]
 
@@ -58,13 +58,18 @@ def _name(node: Node, source: Node) -> str:
 
 
 def _kind(op: Op) -> str:
+    if isinstance(op, Scheduled):
+        return _SCHEDULED
     return _AFFINE if isinstance(op, Affine) else type(op).__name__
 
 
 def _arrays(op: Op) -> dict[str, NDArray[Any]]:
     if isinstance(op, Affine):
         # A dense weight has two dimensions, the blocks of a block-diagonal one three.
-        return {"weight": entries(op.weight), "bias": op.bias}
+        found: dict[str, NDArray[Any]] = {"weight": entries(op.weight), "bias": op.bias}
+        if isinstance(op, Scheduled):
+            found |= {"gains": op.gains, "centre": np.array([op.centre])}
+        return found
     assert isinstance(op, Programmable)
     return op.to_arrays()
 
@@ -90,13 +95,21 @@ def read_core(datasets: Datasets, label: str) -> Graph:
     return core
 
 
-def streamed_forms(groups: Mapping[str, Datasets], cores: Mapping[str, Graph]) -> dict[str, Graph]:
-    """Cores for programmable neurons by label: of every core or of none."""
-    if groups and set(groups) != {STREAMED + label for label in cores}:
+def streamed_forms(
+    groups: Mapping[str, Datasets], labels: Sequence[str], cores: Mapping[str, Graph]
+) -> dict[str, Graph]:
+    """Cores for programmable neurons by label: of every core or of none.
+
+    Args:
+        groups: What a file holds of them.
+        labels: Of all cores.
+        cores: Those that NIR can say.
+    """
+    if groups and set(groups) != {STREAMED + label for label in labels}:
         raise ProgramFileError("some cores have a streamed form and others have none")
-    forms = {label: read_core(groups[STREAMED + label], label) for label in cores if groups}
+    forms = {label: read_core(groups[STREAMED + label], label) for label in labels if groups}
     for label, form in forms.items():
-        if _ends(form) != _ends(cores[label]):
+        if label in cores and _ends(form) != _ends(cores[label]):
             raise ProgramFileError(f"the streamed form of {label} has other inputs or outputs")
     return forms
 
@@ -137,8 +150,12 @@ def _check_sums(core: Graph) -> None:
 
 
 def _op(kind: str, arrays: Datasets) -> Op:
-    if kind == _AFFINE:
-        return Affine(_matrix(arrays["weight"]), np.asarray(arrays["bias"], np.float64))
+    if kind in (_AFFINE, _SCHEDULED):
+        weight, bias = _matrix(arrays["weight"]), np.asarray(arrays["bias"], np.float64)
+        if kind == _AFFINE:
+            return Affine(weight, bias)
+        gains = np.asarray(arrays["gains"], np.float64)
+        return Scheduled(weight, bias, gains, float(arrays["centre"].item()))
     return PROGRAMMABLE[kind].from_arrays(arrays)
 
 

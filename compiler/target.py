@@ -70,8 +70,8 @@ _PROGRAMMABLE = replace(
     _NIR,
     name="programmable",
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
-    codings=("delta", "phase", "population", "rate"),
-    neurons=("Delta", "Phase", "Threshold", "IF"),
+    codings=("delta", "phase", "signgd", "population", "rate"),
+    neurons=("Delta", "Phase", "SignGradient", "Threshold", "IF"),
     programmable=True,
 )
 

@@ -23,6 +23,7 @@ from pinnir.ir import (
     Node,
     Op,
     Primitive,
+    Scheduled,
     Staircase,
     columns_of,
 )
@@ -101,11 +102,19 @@ def _affine_is_consistent(graph: Graph, node: Node) -> str | None:
     return None
 
 
+def _schedule_fits(graph: Graph, node: Node) -> str | None:
+    given = node.op.steps if isinstance(node.op, Neuron | Scheduled) else None
+    if given is not None and given != graph.steps:
+        return f"has a schedule of {given} steps, the graph has {graph.steps}"
+    return None
+
+
 def _values_are_finite(graph: Graph, node: Node) -> str | None:
     op = node.op
     arrays: list[np.ndarray] = []
     if isinstance(op, Affine):
         arrays = [op.weight if isinstance(op.weight, np.ndarray) else op.weight.blocks, op.bias]
+        arrays += [op.gains, np.array(op.centre)] if isinstance(op, Scheduled) else []
     elif isinstance(op, Staircase):
         arrays = [op.base, op.step]
     return None if all(np.isfinite(a).all() for a in arrays) else "holds NaN or infinite values"
@@ -142,6 +151,7 @@ RULES: tuple[Rule, ...] = (
     Rule((Level.STAIRCASE, Level.SPIKING), _activation_feeds_affine),
     Rule((Level.STAIRCASE, Level.SPIKING), _segment_is_labelled),
     Rule((Level.STAIRCASE,), _boundaries_ascend),
+    Rule((Level.SPIKING,), _schedule_fits),
 )
 
 
@@ -185,4 +195,4 @@ def _columns_in(op: Op) -> int | None:
         return int(op.weight.shape[1])
     if isinstance(op, Staircase):
         return int(op.base.size)
-    return op.units if isinstance(op, Neuron) else None
+    return op.columns if isinstance(op, Neuron) else None

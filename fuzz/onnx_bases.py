@@ -123,10 +123,28 @@ def _functions() -> onnx.ModelProto:
 
 
 @cache
+def patches() -> bytes:
+    """A network of images, as only sign-gradient neurons run: windows, a norm and attention."""
+    nodes = [
+        _node("Gemm", "x w0 w1", "a"), _node("Reshape", "a square", "i"),
+        _node("Conv", "i w2 w3", "c", kernel_shape=[2, 2], pads=[0, 0, 1, 1], group=2),
+        _node("MaxPool", "c", "m", kernel_shape=[2, 1]), _node("Reshape", "m rows", "p"),
+        _node("LayerNormalization", "p w4 w5", "n", axis=-1),
+        _node("Transpose", "n", "t", perm=[0, 2, 1]), _node("MatMul", "n t", "s"),
+        _node("Softmax", "s", "q", axis=-1), _node("MatMul", "q n", "r"),
+        _node("ReduceMean", "r axis", "z", keepdims=0), _node("Gemm", "z w6 w7", "y"),
+    ]  # fmt: skip
+    fixed = {"square": np.array([-1, 2, 3, 2]), "rows": np.array([-1, 2, 4]), "axis": np.array([1])}
+    weights = _weights((2, 12), (12,), (2, 1, 2, 2), (2,), (4,), (4,), (4, 1), (1,))
+    data: bytes = _model(nodes, weights | fixed).SerializeToString()
+    return data
+
+
+@cache
 def bases() -> tuple[bytes, ...]:
     """Small models, the examples, and networks of others where PINNIR_MODELS names them."""
     small = [_gemm(), _double(), _constrained(), _constants(), _fourier(), _functions()]
-    found = [model.SerializeToString() for model in small] * 6
+    found = [*(model.SerializeToString() for model in small), patches()] * 6
     found += [(EXAMPLES / name / "model.onnx").read_bytes() for name in ("burgers", "poisson")]
     if folder := os.environ.get("PINNIR_MODELS"):
         found += [path.read_bytes() for path in sorted(Path(folder, "zoo").glob("*.onnx"))]

@@ -10,7 +10,7 @@ import onnx
 
 from fuzz.bytes import mutate_bytes
 from fuzz.harness import main
-from fuzz.onnx_bases import bases
+from fuzz.onnx_bases import bases, patches
 from fuzz.onnx_fields import mutate_fields
 from fuzz.onnx_hostile import HOSTILE
 
@@ -41,7 +41,8 @@ def make(rng: np.random.Generator, folder: Path, decoy: Path) -> tuple[str, list
     path.write_bytes(data)
     (folder.parent / "out").mkdir()
     out = folder.parent / "out" / "out.nir"
-    command = ["compile", str(path), "--domain=-1:1", "--levels", "4", "-o", str(out)]
+    size = ["--coding", "signgd", "--steps", "4"] if base == patches() else ["--levels", "4"]
+    command = ["compile", str(path), "--domain=-1:1", *size, "-o", str(out)]
     return kind, [command]
 
 

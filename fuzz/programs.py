@@ -15,16 +15,17 @@ import onnx
 import pinnir
 from fuzz.bytes import FLOATS, NUMBERS, TEXTS, mutate_bytes
 from fuzz.harness import main
-from fuzz.onnx_bases import EXAMPLES, bases
+from fuzz.onnx_bases import EXAMPLES, bases, patches
 from fuzz.onnx_fields import mutate_fields
 from pinnir.files import seal, unseal
-from pinnir.frontend.reader import Model, import_bytes
+from pinnir.frontend.reader import import_bytes
 
 Rng = np.random.Generator
 
 # Shares of the ways: bytes of the sealed file; then, sealed again, bytes of the HDF5 file, its
-# groups and datasets, the manifest, and the ONNX models inside.
-_WAYS = {"sealed bytes": 0.1, "HDF5 bytes": 0.3, "HDF5 objects": 0.3, "manifest": 0.2, "ONNX": 0.1}
+# groups and datasets, the JSON texts (the manifest, streamed graphs, functions of neurons), and the
+# ONNX models inside.
+_WAYS = {"sealed bytes": 0.1, "HDF5 bytes": 0.3, "HDF5 objects": 0.3, "JSON": 0.2, "ONNX": 0.1}
 
 # Elements of a dataset that is changed value by value; one of 2^62 may have been put there before.
 _LARGEST = 2**24
@@ -32,20 +33,18 @@ _LARGEST = 2**24
 
 @cache
 def programs() -> tuple[bytes, ...]:
-    """Small programs of both codings and with host parts, and an example."""
-    found = []
-    for number in (0, 1, 2, 4):
-        model = _model(bases()[number])
-        found.append(pinnir.compile(model, "-1:1", levels=4).to_bytes())
-    model = _model(bases()[0])
-    found.append(pinnir.compile(model, "-1:1", coding="rate", steps=4, levels=9).to_bytes())
+    """Small programs of all codings, with host parts and without NIR cores, and an example."""
+    found = [_compiled(bases()[number], levels=4) for number in (0, 1, 2, 4)]
+    found.append(_compiled(bases()[0], coding="rate", steps=4, levels=9))
+    found += [_compiled(bases()[0], coding=coding, levels=4) for coding in ("phase", "delta")]
+    found.append(_compiled(bases()[0], coding="signgd", steps=4, levels=4))
+    found.append(_compiled(patches(), coding="signgd", steps=16))
     example = (EXAMPLES / "poisson" / "program.nir").read_bytes()
     return tuple(unseal(data, "base") for data in [*found * 4, example])
 
 
-def _model(data: bytes) -> Model:
-
-    return import_bytes(data)
+def _compiled(model: bytes, **options: Any) -> bytes:
+    return pinnir.compile(import_bytes(model), "-1:1", **options).to_bytes()
 
 
 def make(rng: Rng, folder: Path, decoy: Path) -> tuple[str, list[list[str]]]:
@@ -75,8 +74,9 @@ def _rewritten(rng: Rng, data: bytes, way: str, decoy: Path) -> bytes:
     buffer = io.BytesIO(data)
     with h5py.File(buffer, "r+") as file:
         for _ in range(int(rng.integers(1, 4))):
-            if way == "manifest":
-                _replace(file, "pinnir/manifest", _other_manifest(rng, file))
+            if way == "JSON":
+                path = str(rng.choice(_texts(file)))
+                _replace(file, path, _other_json(rng, file[path][()].tobytes()))
             elif way == "ONNX":
                 models = [k for k in file["pinnir"] if k == "source" or k.startswith("host")]
                 name = str(rng.choice(models))
@@ -93,8 +93,14 @@ def _replace(file: h5py.File, path: str, value: Any, **options: Any) -> None:
     file.create_dataset(path, data=value, **options)
 
 
-def _other_manifest(rng: Rng, file: h5py.File) -> bytes:
-    text = file["pinnir/manifest"][()].tobytes()
+def _texts(file: h5py.File) -> list[str]:
+    """Paths of the JSON texts; the manifest as often as all others."""
+    found: list[str] = []
+    file.visit(lambda n: found.append(n) if n.endswith(("/graph", ".function")) else None)
+    return [*["pinnir/manifest"] * max(1, len(found)), *found]
+
+
+def _other_json(rng: Rng, text: bytes) -> bytes:
     if rng.random() < 0.1:
         deep = int(rng.choice([100, 1000, 100_000]))
         return b"[" * deep + b"]" * deep

@@ -3,8 +3,10 @@
 PASSES: dict[str, str] = {
     "fold-constants": "pinnir.passes.fold_constants:FoldConstants",
     "drop-identity": "pinnir.passes.drop_identity:DropIdentity",
+    "flatten-features": "pinnir.passes.flatten_features:FlattenFeatures",
     "fuse-affine": "pinnir.passes.fuse_affine:FuseAffine",
     "fuse-activations": "pinnir.passes.fuse_activations:FuseActivations",
+    "join-arguments": "pinnir.passes.join_arguments:JoinArguments",
     "split-host": "pinnir.passes.split_host:SplitHost",
     "gather-synapses": "pinnir.passes.gather_synapses:GatherSynapses",
     "anticipate-rounding": "pinnir.passes.anticipate_rounding:AnticipateRounding",

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pinnir.codings import check_programmable
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Graph, Level, Neuron, Node
 from pinnir.manager import Context, Pass
-from pinnir.neurons import IF
+from pinnir.neurons import IF, Programmable
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.target import Target
 
@@ -60,19 +61,11 @@ def _move_biases(graph: Graph) -> Graph:
 
 def _refuse_the_rest(graph: Graph, target: Target) -> None:
     """Case 3."""
-    if graph.streamed is not None and not target.programmable:
-        needed = next(n for n in graph.streamed.nodes if isinstance(n.op, Neuron))
-        raise LegalizeError(
-            f"target {target.name} has no programmable neurons, and so none that keep state "
-            "while points are streamed",
-            node=needed.name,
-            op=type(needed.op).__name__,
-            hint="compile with --target programmable, or with another --coding",
-        )
-    running = graph if graph.streamed is None else graph.streamed
-    neurons = [node for node in running.nodes if isinstance(node.op, Neuron)]
+    neurons = [node for node in graph.executed.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__
+        if isinstance(node.op, Programmable):
+            check_programmable(node.op.coding, target, node=node.name, op=model)
         if model not in target.neurons:
             raise LegalizeError(
                 f"target {target.name} has no {model} neurons",

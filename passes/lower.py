@@ -5,19 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from pinnir.codings import lower_with
+from pinnir.codings import CODINGS, lower_with
 from pinnir.errors import PipelineError
 from pinnir.ir import Graph, Level
 from pinnir.manager import Context, Pass
 from pinnir.neurons.delta import MOST_HYSTERESIS
 
 # Options that only some codings have.
-_OWN = {"hysteresis": ("delta",), "events": ("delta",)}
+_OWN = {
+    "hysteresis": ("delta",),
+    "events": ("delta",),
+    **dict.fromkeys(
+        ("schedule", "eta", "decay", "delay", "scale", "inputs", "levels"), ("signgd",)
+    ),
+}
+
+# Codings that need no levels: their neurons follow the activations themselves.
+_OF_TENSORS = ("signgd",)
 
 
 @dataclass(frozen=True)
 class Lower(Pass):
-    """Turn the staircases into spiking neurons of one coding.
+    """Turn staircases, or activations themselves, into spiking neurons of one coding.
 
     Attributes:
         coding: Name in the CODINGS table.
@@ -25,22 +34,40 @@ class Lower(Pass):
         hysteresis: Levels by which a potential must leave its level's interval before the level
             changes (delta coding).
         events: Whether a change of level is ``unit`` events or one ``graded`` event (delta coding).
+        schedule: How steps become shorter (signgd coding; so is what follows).
+        eta: The first step of a layer, in units of a neuron's scale; 0 to choose it.
+        decay: Of an exponential schedule; 0 to choose it.
+        delay: Steps between the starts of a layer and the next; -1 to choose it.
+        scale: Of steps: half of each ``neuron``'s range; or 1, with estimates from 0 on (``none``).
+        inputs: Whether analog inputs enter ``exact``, or neurons follow them (``spikes``).
+        levels: Of the population program beside it; 0 for none.
     """
 
     name = "lower"
-    accepts = (Level.STAIRCASE,)
-    limits = (("steps", 1, 2**20), ("hysteresis", 0, MOST_HYSTERESIS))
+    accepts = (Level.STAIRCASE, Level.TENSOR)
+    limits = (
+        ("steps", 1, 2**20), ("hysteresis", 0, MOST_HYSTERESIS), ("eta", 0, 1e6), ("decay", 0, 1),
+        ("delay", -1, 2**20), ("levels", 0, 2**20),
+    )  # fmt: skip
 
     coding: str = "population"
     steps: int = 1
     hysteresis: float = 0.0
     events: Literal["unit", "graded"] = "unit"
+    schedule: Literal["exponential", "inverse", "constant"] = "exponential"
+    eta: float = 0.0
+    decay: float = 0.0
+    delay: float = -1.0
+    scale: Literal["neuron", "none"] = "neuron"
+    inputs: Literal["exact", "spikes"] = "exact"
+    levels: int = 256
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Hand the staircase graph to the coding.
 
         Raises:
-            PipelineError: If there is no such coding, or it has no such option.
+            PipelineError: If there is no such coding, it has no such option, or it lowers graphs
+                of another level.
         """
         own = {
             one.name: getattr(self, one.name)
@@ -53,4 +80,10 @@ class Lower(Pass):
                     f"coding {self.coding} has no option {name!r}", node=self.name, op="pass",
                     hint=f"it belongs to {', '.join(_OWN[name])}",
                 )  # fmt: skip
+        wanted = Level.TENSOR if self.coding in _OF_TENSORS else Level.STAIRCASE
+        if self.coding in CODINGS and graph.level is not wanted:
+            raise PipelineError(
+                f"coding {self.coding} takes a {wanted.value} graph, not a {graph.level.value} "
+                "graph", node=self.name, op="pass", hint="check the order of the pipeline",
+            )  # fmt: skip
         return lower_with(self.coding, graph, context, self.steps, own)

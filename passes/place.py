@@ -42,6 +42,6 @@ class Place(Pass):
             LegalizeError: If there is no such chip, or the units do not fit.
         """
         chip = find_chip(self.chip)
-        wiring = connectivity([graph if graph.streamed is None else graph.streamed])
+        wiring = connectivity([graph.executed])
         placed, _ = place(wiring, graph_rates(graph, context), chip, self.chips, self.seed)
         return replace(graph, placement=placed)

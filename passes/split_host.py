@@ -23,7 +23,7 @@ from typing import Literal
 from pinnir.errors import LegalizeError
 from pinnir.ir import CORE, HOST, Activation, Affine, Constant, Graph, Input, Level, Node, kind_of
 from pinnir.kinds import is_floating
-from pinnir.layout import Layout, axes_of, layouts
+from pinnir.layout import Layout, axes_of, has_features, layouts
 from pinnir.linear import is_linear, starts
 from pinnir.manager import Context, Pass
 
@@ -55,12 +55,18 @@ class SplitHost(Pass):
             raise LegalizeError(
                 "the network has no activation between two matrix products, so nothing can spike"
                 + _listing(graph),
-                hint="pinnir compiles networks of layers: matrix product, activation, matrix "
-                "product, with (samples, columns) values",
+                hint=_FEATURES if has_features(graph) else _LAYERS,
             )
         return graph.rewrite(
             lambda node: replace(node, segment=labels[node.name]) if node.name in labels else node
         )
+
+
+_LAYERS = (
+    "pinnir compiles networks of layers: matrix product, activation, matrix product, with "
+    "(samples, columns) values"
+)
+_FEATURES = f"{_LAYERS}; networks of images and patches compile with --coding signgd"
 
 
 def _listing(graph: Graph) -> str:
@@ -144,7 +150,7 @@ class _Split:
     def _inside(self) -> set[Node]:
         """Every node of a core."""
         inside = set(self.spiking)
-        ends = [node.operands[0] for node in self.spiking]
+        ends = [operand for node in self.spiking for operand in node.operands]
         ends += [node for node in self.graph.nodes if self._ends_core(node)]
         while ends:
             node = ends.pop()
@@ -162,7 +168,7 @@ class _Split:
             for node in self.graph.nodes
             if isinstance(node.op, Activation)
             and node in followed
-            and node.operands[0] in self._products
+            and any(operand in self._products for operand in node.operands)
             and not (self.features_on_host and self._is_feature(node))
         }
 

@@ -108,6 +108,14 @@ def _delta_program() -> None:
     Path("delta.nir").write_bytes(small_program("delta").to_bytes())
 
 
+def _of_images() -> None:
+    from fuzz.onnx_bases import patches
+
+    Path("model.onnx").write_bytes(patches())
+
+
+_SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps=8,eta=0.01}"
+
 CASES = (
     Case("The model is not there", f"pinnir compile modle.onnx {DOMAIN} -o model.nir"),
     Case("The model file is damaged", f"pinnir compile model.onnx {DOMAIN} -o model.nir",
@@ -142,6 +150,10 @@ CASES = (
          "pinnir run delta.nir --grid 64x100 --order hilbert -o field.npz", _delta_program),
     Case("The lines are too many", "pinnir run delta.nir --grid 4x4 --lines 32 -o field.npz",
          _delta_program),
+    Case("The schedule cannot reach the range",
+         f"pinnir compile model.onnx {DOMAIN} -o model.nir --pipeline {_SHORT_STEPS}"),
+    Case("The network is one of images", "pinnir compile model.onnx --domain 0:1 -o model.nir",
+         _of_images),
 )  # fmt: skip
 
 

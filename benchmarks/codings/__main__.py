@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.codings import results
+from benchmarks.codings import classifiers, results, signgd
 from benchmarks.codings.cases import cases
 from benchmarks.codings.curves import curve_rows
 from benchmarks.codings.page import write_page
@@ -17,7 +17,7 @@ DELTA_TOLERANCE = 5e-3
 PHASE_TOLERANCES = (1e-2, 1e-3)
 _COMPARED = ("poisson", "burgers")
 ENERGY_TOLERANCE = 1e-2
-_KINDS = ("delta", "energy", "phase", "drift", "curves", "page")
+_KINDS = ("delta", "energy", "phase", "drift", "curves", "signgd", "classifiers", "page")
 
 
 def main() -> None:
@@ -28,6 +28,8 @@ def main() -> None:
     asked = parser.parse_args()
     kinds = _KINDS if asked.only is None else (asked.only,)
     for name in asked.networks or cases():
+        if name not in cases():
+            continue
         if "delta" in kinds:
             results.keep("delta", name, delta_rows(name, DELTA_TOLERANCE))
         if "energy" in kinds:
@@ -42,6 +44,10 @@ def main() -> None:
             results.put("drift", name, {"levels": compared, "different": different})
         if "curves" in kinds:
             results.keep("curves", name, curve_rows(name))
+    for kind, module in (("signgd", signgd), ("classifiers", classifiers)):
+        for name in module.NETWORKS:
+            if kind in kinds and name in (asked.networks or module.NETWORKS):
+                module.measure(name)
     write_page()
 
 

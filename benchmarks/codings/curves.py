@@ -12,6 +12,10 @@ LEVELS = (16, 36, 64, 144, 256, 576, 1024, 2304)
 # Time steps and units of rate programs, from cheap to dear.
 RATES = ((8, 4), (8, 8), (16, 8), (16, 16), (32, 16), (32, 32), (64, 32))
 DELTA_LINES = (256, 4096)
+# Time steps of sign-gradient programs; more of them leave the figure downwards.
+FOLLOWING = (8, 12, 16, 20, 24)
+# Of the population program beside them, which is not measured.
+_BESIDE = 16
 _POINTS = 1024
 
 
@@ -22,6 +26,10 @@ def curve_rows(network: str) -> Iterator[Row]:
         program = built(network, "rate", pipelines.rate(steps, units), steps * units + 1)
         told = program.run(points).metrics
         yield row_of(told, network, "rate", steps * units + 1, options=f"{steps} steps")
+    for steps in FOLLOWING:
+        program = built(network, "signgd", pipelines.signgd(steps, _BESIDE), 0)
+        told = program.run(points).metrics
+        yield row_of(told, network, "signgd", 0, options=f"{steps} steps")
     for levels in LEVELS:
         for coding in ("population", "phase"):
             pipeline = getattr(pipelines, f"{coding}_refitted")(levels)

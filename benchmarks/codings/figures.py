@@ -40,7 +40,7 @@ def events_by_length(rows: Sequence[Row]) -> Path:
     axes.set(xlabel="points of a line", ylabel="events per activation and point")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=6, frameon=False)
-    return _save(figure, "codings_lines.png")
+    return save(figure, "codings_lines.png")
 
 
 def error_by_cost(rows: Sequence[Row]) -> Path:
@@ -62,7 +62,7 @@ def error_by_cost(rows: Sequence[Row]) -> Path:
     panels[0].set_ylabel("relative L2 error against the network")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    return _save(figure, "codings_cost.png")
+    return save(figure, "codings_cost.png")
 
 
 def best(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -89,10 +89,11 @@ def energy_bars(rows: Sequence[Row]) -> Path:
     axes.set(yscale="log", ylabel="energy at 45 nm, the network's = 1")
     axes.set_xticks(range(len(names)), names)
     figure.legend(loc="outside right upper", fontsize=7, frameon=False)
-    return _save(figure, "codings_energy.png")
+    return save(figure, "codings_energy.png")
 
 
-def _save(figure: matplotlib.figure.Figure, name: str) -> Path:
+def save(figure: matplotlib.figure.Figure, name: str) -> Path:
+    """Write a figure among the page's images."""
     IMAGES.mkdir(exist_ok=True)
     path = IMAGES / name
     figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.codings import results
+from benchmarks.codings import classifiers, results, signgd
 from benchmarks.codings.figures import energy_bars, error_by_cost, events_by_length, label
 from benchmarks.codings.streams import Row
 from benchmarks.common import DOCS, table
 
 _PAGE = DOCS / "codings.md"
 _BEGIN, _END = "<!-- streams -->\n", "<!-- end of streams -->\n"
+_SIGNGD_BEGIN, _SIGNGD_END = "<!-- signgd -->\n", "<!-- end of signgd -->\n"
 _SHOWN = (256, 1024, 4096)
 # Most synaptic operations per multiply-accumulate, least energy advantage, by points of a line.
 _TARGETS = {256: 2.5, 1024: 0.8, 4096: 0.3}
@@ -37,9 +38,15 @@ def write_page() -> None:
         parts += [_energy(cheapest), _fields(fields), "![energy](images/codings_energy.png)\n",
                   "![error against cost](images/codings_cost.png)\n"]  # fmt: skip
     parts += [_drift()]
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    _PAGE.write_text(f"{before}{_BEGIN}\n" + "\n".join(parts) + f"\n{_END}{after}")
+    _put(_BEGIN, _END, parts)
+    _put(_SIGNGD_BEGIN, _SIGNGD_END, [parts[0], signgd.part(), classifiers.part()])
+
+
+def _put(begin: str, end: str, parts: Sequence[str]) -> None:
+    """Replace what stands between two marks of the page."""
+    before, _, rest = _PAGE.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    _PAGE.write_text(f"{before}{begin}\n" + "\n".join(parts) + f"\n{end}{after}")
 
 
 def _delta(rows: Sequence[Row]) -> str:
@@ -78,8 +85,10 @@ def _slopes(rows: Sequence[Row]) -> str:
             found.append(float(np.polyfit(lengths, events, 1)[0]))
     return (
         f"Slopes in log-log from 256 points on: {min(found):.2f} to {max(found):.2f}, "
-        f"{np.median(found):.2f} in the middle. A stream turns at the ends of its lines, at a "
-        "cost that does not fall with their length.\n"
+        f"{np.median(found):.2f} in the middle. Neurons of the first layer keep to -1: they send "
+        "as many events on a line, however many points it has. What a deeper one sees moves in the "
+        "steps of the layers before, back and forth across a boundary, and the closer the points, "
+        "the more of these crossings are seen. So events per line grow with depth and length.\n"
     )
 
 
@@ -88,10 +97,9 @@ def _options(rows: Sequence[Row]) -> str:
     cells = []
     for network in dict.fromkeys(row.network for row in rows):
         own = [row for row in rows if row.network == network]
-        last = [row for row in own if row.line == 256 and not row.options]
-        shown = (last[-1:] if last else []) + [row for row in own if row.options]
-        for row in shown:
-            where = row.options or "unit events"
+        plain = {row.line: row for row in own if not row.options}  # the last column stays
+        for row in (plain[256], plain[4096], *(row for row in own if row.options)):
+            where = row.options or f"unit events, lines of {row.line:,}"
             order = row.order if row.options.startswith("grid") else ""
             variant = " ".join(filter(None, (where, order)))
             cells.append(
@@ -100,10 +108,11 @@ def _options(rows: Sequence[Row]) -> str:
             )  # fmt: skip
     headings = ["network", "variant", "error", "events per activation", "synops per MAC", "energy"]
     return (
-        "**Options**, on lines of 256 points along the last column where no grid is named: a "
-        "graded event carries a change of several levels, hysteresis lets levels change late. "
-        "Streamed fields are smooth and cross a boundary once, so hysteresis saves little and "
-        "costs accuracy: it is for noisy input.\n\n" + table(headings, cells)
+        "**Options**, on lines of 256 points along the last column where nothing else is said: a "
+        "graded event carries a change of several levels, hysteresis lets levels change late. On "
+        "short lines a level crosses a boundary once, so hysteresis saves little and costs "
+        "accuracy; on long lines a small one keeps deep neurons from going back and forth.\n\n"
+        + table(headings, cells)
     )
 
 
@@ -134,7 +143,8 @@ def cheapest_rows(rows: Sequence[Row]) -> list[Row]:
 
 def _energy(rows: Sequence[Row]) -> str:
     cells = [
-        [row.network, label(row), f"{row.levels:,}", f"{row.error:.1e}", f"{row.events:.3g}",
+        [row.network, label(row), f"{row.levels:,}" if row.levels else "", f"{row.error:.1e}",
+         f"{row.events:.3g}",
          f"{row.synops:.3g}", f"{1 / row.energy:.3g}"]
         for row in rows
     ]  # fmt: skip

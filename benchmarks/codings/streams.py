@@ -25,6 +25,8 @@ from pinnir.streaming import DeltaStream
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 _LINES = 16
 _HYSTERESIS = (0.25, 0.5, 1.0)
+# On long lines, where the steps of the layers before move deep neurons back and forth.
+_LONG, _SMALL_HYSTERESIS = 4096, 0.1
 # Levels are chosen on the selection points; on the points of a grid the error may be larger.
 _MARGIN = 0.9
 _DRIFT_GRID = 1000
@@ -37,7 +39,7 @@ class Row:
     Attributes:
         network: Its name.
         coding: Of the program.
-        levels: Levels per neuron, if they were spent evenly.
+        levels: Levels per neuron, if they were spent evenly; 0 if neurons have none.
         error: Relative L2 error on these points.
         events: Spikes or events per activation and point.
         synops: Synaptic operations per multiply-accumulate of the network.
@@ -89,13 +91,14 @@ def _streamed_staircase(levels: int) -> str:
 
 
 def _variants(program: Program, network: str, levels: int) -> list[Row]:
-    """Graded events and hysteresis on lines of 256 points, both orders on a square grid."""
+    """Graded events, hysteresis on short and long lines, both orders on a square grid."""
     changed: list[tuple[str, dict[str, object]]] = [("graded", {"graded": True})]
     changed += [(f"hysteresis {h:g}", {"hysteresis": h}) for h in _HYSTERESIS]
     rows = [
         replace(streamed(with_neurons(program, **options), network, levels, 256), options=name)
         for name, options in changed
     ]
+    rows.append(late_row(program, network, levels))
     side = {2: 256, 3: 64}.get(len(program.domain.columns))
     if side is not None and program.domain.axis_count == 1:
         shape = (side,) * len(program.domain.columns)
@@ -104,6 +107,13 @@ def _variants(program: Program, network: str, levels: int) -> list[Row]:
             grid = f"grid {'x'.join(map(str, shape))}"
             rows.append(row_of(told, network, "delta", levels, order=order, options=grid))
     return rows
+
+
+def late_row(program: Program, network: str, levels: int) -> Row:
+    """A small hysteresis on long lines."""
+    late = with_neurons(program, hysteresis=_SMALL_HYSTERESIS)
+    options = f"hysteresis {_SMALL_HYSTERESIS:g}, lines of {_LONG:,}"
+    return replace(streamed(late, network, levels, _LONG), options=options)
 
 
 def with_neurons(program: Program, **options: object) -> Program:

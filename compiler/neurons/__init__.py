@@ -9,15 +9,20 @@ from pinnir.neurons.lif import LIF
 from pinnir.neurons.membrane import Membrane
 from pinnir.neurons.phase import Phase
 from pinnir.neurons.programmable import Programmable
+from pinnir.neurons.sign_gradient import SignGradient
 from pinnir.neurons.threshold import Threshold
 
 __all__ = [
     "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "HodgkinHuxley",
-    "Izhikevich", "Membrane", "Phase", "Programmable", "Threshold",
+    "Izhikevich", "Membrane", "Phase", "Programmable", "SignGradient", "Threshold",
 ]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
-PROGRAMMABLE: dict[str, type[Programmable]] = {"Delta": Delta, "Phase": Phase}
+PROGRAMMABLE: dict[str, type[Programmable]] = {
+    "Delta": Delta,
+    "Phase": Phase,
+    "SignGradient": SignGradient,
+}
 
 # Models of a membrane with their published parameters, by the name that a user gives.
 MEMBRANES: dict[str, Membrane] = {

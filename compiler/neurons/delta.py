@@ -30,6 +30,8 @@ class Delta(LevelNeuron):
             unit events as the level changes by.
     """
 
+    coding = "delta"
+
     hysteresis: float = 0.0
     graded: bool = False
 

@@ -31,6 +31,8 @@ class Phase(LevelNeuron):
         digits: ``D``, steps of a period.
     """
 
+    coding = "phase"
+
     digits: int = 1
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

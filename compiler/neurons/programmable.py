@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,13 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Programmable(Neuron):
-    """A population of neurons that run a program of their own."""
+    """A population of neurons that run a program of their own.
+
+    Attributes:
+        coding: That they belong to.
+    """
+
+    coding: ClassVar[str]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All parameters as arrays of finite or infinite numbers, none of them empty."""

@@ -17,7 +17,8 @@ def print_report(report: Report) -> None:
     if not report.compiles:
         out.print(Text(f"error: {report.reason}\nhint: {report.hint}"), soft_wrap=True)
         return
-    out.print(Text(f"{report.model}: compiles"))
+    only = f" with --coding {report.coding}" if report.coding else ""
+    out.print(Text(f"{report.model}: compiles{only}"))
     if report.core_mac_share is not None:
         out.print(f"{report.core_mac_share:.1%} of its multiply-accumulates spike")
     for name, columns, axis in report.inputs:
@@ -32,8 +33,15 @@ def print_report(report: Report) -> None:
         for node in report.nodes:
             table.add_row(*map(Text, (node.name, node.op, node.where, node.segment, node.reason)))
         out.print(table)
-    command = f'pinnir compile {report.model} --domain "{report.domain}" -o OUT.nir'
+    coding = f" --coding {report.coding}" if report.coding else ""
+    command = f'pinnir compile {report.model} --domain "{report.domain}"{coding} -o OUT.nir'
     out.print(Text(command), soft_wrap=True)
+
+
+def _verdict(report: Report) -> str:
+    if not report.compiles:
+        return "no"
+    return f"with {report.coding}" if report.coding else "yes"
 
 
 def print_reports(reports: Sequence[Report]) -> None:
@@ -45,7 +53,7 @@ def print_reports(reports: Sequence[Report]) -> None:
         share = "" if report.core_mac_share is None else f"{report.core_mac_share:.1%}"
         cores = {node.segment for node in report.nodes if node.where == CORE}
         table.add_row(
-            Text(report.model), "yes" if report.compiles else "no", share,
+            Text(report.model), _verdict(report), share,
             str(len(cores) or ""), Text(report.domain), Text(report.reason.partition("\n")[0]),
         )  # fmt: skip
     console().print(table)

@@ -98,7 +98,7 @@ def _cells(frontier: Frontier, one: Point) -> tuple[str, ...]:
         "chosen" if frontier.is_chosen(one) else "",
         candidate.family,
         f"{costs['steps']:,.0f}",
-        f"{candidate.levels:,}",
+        f"{candidate.levels:,}" if candidate.levels else "",
         f"{one.rel_l2:.3e}",
         upper,
         f"{costs['synops_per_mac']:.2f}",

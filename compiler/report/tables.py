@@ -35,7 +35,8 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
         _add(table, "the same on other points, at most (95 %)", f"{metrics['rel_l2_upper']:.3e}")
     _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
-    _add(table, "levels per neuron", f"{metrics['levels']:,}")
+    if metrics["levels"]:
+        _add(table, "levels per neuron", f"{metrics['levels']:,}")
     _add_costs(table, program, metrics)
     _add(table, "seconds", f"{seconds:.1f}")
     console().print(table)
@@ -79,6 +80,9 @@ def _add(table: Table, figure: str, value: str) -> None:
 
 
 def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
+    if "accuracy" in metrics:
+        own = f" (the network's: {metrics['source_accuracy']:.2%})" * ("source_accuracy" in metrics)
+        _add(table, f"accuracy{own}", f"{metrics['accuracy']:.2%}")
     if "rel_l2_reference" in metrics:
         _add(table, "relative L2 error against the reference", f"{metrics['rel_l2_reference']:.3e}")
     if "source_rel_l2_reference" in metrics:

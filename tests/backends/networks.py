@@ -29,7 +29,7 @@ DOMAIN = "x=-1:1,t=0:1"
 RATE = (
     "split-thresholds{units=4},quantise-activations{levels=9},lower{coding=rate,steps=8},legalise"
 )
-STREAMED = {"delta": pipelines.delta, "phase": pipelines.phase}
+STREAMED = {"delta": pipelines.delta, "phase": pipelines.phase, "signgd": pipelines.signgd}
 SIGNED_RATE = (
     "balance-thresholds{steps=8},quantise-activations{levels=17,rounding=zero},"
     "lower{coding=rate,steps=8},legalise"

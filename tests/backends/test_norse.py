@@ -14,11 +14,13 @@ import torch
 
 from pinnir.backends.norse import IntegrateFire, NorseBackend, ThresholdUnits
 from pinnir.backends.reference import ReferenceBackend
+from pinnir.codings.signgd import lower
 from pinnir.errors import BackendError
 from pinnir.evaluate import evaluate
 from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Neuron, Node
 from pinnir.matrix import BlockDiagonal, dense
 from pinnir.neurons import IF, Threshold
+from pinnir.target import TARGETS
 from tests.backends.networks import (
     RATE,
     SIGNED_RATE,
@@ -29,7 +31,7 @@ from tests.backends.networks import (
     same_spikes,
     small_program,
 )
-from tests.helpers import compiled, core_graph, points
+from tests.helpers import compiled, context, core_graph, points
 from tests.strategies import SEEDS, core_graphs
 
 REFERENCE, NORSE = ReferenceBackend(), NorseBackend()
@@ -73,6 +75,14 @@ def test_rate_programs_with_initial_potentials(calibrate):
     assert same(core, points(core, 100, 1)) > 0
 
 
+@given(graph=core_graphs(), seed=SEEDS)
+def test_sign_gradient_programs(graph, seed):
+    given = context(graph, target=TARGETS["programmable"])
+    core = lower(graph, given, 12, decay=0.7, delay=1.5).streamed
+    assert core is not None
+    assert same(core, points(core, 100, seed % 1000)) > 0
+
+
 def test_burgers():
     """Ten thousand points through every one of the example's units."""
     program = example_program("burgers", 64)
@@ -82,7 +92,7 @@ def test_burgers():
     assert compared == 10_000 * program.metrics["neurons"]
 
 
-@pytest.mark.parametrize("coding", ["population", "rate"])
+@pytest.mark.parametrize("coding", ["population", "rate", "signgd"])
 def test_through_the_program(coding):
     program = small_program(coding)
     x = program.domain.sample(256, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from onnx import helper
@@ -12,6 +13,7 @@ import pinnir
 from pinnir.check import CORE, FOLDED, HOST, check, check_folder
 from pinnir.cli import main
 from pinnir.errors import CoreShareError, FrontendError
+from tests.backends.networks import EXAMPLES
 from tests.helpers import onnx_model, save
 from tests.networks import FAMILIES, family
 
@@ -96,6 +98,31 @@ def test_tables(tmp_path):
     assert "of its multiply-accumulates spike" in text
     assert "multiplies or transforms what cores give to each other" in text
     assert "1 of 1 models compile" in invoke("check", tmp_path).output
+
+
+def test_networks_of_images_name_their_coding(tmp_path):
+    path = tmp_path / "classifier.onnx"
+    path.write_bytes((EXAMPLES / "digits_mixer" / "model.onnx").read_bytes())
+    report = check(path)
+    assert (report.compiles, report.coding, report.domain) == (True, "signgd", "LO:HI")
+    assert report.core_mac_share == 1.0
+    assert {node.where for node in report.nodes} == {CORE}
+    assert "compiles with --coding signgd" in invoke("check", path).output
+    assert "with signgd" in invoke("check", tmp_path).output
+
+
+def test_networks_of_images_are_refused_by_node(tmp_path):
+    """Where signgd has no neurons either, the node that is why is named."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"], "square"),
+        helper.make_node("MatMul", ["a", "w"], ["b"], "map"),
+        helper.make_node("ReduceProd", ["b", "axes"], ["c"], "product", keepdims=0),
+        helper.make_node("MatMul", ["c", "w"], ["y"], "last"),
+    ]
+    constants = {"shape": np.array([-1, 2, 2]), "axes": np.array([2]), "w": np.eye(2, dtype="f")}
+    report = check(save(tmp_path, onnx_model(nodes, constants, inputs={"x": (None, 4)})))
+    assert not report.compiles
+    assert report.nodes[0].name == "product"
 
 
 def test_empty_folder(tmp_path):

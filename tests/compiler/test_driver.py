@@ -281,6 +281,10 @@ def test_training_is_searched_as_well():
     [
         ({"train": -1, "levels": None}, "-1 iterations of training are too few"),
         ({"train": 10}, "--train is for the search"),
+        (
+            {"train": 10, "levels": None, "steps": 8, "coding": "signgd"},
+            "--train is for the search",
+        ),
     ],
 )
 def test_training_that_cannot_be(ask, message):
@@ -599,12 +603,14 @@ def test_wrong_pipelines():
     assert error_of(PipelineError, pipeline="") == (
         'the pipeline is empty\nhint: write "pass{option=value},pass"'
     )
+    assert error_of(PipelineError, pipeline="legalise{levels=3}") == (
+        "pass 'legalise': has no option 'levels'\nhint: its options are none"
+    )
     assert error_of(PipelineError, pipeline="lower{levels=3}") == (
-        "pass 'lower': has no option 'levels'\n"
-        "hint: its options are coding, steps, hysteresis, events"
+        "pass 'lower': coding population has no option 'levels'\nhint: it belongs to signgd"
     )
     assert error_of(PipelineError, pipeline="lower") == (
-        "pass 'lower': takes a staircase graph, not a tensor graph\n"
+        "pass 'lower': coding population takes a staircase graph, not a tensor graph\n"
         "hint: check the order of the pipeline"
     )
 

@@ -113,8 +113,8 @@ def test_a_pass_prints_as_it_is_written(text):
         ("lower{steps}", "pass 'lower': option 'steps' has no value"),
         (
             "lower{speed=8}",
-            "pass 'lower': has no option 'speed'\n"
-            "hint: its options are coding, steps, hysteresis, events",
+            "pass 'lower': has no option 'speed'\nhint: its options are coding, steps, hysteresis, "
+            "events, schedule, eta, decay, delay, scale, inputs, levels",
         ),
         ("fuse-affine{steps=8}", "pass 'fuse-affine': has no option 'steps'\n"
                                  "hint: its options are none"),

@@ -149,7 +149,7 @@ def test_lines_through_a_domain():
     assert "line_points" not in small_program("phase").metrics
 
 
-@pytest.mark.parametrize("coding", ["population", "rate", "phase"])
+@pytest.mark.parametrize("coding", ["population", "rate", "phase", "signgd"])
 def test_programs_that_do_not_stream(coding):
     with pytest.raises(DomainError) as caught:
         small_program(coding).run_grid((8, 8), lines=2)
@@ -159,22 +159,28 @@ def test_programs_that_do_not_stream(coding):
     )
 
 
-@pytest.mark.parametrize("coding", ["delta", "phase"])
-def test_targets_that_keep_no_state(coding):
+@pytest.mark.parametrize(
+    ("coding", "needs"),
+    [
+        ("delta", "keep state while points are streamed"),
+        ("phase", "read and send digits"),
+        ("signgd", "follow functions"),
+    ],
+)
+def test_targets_that_keep_no_state(coding, needs):
     with pytest.raises(LegalizeError) as caught:
         pinnir.compile(model(mlp()), DOMAIN, target="nir", coding=coding, levels=8)
     assert str(caught.value) == (
-        f"target nir has no programmable neurons, and so none that run the coding {coding!r} or "
-        "keep state while points are streamed\n"
+        f"{coding} coding needs neurons that {needs}, and target nir has no programmable neurons\n"
         "hint: compile with --target programmable, or with another --coding"
     )
     with pytest.raises(LegalizeError) as caught:
         pipeline = getattr(pipelines, coding)(8)
         pinnir.compile(model(mlp()), DOMAIN, target="nir", pipeline=pipeline)
     assert caught.value.message == (
-        "target nir has no programmable neurons, and so none that keep state while points are "
-        "streamed"
+        f"{coding} coding needs neurons that {needs}, and target nir has no programmable neurons"
     )
+    assert caught.value.node
 
 
 def test_the_target_follows_from_the_coding():

@@ -19,6 +19,7 @@ from pinnir.ir import (
     Node,
     Op,
     Primitive,
+    Scheduled,
     Staircase,
 )  # fmt: skip
 from pinnir.matrix import BlockDiagonal
@@ -107,6 +108,8 @@ BROKEN = [
      "Affine 'n0': belongs to no segment; split-host must run before this level"),
     ("_segment_is_labelled", at(Level.SPIKING, Activation("tanh"), segment="elsewhere"),
      "Activation 'n0': belongs to no segment; split-host must run before this level"),
+    ("_schedule_fits", at(Level.SPIKING, Scheduled(np.eye(2), np.zeros(2), np.ones(3))),
+     "Scheduled 'n0': has a schedule of 3 steps, the graph has 1"),
     ("_boundaries_ascend", at(Level.STAIRCASE, descending(), MAP),
      "Staircase 'n0': has boundaries that do not ascend"),
 ]  # fmt: skip

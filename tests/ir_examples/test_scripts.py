@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from ir_examples.runs import relative_l2, run_onnx
+from tests.ir_examples.test_digits import CLASSIFIERS
 
 ROOT = Path(__file__).resolve().parents[2] / "ir_examples"
 BOUNDS = {
@@ -21,6 +22,7 @@ BOUNDS = {
     "beltrami_spinn": 1e-2,
     "burgers": 1e-3,
     "burgers_spinn": 1e-2,
+    "deep_regression": 1e-3,
     "diffusion_reaction": 5e-3,
     "function_regression": 1e-3,
     "poisson": 1e-3,
@@ -52,7 +54,8 @@ def axes_and_outputs(name: str) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def test_every_example_has_a_bound() -> None:
-    assert sorted(path.parent.name for path in ROOT.glob("*/train.py")) == sorted(BOUNDS)
+    found = {path.parent.name for path in ROOT.glob("*/train.py")}
+    assert sorted(found - set(CLASSIFIERS)) == sorted(BOUNDS)
 
 
 @pytest.mark.parametrize("name", BOUNDS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.random_ops import elementwise, linear, shapes
+from tests.random_ops import elementwise, images, linear, shapes
 from tests.random_ops.builder import Builder
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     **elementwise.GENERATORS,
+    **images.GENERATORS,
     **linear.GENERATORS,
     **shapes.GENERATORS,
 }

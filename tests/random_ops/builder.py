@@ -40,6 +40,7 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Elu", "HardSigmoid", "HardSwish", "Mish", "Selu"), (18,)),
     **dict.fromkeys(("Softplus", "Softsign", "ThresholdedRelu"), (18,)),
     **dict.fromkeys(("LeakyRelu", "PRelu"), (16, 17, 18)),
+    **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
 }
 

@@ -1,0 +1,14 @@
+"""Train the small ResMLP on handwritten digits."""
+
+from pathlib import Path
+
+from ir_examples import digits
+
+
+def main() -> None:
+    """Train with the options of the command line and write the results."""
+    digits.main("resmlp", Path(__file__).parent)
+
+
+if __name__ == "__main__":
+    main()
