@@ -232,9 +232,9 @@ def _reach(core: Graph, maps: Mapping[Node, WholeMap], largest_input: float) -> 
         else:
             most[node] = np.ones(arriving.size)
         if isinstance(op, IF):
-            # Soft reset takes no more than a threshold a step; feedback adds its own.
+            # Soft reset brings a potential nearer to zero; feedback adds its own.
             loop = 0.0 if op.feedback is None else np.abs(entries(op.feedback)).sum(axis=2).max()
-            reach[node] = float((core.steps * (arriving + op.threshold + loop)).max())
+            reach[node] = float((core.steps * (arriving + loop)).max())
         else:
             reach[node] = float((most[node] if isinstance(op, Affine) else arriving).max())
         if reach[node] >= _EXACT:

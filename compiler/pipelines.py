@@ -170,7 +170,8 @@ def in_integers(pipeline: str, integers: Integers) -> str:
     passes = parse_pipeline(pipeline)
     lower = next((one for one in passes if isinstance(one, Lower)), None)
     steps = f",steps={lower.steps}" if lower is not None and lower.coding == "rate" else ""
-    quantise = f"quantise{{weight-bits={integers.weight_bits}{steps}}}"
+    bits = f"weight-bits={integers.weight_bits},state-bits={integers.state_bits}"
+    quantise = f"quantise{{{bits}{steps}}}"
     found: list[str] = []
     for one in passes:
         if one is lower:

@@ -28,6 +28,9 @@ from pinnir.passes.refit import regression, wanted_values
 from pinnir.student import Student, students
 from pinnir.whole import countable_unit, counted_in, in_units, numbered_network, short
 
+# How much more than what sums reach on the points there is room for.
+_ROOM = 4.0
+
 
 @dataclass(frozen=True)
 class Quantise(Pass):
@@ -35,6 +38,7 @@ class Quantise(Pass):
 
     Attributes:
         weight_bits: Of a synapse's weight, with its sign.
+        state_bits: Of the sums; where they would need more, weights are rounded coarser.
         steps: Time steps of the integrate-and-fire neurons that the staircases stand for, where
             rate coding follows; 0 is the staircases themselves.
         points: How many points to fit on.
@@ -43,9 +47,16 @@ class Quantise(Pass):
 
     name = "quantise"
     accepts = (Level.STAIRCASE,)
-    limits = (("weight_bits", 2, 32), ("steps", 0, 2**20), ("points", 16, 2**20), ("ridge", 0, 1))
+    limits = (
+        ("weight_bits", 2, 32),
+        ("state_bits", 8, 53),
+        ("steps", 0, 2**20),
+        ("points", 16, 2**20),
+        ("ridge", 0, 1),
+    )
 
     weight_bits: int = 8
+    state_bits: int = 31
     steps: int = 0
     points: int = 8192
     ridge: float = 1e-7
@@ -87,6 +98,8 @@ class Quantise(Pass):
         own = [one.units(limit) for one in fits]
         unit = np.min(own, axis=0)
         unit = np.where(np.isfinite(unit), unit, 1.0)
+        reach = np.sum([one.reach for one in fits], axis=0) * max(1, self.steps)
+        unit = np.maximum(unit, reach / 2.0 ** (self.state_bits - 1))
         unit = countable_unit(unit, layer.stairs) if self.steps and layer.stairs else short(unit)
         found: dict[str, tuple[Op, ...]] = {}
         missing = np.zeros_like(fits[0].aim)
@@ -141,6 +154,12 @@ class _Fit:
 
     def _together(self, parts: list[Array]) -> Array:
         return np.stack(parts) if isinstance(self.weight, BlockDiagonal) else parts[0]
+
+    @property
+    def reach(self) -> Array:
+        """What sums may reach and more: with their bias, and offsets of the neurons behind."""
+        most = apply(with_entries(self.weight, np.abs(entries(self.weight))), np.abs(self.x).max(0))
+        return np.asarray(_ROOM * (most + np.abs(self.aim).max(axis=0)))
 
     def refitted(self, ridge: float) -> _Fit:
         """With the weights that the regression of what is missing adds."""

@@ -64,6 +64,16 @@ def test_no_sum_exceeds_its_reach(name, coding):
             assert (np.abs(fired) * node.op.threshold).max() <= whole.reach[node]
 
 
+@pytest.mark.parametrize("coding", ["population", "delta", "rate", "signed"])
+@pytest.mark.parametrize("state_bits", [20, 24, 31])
+def test_weights_are_coarser_where_sums_would_not_fit(coding, state_bits):
+    integers = Integers(weight_bits=8, input_bits=12, state_bits=state_bits)
+    pipeline = pipelines.in_integers(PIPELINES[coding], integers)
+    made = pinnir.compile(family("spinn"), "-1:1", target="programmable", pipeline=pipeline)
+    for core in made.running:
+        check_range(whole_core(core, largest_input(pipeline)), integers)
+
+
 def test_what_is_not_whole():
     plain = pinnir.compile(family("resnet"), "-1:1", pipeline=pipelines.population(8))
     with pytest.raises(LegalizeError, match=r"has no units at its end|not whole numbers") as caught:
