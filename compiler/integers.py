@@ -233,8 +233,8 @@ def _reach(core: Graph, maps: Mapping[Node, WholeMap], largest_input: float) -> 
             most[node] = np.ones(arriving.size)
         if isinstance(op, IF):
             # Soft reset brings a potential nearer to zero; feedback adds its own.
-            loop = 0.0 if op.feedback is None else np.abs(entries(op.feedback)).sum(axis=2).max()
-            reach[node] = float((core.steps * (arriving + loop)).max())
+            loop = 0.0 if op.feedback is None else np.abs(entries(op.feedback)).sum(axis=2)
+            reach[node] = float((core.steps * (arriving + np.reshape(loop, -1))).max())
         else:
             reach[node] = float((most[node] if isinstance(op, Affine) else arriving).max())
         if reach[node] >= _EXACT:

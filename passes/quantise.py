@@ -26,7 +26,8 @@ from pinnir.manager import Context, Pass
 from pinnir.matrix import BlockDiagonal, Matrix, apply, entries, with_entries
 from pinnir.passes.refit import regression, wanted_values
 from pinnir.student import Student, students
-from pinnir.whole import countable_unit, counted_in, in_units, numbered_network, short
+from pinnir.sum_layers import SumLayer, sum_layers
+from pinnir.whole import countable_unit, counted_in, in_units, numbered_network, short, spacing
 
 # How much more than what sums reach on the points there is room for.
 _ROOM = 4.0
@@ -74,13 +75,13 @@ class Quantise(Pass):
             student = Student.of(graph, label, context.source, self.steps)
             points = student.thinned(context.fresh(self.points, 0))
             wanted = wanted_values(student, context, points)
-            for layer in _layers(student):
+            for layer in sum_layers(student):
                 graph = _with(graph, self._rounded(layer, student, points, wanted))
                 student = Student.of(graph, label, context.source, self.steps)
         return graph
 
     def _rounded(
-        self, layer: _Layer, student: Student, points: Array, wanted: Mapping[str, Array]
+        self, layer: SumLayer, student: Student, points: Array, wanted: Mapping[str, Array]
     ) -> dict[str, tuple[Op, ...]]:
         """The operations of a layer in integers, by name; two for a map whose value leaves."""
         limit = 2 ** (self.weight_bits - 1) - 1
@@ -98,8 +99,8 @@ class Quantise(Pass):
         own = [one.units(limit) for one in fits]
         unit = np.min(own, axis=0)
         unit = np.where(np.isfinite(unit), unit, 1.0)
-        reach = np.sum([one.reach for one in fits], axis=0) * max(1, self.steps)
-        unit = np.maximum(unit, reach / 2.0 ** (self.state_bits - 1))
+        reach = np.sum([one.reach for one in fits], axis=0) + self._thresholds(layer, unit.size)
+        unit = np.maximum(unit, max(1, self.steps) * reach / 2.0 ** (self.state_bits - 1))
         unit = countable_unit(unit, layer.stairs) if self.steps and layer.stairs else short(unit)
         found: dict[str, tuple[Op, ...]] = {}
         missing = np.zeros_like(fits[0].aim)
@@ -121,6 +122,15 @@ class Quantise(Pass):
             units_of = Affine(BlockDiagonal(unit[:, None, None]), np.zeros(unit.size))
             (last,) = layer.joins or maps
             found[last.name] = (*found.get(last.name, ()), units_of)
+        return found
+
+    def _thresholds(self, layer: SumLayer, rows: int) -> Array:
+        """The largest threshold of each row's neurons, which signed ones add to their sums."""
+        found = np.zeros(rows)
+        for node in layer.stairs if self.steps else ():
+            assert isinstance(node.op, Staircase)
+            own = self.steps * spacing(node.op)
+            found = np.maximum(found, own.reshape(rows, -1).max(axis=1))
         return found
 
 
@@ -204,59 +214,3 @@ def _refuse_analog(graph: Graph) -> None:
                     op=type(node.op).__name__,
                     hint="run quantise-inputs before quantise-activations",
                 )
-
-
-@dataclass(frozen=True, eq=False)
-class _Layer:
-    """Maps that add up to pre-activations or to what leaves, and what reads the sums.
-
-    Attributes:
-        maps: Names of maps of values that enter or of level numbers; equally many rows each.
-        joins: Maps of maps: copies for several units a neuron, or a sum that leaves.
-        stairs: Staircases that read maps or copies; none where the sums leave.
-    """
-
-    maps: frozenset[str]
-    joins: tuple[Node, ...]
-    stairs: tuple[Node, ...]
-
-
-def _layers(student: Student) -> list[_Layer]:
-    """The layers of a core in running order.
-
-    Raises:
-        LegalizeError: If a map of maps has weights of its own, or leaves beside neurons.
-    """
-    import networkx
-
-    reads = networkx.Graph()
-    for node in student.nodes:
-        reads.add_node(node)
-        reads.add_edges_from(
-            (o, node) for o in node.operands if isinstance(o.op, Affine) and o in student.nodes
-        )
-    place = {node: number for number, node in enumerate(student.nodes)}
-    groups = [sorted(g, key=place.__getitem__) for g in networkx.connected_components(reads)]
-    return [_layer(student, group) for group in sorted(groups, key=lambda g: place[g[0]])]
-
-
-def _layer(student: Student, nodes: list[Node]) -> _Layer:
-    stairs = tuple(node for node in nodes if isinstance(node.op, Staircase))
-    joins = tuple(n for n in nodes if n not in stairs and isinstance(n.operands[0].op, Affine))
-    for node in joins:
-        op = node.op
-        assert isinstance(op, Affine)
-        copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
-        if not copies or op.bias.any():
-            raise LegalizeError(
-                "is a map of a map, and integers have no scale for its weights",
-                node=node.name, op="Affine", hint="run gather-synapses first",
-            )  # fmt: skip
-    for node in nodes:
-        if stairs and student.graph.leaves(node):
-            raise LegalizeError(
-                "leaves the core in the units of the neurons that read it",
-                node=node.name, op=type(node.op).__name__, hint="run gather-synapses first",
-            )  # fmt: skip
-    maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
-    return _Layer(maps, joins, stairs)
