@@ -19,13 +19,14 @@ from pinnir.emit import to_nir
 from pinnir.errors import PinnirError, ProgramFileError
 from pinnir.program import Program
 
-# (program) -> contents by file name
+# (program) -> contents by file name, which may lie in folders
 Exporter = Callable[[Program], dict[str, bytes]]
 
 EXPORTERS: dict[str, str] = {
     "nir": "pinnir.export:plain_nir",
     "nir-stock": "pinnir.backends.nir.folder:contents",
     "c": "pinnir.backends.c.write:write",
+    "lava": "pinnir.backends.lava.write:write",
 }
 
 
@@ -60,11 +61,14 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             draft.chmod(0o755)
-            for name, data in exporter(program).items():
+            contents = exporter(program)
+            for name, data in contents.items():
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
                 (draft / name).write_bytes(data)
             if used:
-                for path in draft.iterdir():
-                    path.replace(folder / path.name)
+                for name in contents:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (draft / name).replace(folder / name)
             else:
                 draft.replace(folder)
         finally:
@@ -75,7 +79,7 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
         raise ProgramFileError(
             f"cannot write {folder}: {error.strerror}", hint="give a writable folder"
         ) from error
-    return sorted(folder.iterdir())
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def plain_nir(program: Program) -> dict[str, bytes]:

@@ -169,9 +169,10 @@ def in_integers(pipeline: str, integers: Integers) -> str:
 
     passes = parse_pipeline(pipeline)
     lower = next((one for one in passes if isinstance(one, Lower)), None)
-    steps = f",steps={lower.steps}" if lower is not None and lower.coding == "rate" else ""
+    steps = lower.steps if lower is not None and lower.coding == "rate" else 0
+    counted = f",steps={steps}" if steps else ""
     bits = f"weight-bits={integers.weight_bits},state-bits={integers.state_bits}"
-    quantise = f"quantise{{{bits}{steps}}}"
+    quantise = f"quantise{{{bits}{counted}}}"
     found: list[str] = []
     for one in passes:
         if one is lower:
@@ -180,5 +181,5 @@ def in_integers(pipeline: str, integers: Integers) -> str:
             continue
         found.append(str(one))
         if one.name == GATHER:
-            found.append(f"quantise-inputs{{bits={integers.input_bits}}}")
+            found.append(f"quantise-inputs{{bits={integers.entering_bits(steps)}}}")
     return ",".join(found if lower is not None else [*found, quantise])

@@ -24,6 +24,14 @@ class Integers:
     input_bits: int
     state_bits: int
 
+    def entering_bits(self, steps: int) -> int:
+        """Bits of what enters a core of so many steps: its currents add up in the state.
+
+        Three bits are left for several inputs and a bias.
+        """
+        grown = max(0, steps - 1).bit_length()
+        return max(2, min(self.input_bits, self.state_bits - self.weight_bits - 3 - grown))
+
 
 @dataclass(frozen=True)
 class Target:
@@ -85,8 +93,16 @@ _C = replace(
     integers=Integers(weight_bits=8, input_bits=16, state_bits=31),
 )
 
+_LAVA = replace(
+    _C,
+    name="lava",
+    summary="Lava processes, as for Loihi 2: integers only, 8-bit weights, 24-bit state",
+    signed_spikes=False,
+    integers=Integers(weight_bits=8, input_bits=16, state_bits=24),
+)
+
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE, _C)
+    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE, _C, _LAVA)
 }  # fmt: skip
 
 

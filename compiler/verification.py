@@ -18,6 +18,7 @@ VERIFIERS: dict[str, str] = {
     "nir-stock": "pinnir.backends.nir.verify:in_readers",
     "c": "pinnir.backends.c.run:on_host",
     "cortex-m4": "pinnir.backends.c.run:on_cortex_m4",
+    "lava": "pinnir.backends.lava.run:on_lava",
 }
 
 

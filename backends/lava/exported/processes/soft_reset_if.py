@@ -1,0 +1,83 @@
+"""Integrate-and-fire units with reset by subtraction."""
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from processes.schedule import Scheduled, ScheduledModel
+
+
+class SoftResetIF(Scheduled):
+    """Non-leaky integrate-and-fire units.
+
+    In the first step of an inference ``v = v0`` and ``u = bias + c_in``; in every step
+
+        v <- v + a_in + u,    s = [v >= theta],    v <- v - theta s.
+
+    A signed unit also fires -1, at ``v <= -theta``; if it is centred, at ``v <= 0``.
+
+    Args:
+        threshold: ``theta``, ``(units,)``.
+        potential: ``v0``, ``(units,)``.
+        signed: Whether units fire -1, in graded events.
+        centred: Whether signed units fire it at 0.
+        schedule: As of ``Scheduled``.
+    """
+
+    def __init__(self, *, threshold, potential, signed, centred, **schedule):
+        super().__init__(signed=signed, centred=centred, **schedule)
+        self.threshold = Var(shape=threshold.shape, init=threshold)
+        self.potential = Var(shape=potential.shape, init=potential)
+        self.v = Var(shape=potential.shape, init=0)
+
+
+class _SoftResetIFModel(ScheduledModel):
+    def begin(self):
+        self.v = self.potential.copy()
+
+    def step(self, arriving):
+        self.v = self.held(self.v + arriving + self.current)
+        events = (self.v >= self.threshold).astype(self.v.dtype)
+        if self.proc_params["signed"]:
+            low = 0 if self.proc_params["centred"] else -self.threshold
+            events -= self.v <= low
+        self.v = self.v - self.threshold * events
+        return events
+
+
+@implements(proc=SoftResetIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class SoftResetIFFixed(_SoftResetIFModel):
+    """24-bit integers."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    bias: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    current: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    threshold: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    potential: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+
+
+@implements(proc=SoftResetIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class SoftResetIFFloat(_SoftResetIFModel):
+    """Floating point."""
+
+    saturates = False
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    bias: np.ndarray = LavaPyType(np.ndarray, float)
+    current: np.ndarray = LavaPyType(np.ndarray, float)
+    threshold: np.ndarray = LavaPyType(np.ndarray, float)
+    potential: np.ndarray = LavaPyType(np.ndarray, float)
+    v: np.ndarray = LavaPyType(np.ndarray, float)

@@ -1,0 +1,153 @@
+"""Run the network with Lava, and compare every event with what the compiler's oracle says.
+
+    python runner.py                            the samples of this folder
+    python runner.py --samples IN.npz           other samples: one array of inputs a core
+    python runner.py --output OUT.npz           keep all events and outputs
+    python runner.py --tag floating_pt          the floating-point models
+
+The network is in ``<core>.json`` (populations, synapses) and ``<core>.npz`` (their arrays).
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.io.source import RingBuffer
+from lava.utils.weightutils import SignMode
+from processes.delta_neurons import DeltaNeurons
+from processes.read_out import ReadOut
+from processes.recorder import Recorder
+from processes.soft_reset_if import SoftResetIF
+from processes.threshold_units import ThresholdUnits
+
+HERE = Path(__file__).resolve().parent
+NEURONS = {
+    "DeltaNeurons": DeltaNeurons,
+    "ReadOut": ReadOut,
+    "SoftResetIF": SoftResetIF,
+    "ThresholdUnits": ThresholdUnits,
+}
+# Bits of what a graded event carries.
+MESSAGE_BITS = 24
+
+
+class Core:
+    """One core as Lava processes.
+
+    Args:
+        label: Names its files.
+        tag: Of the models, ``fixed_pt`` or ``floating_pt``.
+    """
+
+    def __init__(self, label, tag):
+        self.label, self.tag = label, tag
+        self.told = json.loads((HERE / f"{label}.json").read_text())
+        with np.load(HERE / f"{label}.npz") as arrays:
+            self.arrays = dict(arrays)
+        if tag == "floating_pt":
+            self.arrays = {name: array.astype(float) for name, array in self.arrays.items()}
+
+    def run(self, inputs):
+        """Events and outputs, by name, for whole numbers ``(samples, columns)``.
+
+        The same processes run all samples, one after the other.
+        """
+        period, last = self.told["period"], self.told["populations"][-1]["depth"]
+        chip_steps = len(inputs) * period + last
+        with tempfile.TemporaryDirectory(prefix="lava-") as folder:
+            processes = self._network(inputs, chip_steps, folder)
+            config = Loihi2SimCfg(select_tag=self.tag)
+            processes[0].run(condition=RunSteps(num_steps=chip_steps), run_cfg=config)
+            processes[0].stop()
+            found = {
+                one["name"]: self._of_samples(one, folder, len(inputs))
+                for one in self.told["populations"]
+            }
+        outputs = found.pop("outputs")[:, -1]
+        return {**found, "outputs": outputs}
+
+    def _of_samples(self, one, folder, samples):
+        """What a population sent, ``(samples, steps, units)``: its own window of every sample."""
+        seen = np.load(f"{folder}/{one['name']}.npy")
+        seen = seen[one["depth"] :][: samples * self.told["period"]]
+        return seen.reshape(samples, self.told["period"], -1)[:, : self.told["steps"]]
+
+    def _network(self, inputs, chip_steps, folder):
+        """All processes, connected; the first one sends the inputs."""
+        entering = RingBuffer(data=self._entering(inputs, chip_steps))
+        populations = {one["name"]: self._population(one) for one in self.told["populations"]}
+        processes = [entering, *populations.values()]
+        for one in self.told["synapses"]:
+            synapses = self._synapses(one)
+            source = entering if one["source"] == "input" else populations[one["source"]]
+            target = populations[one["target"]]
+            source.s_out.connect(synapses.s_in)
+            synapses.a_out.connect(target.c_in if one["constant"] else target.a_in)
+            processes.append(synapses)
+        for name, population in populations.items():
+            path = f"{folder}/{name}.npy"
+            recorder = Recorder(units=population.s_out.shape[0], steps=chip_steps, path=path)
+            population.s_out.connect(recorder.s_in)
+            processes.append(recorder)
+        return processes
+
+    def _entering(self, inputs, chip_steps):
+        """Graded events of the inputs, ``(columns, chip steps)``: values, or how they change."""
+        values = np.diff(inputs, axis=0, prepend=0) if self.told["streams"] else inputs
+        data = np.zeros((inputs.shape[1], chip_steps), np.int32)
+        period = self.told["period"]
+        data[:, : len(inputs) * period : period] = values.T
+        return data
+
+    def _population(self, one):
+        name = one["name"]
+        own = {field: self.arrays[f"{name}.{field}"] for field in one["arrays"]}
+        return NEURONS[one["model"]](**own, **one["settings"])
+
+    def _synapses(self, one):
+        """A stock process; weights are even, which is what mixed signs leave of eight bits."""
+        weights, exponent = self.arrays[one["weights"]], one["exponent"]
+        if self.tag == "floating_pt":  # whose models leave the exponent out
+            weights, exponent = weights * 2.0**exponent, 0
+        settings = {
+            "weights": weights.astype(np.int32) if self.tag == "fixed_pt" else weights,
+            "weight_exp": exponent,
+            "num_message_bits": MESSAGE_BITS if one["graded"] else 0,
+            "sign_mode": SignMode.MIXED,
+        }
+        more = one["delay"] - 1  # a synapse takes a step anyway
+        return DelayDense(delays=more, **settings) if more else Dense(**settings)
+
+
+def main():
+    """Run all cores; exit code 1 if anything differs from what was expected."""
+    parser = argparse.ArgumentParser(description="Run the network with Lava, and compare.")
+    parser.add_argument("--samples", default=str(HERE / "samples.npz"))
+    parser.add_argument("--output")
+    parser.add_argument("--tag", choices=("fixed_pt", "floating_pt"), default="fixed_pt")
+    arguments = parser.parse_args()
+    with np.load(arguments.samples) as given:
+        samples = dict(given)
+    found = {}
+    for label in json.loads((HERE / "program.json").read_text())["cores"]:
+        values = Core(label, arguments.tag).run(samples[f"{label}.inputs"])
+        found |= {f"{label}.{name}": value for name, value in values.items()}
+    if arguments.output:
+        np.savez_compressed(arguments.output, **found)
+    expected = [name for name in found if name in samples]
+    if expected:
+        differing = sum(int((found[name] != samples[name]).sum()) for name in expected)
+        compared = sum(samples[name].size for name in expected)
+        print(f"{compared} events and outputs compared, {differing} differ")
+        return int(differing > 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

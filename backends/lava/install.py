@@ -1,0 +1,111 @@
+"""Make Lava's own Python environment: ``python -m pinnir.backends.lava.install``.
+
+Lava 0.10 asks for Python 3.10. Where there is none, the Python that runs this is taken: Lava works
+there once the dataclasses of one of its modules can be hashed, which newer Pythons ask of a
+field's default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pinnir.backends.lava.environment import VARIABLE, folder, python_of
+from pinnir.errors import BackendError
+
+_LAVA = "lava-nc==0.10.0"
+_OWN_PYTHON = "3.10"
+# What Lava needs, with Python 3.10 and with newer ones.
+_PINNED = ("asteval==0.9.33", "networkx==2.8.7", "scikit-learn==1.7.2", "joblib==1.6.0",
+           "cloudpickle==3.1.2", "threadpoolctl==3.8.0")  # fmt: skip
+_NUMERIC = ("numpy==1.26.4", "scipy==1.15.3")
+_SECONDS = 1800
+_MODULE = "lava/magma/compiler/var_model.py"
+_PLAIN, _HASHED = "@dataclass\n", "@dataclass(unsafe_hash=True)\n"
+
+
+def install(environment: Path) -> Path:
+    """Make the environment anew.
+
+    Args:
+        environment: Its folder; what is there is removed if it is such an environment.
+
+    Returns:
+        Its interpreter.
+
+    Raises:
+        BackendError: If the folder holds something else, or a command fails.
+    """
+    if environment.exists() and not (environment / "pyvenv.cfg").exists():
+        raise BackendError(
+            f"{environment} is there and is no Python environment", hint=f"set {VARIABLE}"
+        )
+    own = next(_pythons(), None)
+    _call([own or sys.executable, "-m", "venv", "--clear", str(environment)])
+    python = python_of(environment)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if own is not None:
+        _call([*pip, _LAVA, *_NUMERIC, *_PINNED])
+    else:
+        _call([*pip, *_NUMERIC, *_PINNED])
+        _call([*pip, "--no-deps", "--ignore-requires-python", _LAVA])
+        _make_hashable(environment)
+    _call([str(python), "-c", "import lava.magma.compiler.compiler"])
+    return python
+
+
+def _pythons() -> Iterator[str]:
+    """Interpreters of the version that Lava asks for, which can make environments."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    named = shutil.which(f"python{_OWN_PYTHON}")
+    for found in filter(None, (named, *sorted(pyenv.glob(f"{_OWN_PYTHON}.*/bin/python")))):
+        tried = subprocess.run(
+            [found, "-c", "import ensurepip, venv, sys; print(sys.version_info[:2])"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if tried.stdout.strip() == str(tuple(map(int, _OWN_PYTHON.split(".")))):
+            yield str(found)
+
+
+def _make_hashable(environment: Path) -> None:
+    """Let the dataclasses of one module be hashed."""
+    (path,) = environment.glob(f"lib/python*/site-packages/{_MODULE}")
+    source = path.read_text(encoding="utf-8")
+    path.write_text(source.replace(_PLAIN, _HASHED), encoding="utf-8")
+
+
+def _call(command: list[str]) -> None:
+    # The environment is to hold what is installed there, and nothing of the caller's.
+    inherited = {n: v for n, v in os.environ.items() if n not in ("PYTHONPATH", "PYTHONHOME")}
+    try:
+        done = subprocess.run(
+            command, env=inherited, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"{' '.join(command)} did not end within {_SECONDS} s") from error
+    if done.returncode:
+        told = (done.stderr or done.stdout).strip()[-2000:]
+        raise BackendError(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
+
+
+def main() -> int:
+    """Make the environment that is given, or the one that ``pinnir verify`` looks for."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=folder())
+    environment = parser.parse_args().folder
+    try:
+        python = install(environment.absolute())
+    except BackendError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(python)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""A program as a folder of Lava processes that needs nothing but Lava.
+
+``processes/`` and ``runner.py`` are the same in every export. The network is in two files a core:
+``<core>.json`` says which populations and synapses there are, ``<core>.npz`` holds their arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+
+import numpy as np
+
+from pinnir.backends.lava.arrange import ChipCore
+from pinnir.integers import Whole, largest_input, whole_core
+from pinnir.program import Program
+from pinnir.recording import CoreRecord, probe_points, record
+
+SAMPLES = 16
+_PROCESSES = (
+    "delta_neurons",
+    "read_out",
+    "recorder",
+    "schedule",
+    "soft_reset_if",
+    "threshold_units",
+)
+
+
+def write(program: Program) -> dict[str, bytes]:
+    """Contents by file name.
+
+    Raises:
+        LegalizeError: If a core has no form there, or its numbers are too large.
+    """
+    cores = chip_cores(program)
+    records = record(program, probe_points(program, SAMPLES))
+    found = network_files(cores)
+    samples: dict[str, Whole] = {}
+    for core, seen in zip(cores, records, strict=True):
+        samples |= {f"{core.label}.inputs": entering(seen)[:SAMPLES]}
+        expected = expected_of(core, seen).items()
+        samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in expected}
+    found["samples.npz"] = packed(samples)
+    found["README.md"] = _README.encode()
+    found["program.json"] = (json.dumps(_told(program, cores), indent=1) + "\n").encode()
+    found |= {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
+    return found
+
+
+def chip_cores(program: Program) -> list[ChipCore]:
+    """The cores on the chip.
+
+    Raises:
+        LegalizeError: As :func:`write`.
+    """
+    largest = largest_input(program.manifest["pipeline"])
+    found = []
+    for segment in program.segments:
+        if segment.running is not None:
+            one = ChipCore(segment.label, whole_core(segment.running, largest))
+            one.check()
+            found.append(one)
+    return found
+
+
+def network_files(cores: list[ChipCore]) -> dict[str, bytes]:
+    """The processes, what runs them, and the networks of some cores."""
+    own = files("pinnir.backends.lava") / "exported"
+    found = {"runner.py": (own / "runner.py").read_bytes()}
+    found["processes/__init__.py"] = _PACKAGE.encode()
+    for name in _PROCESSES:
+        found[f"processes/{name}.py"] = (own / "processes" / f"{name}.py").read_bytes()
+    for core in cores:
+        told, arrays = _network(core)
+        found[f"{core.label}.json"] = (json.dumps(told, indent=1) + "\n").encode()
+        found[f"{core.label}.npz"] = packed(arrays)
+    return found
+
+
+def _network(core: ChipCore) -> tuple[dict[str, object], dict[str, Whole]]:
+    """What the runner builds a core from: a description, and arrays by name."""
+    arrays: dict[str, Whole] = {}
+    synapses, populations = [], []
+    for number, one in enumerate(core.synapses()):
+        arrays[f"w{number}"] = one.weights
+        synapses.append({
+            "source": one.source, "target": one.target, "weights": f"w{number}",
+            "exponent": one.exponent, "delay": one.delay, "graded": one.graded,
+            "constant": one.constant,
+        })  # fmt: skip
+    nodes = {name: node.name for node, name in core.names.items()}
+    for population in core.populations():
+        arrays |= {f"{population.name}.{n}": values for n, values in population.arrays.items()}
+        populations.append({
+            "name": population.name, "node": nodes.get(population.name, population.name),
+            "model": population.model, "depth": population.depth,
+            "arrays": list(population.arrays), "settings": population.settings,
+        })  # fmt: skip
+    told = {"steps": core.steps, "period": core.period, "streams": core.streams,
+            "populations": populations, "synapses": synapses}  # fmt: skip
+    return told, arrays
+
+
+def packed(arrays: Mapping[str, Whole]) -> bytes:
+    """Arrays as an ``.npz`` file in the narrowest integers; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    narrow = {name: values.astype(_kind(values)) for name, values in arrays.items()}
+    np.savez_compressed(buffer, allow_pickle=False, **narrow)
+    return buffer.getvalue()
+
+
+def _kind(values: Whole) -> np.dtype[np.signedinteger]:
+    low, high = values.min(initial=0), values.max(initial=0)
+    kinds = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
+    return next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+
+
+def entering(seen: CoreRecord) -> Whole:
+    """What entered a core, whole numbers ``(samples, columns)``."""
+    return np.asarray(np.rint(seen.inputs), np.int64)
+
+
+def expected_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+    """What the oracle says of a core's run: events of every population, and what leaves.
+
+    Returns:
+        ``(samples, steps, units)`` by the population's name; ``outputs`` as the sums that the chip
+        gives, ``(samples, columns)``.
+    """
+    found = {
+        core.names[node]: events.astype(np.int64)
+        for node, events in seen.events.items()
+        if node in core.names
+    }
+    return {**found, "outputs": np.asarray(np.rint(seen.outputs / _unit(core)), np.int64)}
+
+
+def _unit(core: ChipCore) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """What one of the sums that leave stands for."""
+    steps = core.steps if core.whole.core.read_out == "mean" else 1
+    return np.concatenate([one.unit for one in core.whole.leaving]) / steps
+
+
+def _told(program: Program, cores: list[ChipCore]) -> dict[str, object]:
+    """What a caller must know beside the network."""
+    by_label = {core.label: core for core in cores}
+    rows = []
+    for segment in program.segments:
+        row: dict[str, object] = {"inputs": segment.inputs, "outputs": segment.outputs}
+        if segment.label in by_label:
+            row |= {"core": segment.label, "unit": _unit(by_label[segment.label]).tolist()}
+        else:
+            row["file"] = f"{segment.label}.onnx"
+        rows.append(row)
+    return {
+        "cores": [core.label for core in cores],
+        "inputs": program.inputs,
+        "outputs": program.outputs,
+        "segments": rows,
+        "layouts": program.layouts,
+        "domain": str(program.domain),
+    }
+
+
+_PACKAGE = '''"""Spiking neurons as Lava processes, each with a fixed-point and a floating-point model.
+
+Lava looks for a process' models in all files beside it, and imports them: nothing here does
+anything when it is imported.
+"""
+'''
+
+_README = """# A spiking network as Lava processes
+
+Made for lava-nc 0.10. `processes/` has the neurons, each with a fixed-point and a floating-point
+model and its equations; synapses are Lava's own `Dense` and `DelayDense`. `runner.py` builds the
+network, runs it and compares every event and every output of 16 points with what the compiler's
+oracle says of them:
+
+    python runner.py
+    python runner.py --tag floating_pt
+    python runner.py --samples my.npz --output events.npz
+
+`my.npz` holds `<core>.inputs`, whole numbers `(samples, columns)`, as the host part before the
+core gives them. `events.npz` then holds the events of every population, `(samples, steps, units)`,
+and `<core>.outputs`, `(samples, columns)`: times `unit` of `program.json` they are what leaves the
+core.
+
+Layer after layer runs one chip step later, as every synapse takes a step; the next sample follows
+right behind. `<core>.json` lists populations with their depth, and synapses with their delay. A
+synapse of more than 8 bits is several, with 8 bits each and an exponent.
+
+`program.json` lists the parts of the program in running order; host parts are ONNX models
+(rounding of the inputs, what follows the cores).
+"""
