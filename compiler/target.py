@@ -98,7 +98,7 @@ _LAVA = replace(
     name="lava",
     summary="Lava processes, as for Loihi 2: integers only, 8-bit weights, 24-bit state",
     signed_spikes=False,
-    integers=Integers(weight_bits=8, input_bits=16, state_bits=24),
+    integers=Integers(weight_bits=8, input_bits=12, state_bits=24),
 )
 
 TARGETS: dict[str, Target] = {

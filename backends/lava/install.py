@@ -63,13 +63,14 @@ def _pythons() -> Iterator[str]:
     """Interpreters of the version that Lava asks for, which can make environments."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     named = shutil.which(f"python{_OWN_PYTHON}")
-    for found in filter(None, (named, *sorted(pyenv.glob(f"{_OWN_PYTHON}.*/bin/python")))):
+    own = [str(path) for path in sorted(pyenv.glob(f"{_OWN_PYTHON}.*/bin/python"))]
+    for found in ([named] if named else []) + own:
         tried = subprocess.run(
             [found, "-c", "import ensurepip, venv, sys; print(sys.version_info[:2])"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if tried.stdout.strip() == str(tuple(map(int, _OWN_PYTHON.split(".")))):
-            yield str(found)
+            yield found
 
 
 def _make_hashable(environment: Path) -> None:
