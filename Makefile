@@ -25,14 +25,15 @@ demo: install-demo
 test: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
-# What runs exports: a cross compiler and an emulator from Debian.
+# What runs exports: a cross compiler and an emulator from Debian, and environments of their own.
 test-targets: install-dev install-targets
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/backends $(PYTEST_ARGS)
 
-install-targets:
+install-targets: install-dev
 	command -v arm-none-eabi-gcc qemu-system-arm >/dev/null || { $(SUDO) apt-get update && \
 		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
 		libnewlib-arm-none-eabi qemu-system-arm; }
+	$(BIN)/python -m pinnir.backends.lava.install
 
 lint: install-dev
 	$(BIN)/ruff check .

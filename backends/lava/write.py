@@ -165,10 +165,9 @@ def _told(program: Program, cores: list[ChipCore]) -> dict[str, object]:
     }
 
 
-_PACKAGE = '''"""Spiking neurons as Lava processes, each with a fixed-point and a floating-point model.
+_PACKAGE = '''"""Spiking neurons as Lava processes, each with a fixed and a floating-point model.
 
-Lava looks for a process' models in all files beside it, and imports them: nothing here does
-anything when it is imported.
+Lava imports all files beside a process to find its models: none of them does anything then.
 """
 '''
 
