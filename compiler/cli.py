@@ -347,7 +347,8 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--target", default="nir", show_default=True,
               help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
-                   "are; c: C99 for microcontrollers; lava: Lava processes.")  # fmt: skip
+                   "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
+                   "neurons, of a rate program.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @as_json
@@ -362,7 +363,8 @@ def export(program: Path, target: str, output: Path, force: bool, json_: bool) -
 
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="What is to run: nir-stock, c, cortex-m4 or lava.")
+@click.option("--target", required=True,
+              help="What is to run: nir-stock, c, cortex-m4, lava or lava-stock.")  # fmt: skip
 @click.option("--points", default=64, show_default=True, type=click.IntRange(1),
               help="On how many points, where the target takes any.")  # fmt: skip
 @as_json

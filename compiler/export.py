@@ -27,6 +27,7 @@ EXPORTERS: dict[str, str] = {
     "nir-stock": "pinnir.backends.nir.folder:contents",
     "c": "pinnir.backends.c.write:write",
     "lava": "pinnir.backends.lava.write:write",
+    "lava-stock": "pinnir.backends.lava.stock_write:write",
 }
 
 

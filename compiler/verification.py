@@ -19,6 +19,7 @@ VERIFIERS: dict[str, str] = {
     "c": "pinnir.backends.c.run:on_host",
     "cortex-m4": "pinnir.backends.c.run:on_cortex_m4",
     "lava": "pinnir.backends.lava.run:on_lava",
+    "lava-stock": "pinnir.backends.lava.stock_run:on_lava",
 }
 
 

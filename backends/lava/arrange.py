@@ -89,10 +89,12 @@ class ChipCore:
     Attributes:
         label: Of its segment.
         whole: Its integers.
+        largest_input: Largest magnitude of what enters.
     """
 
     label: str
     whole: WholeCore
+    largest_input: float
 
     @property
     def streams(self) -> bool:

@@ -57,7 +57,7 @@ def with_models(program: Program, points: Array, tag: str) -> Report:
         for core, seen in pairs
         for name, values in expected_of(core, seen).items()
     }
-    found = _run(python, write(program), samples, tag)
+    found = run_export(python, write(program), samples, tag)
     return Report("lava", compared(expected, found), {})
 
 
@@ -75,7 +75,7 @@ def compared(expected: dict[str, Whole], found: dict[str, Whole]) -> Comparison:
     return Comparison(events, differing, outputs)
 
 
-def _run(
+def run_export(
     python: Path, contents: dict[str, bytes], samples: dict[str, Whole], tag: str
 ) -> dict[str, Whole]:
     """Everything that an export gives for some samples."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from typing import TypeAlias
 
 import numpy as np
 
-from pinnir.backends.lava.arrange import ChipCore
+from pinnir.backends.lava.arrange import ChipCore, ChipPopulation, Synapses
 from pinnir.integers import Whole, largest_input, whole_core
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
 SAMPLES = 16
+# What the runner builds a core from: a description as JSON, and arrays by name.
+Network: TypeAlias = tuple[dict[str, object], dict[str, Whole]]
 _PROCESSES = (
     "delta_neurons",
     "read_out",
@@ -37,16 +40,27 @@ def write(program: Program) -> dict[str, bytes]:
     """
     cores = chip_cores(program)
     records = record(program, probe_points(program, SAMPLES))
-    found = network_files(cores)
+    found = network_files({core.label: network(core) for core in cores})
     samples: dict[str, Whole] = {}
     for core, seen in zip(cores, records, strict=True):
         samples |= {f"{core.label}.inputs": entering(seen)[:SAMPLES]}
         expected = expected_of(core, seen).items()
         samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in expected}
     found["samples.npz"] = packed(samples)
+    units = {core.label: {"unit": _unit(core).tolist()} for core in cores}
+    return found | about(program, units)
+
+
+def about(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:
+    """README, host parts, and how everything belongs together.
+
+    Args:
+        program: The program.
+        parts: What to say of every core, by label.
+    """
+    found = {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
     found["README.md"] = _README.encode()
-    found["program.json"] = (json.dumps(_told(program, cores), indent=1) + "\n").encode()
-    found |= {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
+    found["program.json"] = (json.dumps(_told(program, parts), indent=1) + "\n").encode()
     return found
 
 
@@ -60,31 +74,39 @@ def chip_cores(program: Program) -> list[ChipCore]:
     found = []
     for segment in program.segments:
         if segment.running is not None:
-            one = ChipCore(segment.label, whole_core(segment.running, largest))
+            one = ChipCore(segment.label, whole_core(segment.running, largest), largest)
             one.check()
             found.append(one)
     return found
 
 
-def network_files(cores: list[ChipCore]) -> dict[str, bytes]:
-    """The processes, what runs them, and the networks of some cores."""
+def network_files(networks: Mapping[str, Network]) -> dict[str, bytes]:
+    """The processes, what runs them, and the networks of some cores, by label."""
     own = files("pinnir.backends.lava") / "exported"
     found = {"runner.py": (own / "runner.py").read_bytes()}
     found["processes/__init__.py"] = _PACKAGE.encode()
     for name in _PROCESSES:
         found[f"processes/{name}.py"] = (own / "processes" / f"{name}.py").read_bytes()
-    for core in cores:
-        told, arrays = _network(core)
-        found[f"{core.label}.json"] = (json.dumps(told, indent=1) + "\n").encode()
-        found[f"{core.label}.npz"] = packed(arrays)
+    for label, (told, arrays) in networks.items():
+        found[f"{label}.json"] = (json.dumps(told, indent=1) + "\n").encode()
+        found[f"{label}.npz"] = packed(arrays)
     return found
 
 
-def _network(core: ChipCore) -> tuple[dict[str, object], dict[str, Whole]]:
-    """What the runner builds a core from: a description, and arrays by name."""
+def network(core: ChipCore) -> Network:
+    """A core on our own processes."""
+    told, arrays = described(core, core.populations(), core.synapses())
+    told |= {"stock": False, "period": core.period, "streams": core.streams}
+    return told, arrays
+
+
+def described(
+    core: ChipCore, found: Iterable[ChipPopulation], between: Iterable[Synapses]
+) -> Network:
+    """Populations and synapses as the runner reads them."""
     arrays: dict[str, Whole] = {}
     synapses, populations = [], []
-    for number, one in enumerate(core.synapses()):
+    for number, one in enumerate(between):
         arrays[f"w{number}"] = one.weights
         synapses.append({
             "source": one.source, "target": one.target, "weights": f"w{number}",
@@ -92,16 +114,15 @@ def _network(core: ChipCore) -> tuple[dict[str, object], dict[str, Whole]]:
             "constant": one.constant,
         })  # fmt: skip
     nodes = {name: node.name for node, name in core.names.items()}
-    for population in core.populations():
+    for population in found:
         arrays |= {f"{population.name}.{n}": values for n, values in population.arrays.items()}
         populations.append({
             "name": population.name, "node": nodes.get(population.name, population.name),
             "model": population.model, "depth": population.depth,
             "arrays": list(population.arrays), "settings": population.settings,
         })  # fmt: skip
-    told = {"steps": core.steps, "period": core.period, "streams": core.streams,
-            "populations": populations, "synapses": synapses}  # fmt: skip
-    return told, arrays
+    told: dict[str, object] = {"steps": core.steps, "populations": populations}
+    return told | {"synapses": synapses}, arrays
 
 
 def packed(arrays: Mapping[str, Whole]) -> bytes:
@@ -144,19 +165,18 @@ def _unit(core: ChipCore) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.concatenate([one.unit for one in core.whole.leaving]) / steps
 
 
-def _told(program: Program, cores: list[ChipCore]) -> dict[str, object]:
-    """What a caller must know beside the network."""
-    by_label = {core.label: core for core in cores}
+def _told(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """What a caller must know beside the networks; ``parts`` is what to say of each core."""
     rows = []
     for segment in program.segments:
         row: dict[str, object] = {"inputs": segment.inputs, "outputs": segment.outputs}
-        if segment.label in by_label:
-            row |= {"core": segment.label, "unit": _unit(by_label[segment.label]).tolist()}
+        if segment.label in parts:
+            row |= {"core": segment.label, **parts[segment.label]}
         else:
             row["file"] = f"{segment.label}.onnx"
         rows.append(row)
     return {
-        "cores": [core.label for core in cores],
+        "cores": list(parts),
         "inputs": program.inputs,
         "outputs": program.outputs,
         "segments": rows,
@@ -185,7 +205,8 @@ oracle says of them:
 `my.npz` holds `<core>.inputs`, whole numbers `(samples, columns)`, as the host part before the
 core gives them. `events.npz` then holds the events of every population, `(samples, steps, units)`,
 and `<core>.outputs`, `(samples, columns)`: times `unit` of `program.json` they are what leaves the
-core.
+core. Where `program.json` has `weight` and `bias` instead, the neurons are Lava's own, and what
+leaves is `weight` times the spike rates of the populations `from`, and the inputs, plus `bias`.
 
 Layer after layer runs one chip step later, as every synapse takes a step; the next sample follows
 right behind. `<core>.json` lists populations with their depth, and synapses with their delay. A

@@ -5,7 +5,8 @@
     python runner.py --output OUT.npz           keep all events and outputs
     python runner.py --tag floating_pt          the floating-point models
 
-The network is in ``<core>.json`` (populations, synapses) and ``<core>.npz`` (their arrays).
+The network is in ``<core>.json`` (populations, synapses) and ``<core>.npz`` (their arrays). Lava's
+own neurons cannot begin a sample by themselves: the runner stops after each and sets potentials.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
 from processes.delta_neurons import DeltaNeurons
 from processes.read_out import ReadOut
@@ -35,6 +37,8 @@ NEURONS = {
 }
 # Bits of what a graded event carries.
 MESSAGE_BITS = 24
+# Bits that Lava's own neurons shift arriving sums and thresholds by.
+STOCK_SHIFT = 6
 
 
 class Core:
@@ -58,19 +62,30 @@ class Core:
 
         The same processes run all samples, one after the other.
         """
-        period, last = self.told["period"], self.told["populations"][-1]["depth"]
+        period = self.told["period"]
+        last = max(one["depth"] for one in self.told["populations"])
         chip_steps = len(inputs) * period + last
         with tempfile.TemporaryDirectory(prefix="lava-") as folder:
             processes = self._network(inputs, chip_steps, folder)
-            config = Loihi2SimCfg(select_tag=self.tag)
-            processes[0].run(condition=RunSteps(num_steps=chip_steps), run_cfg=config)
-            processes[0].stop()
+            self._advance(processes, [period] * len(inputs) + [last])
             found = {
                 one["name"]: self._of_samples(one, folder, len(inputs))
                 for one in self.told["populations"]
             }
-        outputs = found.pop("outputs")[:, -1]
-        return {**found, "outputs": outputs}
+        if "outputs" in found:
+            found["outputs"] = found["outputs"][:, -1]
+        return found
+
+    def _advance(self, processes, pieces):
+        """Run so many chip steps; Lava's own neurons piece by piece."""
+        config = Loihi2SimCfg(select_tag=self.tag)
+        stock = [process for process in processes if isinstance(process, LIF)]
+        potentials = [process.v.init for process in stock]
+        for steps in pieces if stock else [sum(pieces)]:
+            processes[0].run(condition=RunSteps(num_steps=steps), run_cfg=config)
+            for process, potential in zip(stock, potentials, strict=True):
+                process.v.set(potential)
+        processes[0].stop()
 
     def _of_samples(self, one, folder, samples):
         """What a population sent, ``(samples, steps, units)``: its own window of every sample."""
@@ -98,16 +113,26 @@ class Core:
         return processes
 
     def _entering(self, inputs, chip_steps):
-        """Graded events of the inputs, ``(columns, chip steps)``: values, or how they change."""
+        """Graded events of the inputs, ``(columns, chip steps)``: values, or how they change.
+
+        Lava's own neurons get them in every step of a sample, and a column of ones for the bias.
+        """
         values = np.diff(inputs, axis=0, prepend=0) if self.told["streams"] else inputs
-        data = np.zeros((inputs.shape[1], chip_steps), np.int32)
-        period = self.told["period"]
-        data[:, : len(inputs) * period : period] = values.T
+        period, steps = self.told["period"], 1
+        if self.told["stock"]:
+            values, steps = np.pad(values, ((0, 0), (0, 1)), constant_values=1), self.told["steps"]
+        data = np.zeros((values.shape[1], chip_steps), np.int32)
+        for step in range(steps):
+            data[:, step : len(inputs) * period : period] = values.T
         return data
 
     def _population(self, one):
         name = one["name"]
         own = {field: self.arrays[f"{name}.{field}"] for field in one["arrays"]}
+        if one["model"] == "LIF":
+            potential = own["v"].astype(np.int32) << STOCK_SHIFT
+            # No leak, and no memory of the current.
+            return LIF(shape=potential.shape, v=potential, du=4095, dv=0, **one["settings"])
         return NEURONS[one["model"]](**own, **one["settings"])
 
     def _synapses(self, one):

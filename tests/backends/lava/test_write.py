@@ -104,5 +104,5 @@ def test_numbers_that_do_not_fit_are_refused():
     large = type(core.whole)(core.whole.core, core.whole.maps, core.whole.thresholds,
                              core.whole.leaving, {**core.whole.reach, node: 2.0**23})  # fmt: skip
     with pytest.raises(LegalizeError) as caught:
-        ChipCore(core.label, large).check()
+        ChipCore(core.label, large, core.largest_input).check()
     assert "has sums of up to 8.39e+06, and the target holds 24 bits" in str(caught.value)
