@@ -33,7 +33,7 @@ from pinnir.passes.refit import regression
 
 # Bits of a potential, with its sign: 24, of which Lava shifts six away.
 _POTENTIAL_BITS = 18
-_LEAST_THRESHOLD = 16
+_LEAST_BITS = 4
 # Shares of the threshold that a unit may take.
 _SHARES = np.linspace(0.5, 1.0, 21)
 _WEIGHT = 127
@@ -64,6 +64,14 @@ class StockLayer:
     from_input: Whole
     shift: int
     synapses: Mapping[Node, Whole]
+
+    def reach(self, largest_input: float, steps: int) -> float:
+        """Largest magnitude that a potential can have."""
+        currents = np.abs(self.from_input).sum(axis=1) * largest_input / 2**self.shift + 1
+        currents += np.abs(self.bias)
+        for weight in self.synapses.values():
+            currents += np.abs(weight).sum(axis=1)
+        return float((steps * currents + np.abs(self.potential)).max())
 
     def events(self, inputs: Whole, arriving: EventsOf, steps: int) -> Whole:
         """What the units do, ``(samples, steps, units)``, for inputs ``(samples, columns)``."""
@@ -142,8 +150,7 @@ def stock_core(soft: ChipCore, inputs: Whole, wanted: EventsOf, outputs: Array) 
     for one in soft.flat.populations:
         _check(one)
         fitted = _Currents.of(one).fitted(_rates(wanted), _rates(arriving))
-        threshold = _threshold(soft, one, fitted)
-        best = _calibrated(fitted, threshold, inputs, arriving, wanted[one.node])
+        best = _fitting(soft, fitted, inputs, arriving, wanted[one.node])
         layers.append(best)
         arriving[one.node] = best.events(inputs, arriving, soft.steps)
     weight, bias = regression(_side_by_side(soft, inputs, arriving), outputs, _RIDGE)
@@ -190,14 +197,6 @@ class _Currents:
         split = np.split(weight + more, ends, axis=1)
         return _Currents(self.one, dict(zip(sources, split, strict=True)), self.bias + bias)
 
-    def reached(self, soft: ChipCore) -> Array:
-        """Largest magnitude that currents add up to, ``(units,)``, and a threshold besides."""
-        currents = np.abs(self.one.from_input).sum(axis=1) * soft.largest_input
-        currents = currents + np.abs(self.bias)
-        for weight in self.synapses.values():
-            currents = currents + np.abs(weight).sum(axis=1)
-        return np.asarray(soft.steps * currents + 2 * self.one.thresholds)
-
 
 def _check(one: FlatPopulation) -> None:
     op = one.node.op
@@ -210,17 +209,26 @@ def _check(one: FlatPopulation) -> None:
         )
 
 
-def _threshold(soft: ChipCore, one: FlatPopulation, currents: _Currents) -> int:
-    """The largest power of two with which no potential overflows, whatever the share."""
-    share = float((currents.reached(soft) / one.thresholds).max()) / float(_SHARES[0])
-    bits = int(np.floor(np.log2(2.0 ** (_POTENTIAL_BITS - 1) / share)))
-    if 2**bits < _LEAST_THRESHOLD:
-        raise LegalizeError(
-            f"has potentials of up to {share:.3g} thresholds, and a potential has "
-            f"{_POTENTIAL_BITS} bits",
-            node=one.node.name, op="IF", hint="compile with fewer steps",
-        )  # fmt: skip
-    return 2**bits
+def _fitting(
+    soft: ChipCore, currents: _Currents, inputs: Whole, arriving: EventsOf, wanted: Whole
+) -> StockLayer:
+    """Cases 1 and 2: the layer with the largest threshold that its potentials leave room for.
+
+    Raises:
+        LegalizeError: If that has too few bits.
+    """
+    for bits in range(_POTENTIAL_BITS - 2, _LEAST_BITS - 1, -1):
+        # Shares make currents larger, up to the least one's.
+        least = _scaled(currents, 2**bits, np.full(currents.bias.size, _SHARES[0]))
+        if least.reach(soft.largest_input, soft.steps) < 2 ** (_POTENTIAL_BITS - 1):
+            return _calibrated(currents, 2**bits, inputs, arriving, wanted)
+    raise LegalizeError(
+        f"would need thresholds of fewer than {_LEAST_BITS} bits, as potentials have "
+        f"{_POTENTIAL_BITS}",
+        node=currents.one.node.name,
+        op="IF",
+        hint="compile with fewer steps",
+    )
 
 
 def _calibrated(

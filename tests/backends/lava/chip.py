@@ -26,11 +26,14 @@ def unpacked(data: bytes) -> dict[str, Whole]:
 def simulate(core: Network, inputs: Whole) -> dict[str, Whole]:
     """Events ``(samples, steps, units)`` of every population, and ``outputs``."""
     told, arrays = core
-    period, last = told["period"], told["populations"][-1]["depth"]
+    period, last = told["period"], max(one["depth"] for one in told["populations"])
     steps = len(inputs) * period + last
-    sent = {"input": np.zeros((steps, inputs.shape[1]), np.int64)}
-    values = np.diff(inputs, axis=0, prepend=0) if told["streams"] else inputs
-    sent["input"][: len(inputs) * period : period] = values
+    values, held = np.diff(inputs, axis=0, prepend=0) if told["streams"] else inputs, 1
+    if told["stock"]:
+        values, held = np.pad(inputs, ((0, 0), (0, 1)), constant_values=1), told["steps"]
+    sent = {"input": np.zeros((steps, values.shape[1]), np.int64)}
+    for step in range(held):
+        sent["input"][step : len(inputs) * period : period] = values
     units = {one["name"]: Unit(one, arrays) for one in told["populations"]}
     sent |= {name: np.zeros((steps, unit.size), np.int64) for name, unit in units.items()}
     for step in range(steps):
@@ -39,13 +42,16 @@ def simulate(core: Network, inputs: Whole) -> dict[str, Whole]:
             for one in told["synapses"]:
                 if one["target"] == name and step >= one["delay"]:
                     sums = arrays[one["weights"]] @ sent[one["source"]][step - one["delay"]]
-                    into[one["constant"]] += np.ldexp(sums, one["exponent"]).astype(np.int64)
-            sent[name][step] = unit.step(step, into[False], into[True])
+                    into[one["constant"]] += np.floor(np.ldexp(sums, one["exponent"])).astype(int)
+            if told["stock"]:
+                sent[name][step] = unit.lif(step % period == 0, into[False])
+            else:
+                sent[name][step] = unit.step(step, into[False], into[True])
     found = {}
     for one in told["populations"]:
         own = sent[one["name"]][one["depth"] :][: len(inputs) * period]
         found[one["name"]] = own.reshape(len(inputs), period, -1)[:, : told["steps"]]
-    return {**found, "outputs": found["outputs"][:, -1]}
+    return found | ({"outputs": found["outputs"][:, -1]} if "outputs" in found else {})
 
 
 class Unit:
@@ -54,9 +60,16 @@ class Unit:
     def __init__(self, told: dict[str, Any], arrays: dict[str, Whole]) -> None:
         self.model, self.settings = told["model"], told["settings"]
         self.own = {name: arrays[f"{told['name']}.{name}"] for name in told["arrays"]}
-        self.size = self.own["bias"].size
-        self.current = np.zeros(self.size, np.int64)
-        self.state, self.level = self.own["bias"].copy(), np.zeros(self.size, np.int64)
+        self.state = self.own["v" if self.model == "LIF" else "bias"].copy()
+        self.size = self.state.size
+        self.current, self.level = np.zeros((2, self.size), np.int64)
+
+    def lif(self, begins: bool, arriving: Whole) -> Whole:
+        """Lava's LIF without leak; the host sets the potential where a sample begins."""
+        self.state = (self.own["v"] if begins else self.state) + arriving
+        events = self.state > self.settings["vth"]
+        self.state = np.where(events, 0, self.state)
+        return events.astype(np.int64)
 
     def step(self, step: int, arriving: Whole, entering: Whole) -> Whole:
         passed = step - self.settings["depth"]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
+
 import pinnir
 from pinnir import pipelines
+from pinnir.backends.lava.environment import INSTALL, folder, python_of
 from pinnir.program import Program
 from pinnir.target import TARGETS
 from tests.networks import family
 
+# Marks tests that run Lava itself.
+lava = pytest.mark.skipif(
+    not python_of(folder()).exists(), reason=f"Lava is not installed; {INSTALL}"
+)
 FORMS = {
     "rate": pipelines.rate(4, 2),
     "signed rate": pipelines.rate_signed(4),  # which feeds itself, once its signs are split

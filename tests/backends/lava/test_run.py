@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pinnir.backends.lava.environment import INSTALL, folder, python_of
+from pinnir.backends.lava.environment import python_of
 from pinnir.backends.lava.run import compared, on_lava, with_models
 from pinnir.cli import main
 from pinnir.errors import BackendError
 from pinnir.recording import probe_points
-from tests.backends.lava.programs import FORMS, program
-
-lava = pytest.mark.skipif(
-    not python_of(folder()).exists(), reason=f"Lava is not installed; {INSTALL}"
-)
+from tests.backends.lava.programs import FORMS, lava, program
 
 
 @lava
@@ -53,8 +50,6 @@ def test_an_environment_whose_tools_fail_says_so(tmp_path, monkeypatch):
 
 
 def test_what_differs_is_counted():
-    import numpy as np
-
     expected = {"core.1.p0": np.array([0, 1, 1]), "core.1.outputs": np.array([5, 6])}
     found = {"core.1.p0": np.array([0, 1, 0]), "core.1.outputs": np.array([5, 7])}
     comparison = compared(expected, found)
