@@ -123,6 +123,14 @@ def test_wheel_holds_every_module(wheel: Path) -> None:
         for name, folder in packages_in_folders().items()
         for module in folder.glob("*.py")
     }
+    # Programs for other interpreters are data.
+    expected |= {
+        f"{name.replace('.', '/')}/{path.relative_to(packages_in_folders()[name]).as_posix()}"
+        for name, patterns in SETTINGS["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in packages_in_folders()[name].glob(pattern)
+        if path.suffix == ".py"
+    }
     modules = {name for name in files_of(wheel) if name.endswith(".py")}
     assert modules == expected
     assert "pinnir/py.typed" in files_of(wheel)

@@ -13,6 +13,7 @@ from pinnir.backends.lava.run import compared, run_export
 from pinnir.backends.lava.stock import StockCore
 from pinnir.backends.lava.stock_write import expected_of, stock_cores, write
 from pinnir.backends.lava.write import entering
+from pinnir.integers import Whole
 from pinnir.ir import Array, Graph
 from pinnir.metrics import SpikeCounter, relative_l2
 from pinnir.order import Streaming
@@ -37,7 +38,8 @@ def on_lava(program: Program, points: Array) -> Report:
     """
     python = interpreter()
     cores, records = stock_cores(program), record(program, points)
-    samples, expected = {}, {}
+    samples: dict[str, Whole] = {}
+    expected: dict[str, Whole] = {}
     for core, seen in zip(cores, records, strict=True):
         samples[f"{core.soft.label}.inputs"] = entering(seen)
         expected |= expected_of(core, entering(seen))
