@@ -20,7 +20,7 @@ from pinnir.errors import BackendError
 
 _LAVA = "lava-nc==0.10.0"
 _OWN_PYTHON = "3.10"
-# What Lava needs, with Python 3.10 and with newer ones.
+# What Lava needs.
 _PINNED = ("asteval==0.9.33", "networkx==2.8.7", "scikit-learn==1.7.2", "joblib==1.6.0",
            "cloudpickle==3.1.2", "threadpoolctl==3.8.0")  # fmt: skip
 _NUMERIC = ("numpy==1.26.4", "scipy==1.15.3")
@@ -45,18 +45,27 @@ def install(environment: Path) -> Path:
         raise BackendError(
             f"{environment} is there and is no Python environment", hint=f"set {VARIABLE}"
         )
-    own = next(_pythons(), None)
+    try:
+        _fill(environment, next(_pythons(), None))
+    except BaseException:
+        # Half an environment would look like one.
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
+    return python_of(environment)
+
+
+def _fill(environment: Path, own: str | None) -> None:
+    """Make the environment with an interpreter that Lava asks for, or with this one."""
     _call([own or sys.executable, "-m", "venv", "--clear", str(environment)])
-    python = python_of(environment)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    python = str(python_of(environment))
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if own is not None:
         _call([*pip, _LAVA, *_NUMERIC, *_PINNED])
     else:
         _call([*pip, *_NUMERIC, *_PINNED])
         _call([*pip, "--no-deps", "--ignore-requires-python", _LAVA])
         _make_hashable(environment)
-    _call([str(python), "-c", "import lava.magma.compiler.compiler"])
-    return python
+    _call([python, "-c", "import lava.magma.compiler.compiler"])
 
 
 def _pythons() -> Iterator[str]:

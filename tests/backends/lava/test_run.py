@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pinnir.backends.lava.environment import python_of
+from pinnir.backends.lava.environment import interpreter, python_of
 from pinnir.backends.lava.run import compared, on_lava, with_models
 from pinnir.cli import main
 from pinnir.errors import BackendError
+from pinnir.export import export
 from pinnir.recording import probe_points
 from tests.backends.lava.programs import FORMS, lava, program
 
@@ -28,6 +31,23 @@ def test_every_event_in_fixed_point_equals_the_oracles(form):
 def test_every_event_in_floating_point_equals_the_oracles(form):
     running = program("resnet", form)
     assert with_models(running, probe_points(running, 3), "floating_pt").comparison.equal
+
+
+@lava
+def test_the_folder_compares_itself(tmp_path):
+    export(program("resnet", "delta"), "lava", tmp_path / "out")
+    command = [str(interpreter()), "runner.py"]
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.stdout.endswith(" events and outputs compared, 0 differ\n")
+    assert done.returncode == 0
+    with np.load(tmp_path / "out" / "samples.npz") as samples:
+        changed = dict(samples)
+    (name,) = (name for name in changed if name.endswith(".outputs"))
+    changed[name][0, 0] -= 1
+    np.savez(tmp_path / "out" / "samples.npz", **changed)
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.stdout.endswith(" events and outputs compared, 1 differ\n")
+    assert done.returncode == 1
 
 
 def test_a_missing_environment_names_the_command(tmp_path, monkeypatch):
