@@ -7,7 +7,6 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
 from processes.schedule import Scheduled, ScheduledModel
 
 
