@@ -34,6 +34,8 @@ install-targets: install-dev
 		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
 		libnewlib-arm-none-eabi qemu-system-arm; }
 	$(BIN)/python -m pinnir.backends.lava.install
+	$(BIN)/pinnir install sanafe
+	$(BIN)/pinnir install spinnaker
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -154,7 +154,9 @@ nothing wraps.
 writes them as C99 (integers only, no allocation, no library), with 16 points and what the oracle
 says of them; `make check` there compiles with all warnings and sanitizers and compares.
 `pinnir verify OUT.nir --target c` does so on any number of points, `--target cortex-m4` runs the
-16 points on a Cortex-M4 under QEMU and counts instructions.
+16 points on a Cortex-M4 under QEMU and counts instructions. Chips and their simulators:
+[SANA-FE's Loihi and SpiNNaker](targets-chips.md), [Lava](targets-lava.md); other importers of NIR:
+[stock NIR](nir_stock.md). `make test-targets` installs what all of them need and runs their tests.
 """
 
 _BITS = f"""## Error by the bits of a weight

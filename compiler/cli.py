@@ -348,7 +348,8 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 @click.option("--target", default="nir", show_default=True,
               help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
                    "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
-                   "neurons, of a rate program.")  # fmt: skip
+                   "neurons, of a rate program; sanafe: networks for SANA-FE's Loihi; spinnaker: "
+                   "PyNN connection lists.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @as_json
@@ -364,7 +365,8 @@ def export(program: Path, target: str, output: Path, force: bool, json_: bool) -
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--target", required=True,
-              help="What is to run: nir-stock, c, cortex-m4, lava or lava-stock.")  # fmt: skip
+              help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, sanafe or "
+                   "spinnaker.")  # fmt: skip
 @click.option("--points", default=64, show_default=True, type=click.IntRange(1),
               help="On how many points, where the target takes any.")  # fmt: skip
 @as_json
@@ -384,6 +386,18 @@ def verify(program: Path, target: str, points: int, json_: bool) -> None:
         click.echo(_json(asdict(report)))
     else:
         print_verified(report)
+
+
+@main.command()
+@click.argument("name", metavar="TARGET")
+def install(name: str) -> None:
+    """Make the Python environment that a target's simulator or mapper runs in.
+
+    It is below ~/.cache/pinnir, or where the variable PINNIR_TARGET says.
+    """
+    from pinnir.backends.environments import find_environment
+
+    click.echo(find_environment(name).install())
 
 
 @main.command()

@@ -180,6 +180,8 @@ def in_integers(pipeline: str, integers: Integers) -> str:
         if one.name == "fixed-point" or (quantise in found and one.name.startswith("calibrate-")):
             continue
         found.append(str(one))
+        if one is lower and one.coding == "population" and integers.lateral_bits is not None:
+            found.append(f"round-laterals{{bits={integers.lateral_bits}}}")
         if one.name == GATHER:
             found.append(f"quantise-inputs{{bits={integers.entering_bits(steps)}}}")
     return ",".join(found if lower is not None else [*found, quantise])

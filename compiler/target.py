@@ -18,11 +18,14 @@ class Integers:
         weight_bits: Of a synapse's weight.
         input_bits: Of a value that enters.
         state_bits: Of sums and membrane potentials.
+        lateral_bits: Of what synapses between units of one layer add up to, times a power of two;
+            None if they are as wide as sums.
     """
 
     weight_bits: int
     input_bits: int
     state_bits: int
+    lateral_bits: int | None = None
 
     def entering_bits(self, steps: int) -> int:
         """Bits of what enters a core of so many steps: its currents add up in the state.
@@ -101,9 +104,30 @@ _LAVA = replace(
     integers=Integers(weight_bits=8, input_bits=12, state_bits=24),
 )
 
+# A potential is kept in 64ths of a 32-bit integer, and written in units of 1/32.
+_SANAFE = replace(
+    _NIR,
+    name="sanafe",
+    summary="SANA-FE's model of Loihi: 8-bit weights, 14-bit inputs, 30-bit sums",
+    max_neurons=128 * 1024,
+    integers=Integers(weight_bits=8, input_bits=14, state_bits=30),
+)
+
+# Its integrate-and-fire units reset hard and have a floor; memoryless units do not mind. Weights
+# have 16 bits, but so has the sum of all that reach a unit in one step.
+_SPINNAKER = replace(
+    _NIR,
+    name="spinnaker",
+    summary="SpiNNaker through sPyNNaker: 6-bit weights, whose sums of a step have 16 bits",
+    codings=("population",),
+    neurons=("Threshold",),
+    soft_reset=False,
+    integers=Integers(weight_bits=6, input_bits=16, state_bits=30, lateral_bits=14),
+)
+
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE, _C, _LAVA)
-}  # fmt: skip
+    target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE, _C, _LAVA, _SANAFE, _SPINNAKER)
+}
 
 
 def find_target(name: str) -> Target:

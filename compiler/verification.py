@@ -20,6 +20,8 @@ VERIFIERS: dict[str, str] = {
     "cortex-m4": "pinnir.backends.c.run:on_cortex_m4",
     "lava": "pinnir.backends.lava.run:on_lava",
     "lava-stock": "pinnir.backends.lava.stock_run:on_lava",
+    "sanafe": "pinnir.backends.sanafe.run:on_sanafe",
+    "spinnaker": "pinnir.backends.spinnaker.run:on_virtual_board",
 }
 
 

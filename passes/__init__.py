@@ -21,6 +21,7 @@ PASSES: dict[str, str] = {
     "quantise": "pinnir.passes.quantise:Quantise",
     "fixed-point": "pinnir.passes.fixed_point:FixedPoint",
     "lower": "pinnir.passes.lower:Lower",
+    "round-laterals": "pinnir.passes.round_laterals:RoundLaterals",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",
     "place": "pinnir.passes.place:Place",

@@ -1,0 +1,150 @@
+"""Python environments of their own for what cannot or may not be imported into pinnir's.
+
+``pinnir install NAME`` makes them. They are in the user's cache, or where the variable
+``PINNIR_NAME`` says.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinnir.errors import BackendError
+
+_STAMP = "pinnir-requirements.txt"
+_TOLD = 2000  # characters of what failed
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python environment.
+
+    Attributes:
+        name: What it is called, and its folder.
+        requirements: What pip installs there, pinned.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        given = os.environ.get(f"PINNIR_{self.name.upper()}")
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Path(given) if given else cache / "pinnir" / self.name
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter, whether it is there or not."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be used, or nothing."""
+        stamp = self.folder / _STAMP
+        if not (self.python.exists() and stamp.exists()):
+            return f"{', '.join(self.requirements)} is not installed in {self.folder}"
+        if stamp.read_text() != self._stamp:
+            return f"{self.folder} holds other versions than {', '.join(self.requirements)}"
+        return ""
+
+    def check(self) -> None:
+        """Find out whether it can be used.
+
+        Raises:
+            BackendError: If not; it says how to make it.
+        """
+        if self.problem:
+            raise BackendError(self.problem, hint=f"run: pinnir install {self.name}")
+
+    @property
+    def _stamp(self) -> str:
+        return "".join(f"{one}\n" for one in self.requirements)
+
+    def install(self) -> Path:
+        """Make it, or bring it to the pinned versions.
+
+        Returns:
+            Its folder.
+
+        Raises:
+            BackendError: If pip fails.
+        """
+        venv.create(self.folder, with_pip=True)
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _call([*pip, *self.requirements], None, None, f"installing {self.name}", 3600)
+        (self.folder / _STAMP).write_text(self._stamp)
+        return self.folder
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        seconds: int,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run a Python script there, with the folder as working directory.
+
+        Args:
+            arguments: The script and its arguments.
+            folder: Working directory.
+            seconds: How long it may take.
+            variables: Set for it.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            BackendError: If the environment is missing, or the script fails.
+        """
+        self.check()
+        command = [str(self.python), *arguments]
+        return _call(command, folder, variables, f"{self.name}'s {arguments[0]}", seconds)
+
+
+ENVIRONMENTS: dict[str, Environment] = {
+    one.name: one
+    for one in (
+        Environment("sanafe", ("sanafe==2.2.9", "numpy==2.4.6")),
+        Environment("spinnaker", ("sPyNNaker==1!7.4.1",)),
+    )
+}
+
+
+def find_environment(name: str) -> Environment:
+    """The environment of that name.
+
+    Raises:
+        BackendError: If there is none.
+    """
+    if name not in ENVIRONMENTS:
+        known = ", ".join(ENVIRONMENTS)
+        raise BackendError("nothing is to be installed for it", node=name, hint=f"known: {known}")
+    return ENVIRONMENTS[name]
+
+
+def _call(
+    command: list[str],
+    folder: Path | None,
+    variables: Mapping[str, str] | None,
+    what: str,
+    seconds: int,
+) -> str:
+    # The project's own modules are of another environment and must not be seen.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=kept | dict(variables or {}), capture_output=True, text=True,
+            errors="replace", timeout=seconds, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"{what} did not end within {seconds} s") from error
+    if done.returncode:
+        told = f"{done.stderr}\n{done.stdout}".strip()[-_TOLD:]
+        raise BackendError(f"{what} failed with exit code {done.returncode}:\n{told}")
+    return done.stdout

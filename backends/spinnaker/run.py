@@ -1,0 +1,112 @@
+"""Map an export onto a virtual board, decode the image, and run it by the units' equations."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pinnir.backends.environments import ENVIRONMENTS
+from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
+from pinnir.backends.spinnaker.network import SUMS, Network
+from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
+from pinnir.backends.spinnaker.write import WrittenCore, sums_of, write, written_cores
+from pinnir.integers import Whole
+from pinnir.ir import Array
+from pinnir.program import Program
+from pinnir.recording import CoreRecord, record
+from pinnir.verification import Comparison, Report
+
+_SECONDS = 3600
+
+
+def on_virtual_board(program: Program, points: Array) -> Report:
+    """Compare the image with the network, and what its units do with the oracle, on any points.
+
+    A weight or parameter of the image that differs counts as an event that does.
+
+    Raises:
+        BackendError: If sPyNNaker is not installed, or fails.
+    """
+    environment = ENVIRONMENTS["spinnaker"]
+    environment.check()
+    cores, records = written_cores(program), record(program, points)
+    with tempfile.TemporaryDirectory(prefix="pinnir-spinnaker-") as name:
+        folder = Path(name)
+        for file, data in write(program).items():
+            (folder / file).write_bytes(data)
+        environment.run(["runner.py", "--output", "image.npz"], folder, _SECONDS)
+        with np.load(folder / "image.npz") as found:
+            image = {key: found[key] for key in found.files if key != "counts"}
+            counts = list(json.loads(found["counts"].item()).values())
+    compared = [
+        compare(core, seen, run_image(core, seen, image))
+        for core, seen in zip(cores, records, strict=True)
+    ]
+    wrong = sum(one["synapses_differing"] + one["parameters_differing"] for one in counts)
+    compared.append(Comparison(0, wrong, 0))
+    names = ("cores", "synapses", "synapses_differing", "parameters", "parameters_differing")
+    figures = {f"image_{name}": float(sum(one[name] for one in counts)) for name in names}
+    return Report("spinnaker", Comparison.total(compared), figures)
+
+
+def compare(core: WrittenCore, seen: CoreRecord, trace: Trace) -> Comparison:
+    """Spikes in every population's own step, and sums, against the oracle's."""
+    events = differing = 0
+    for group in core.network.groups:
+        if group.node is not None:
+            wanted = seen.events[group.node][:, 0]
+            found = trace.spikes[group.name]
+            events += wanted.size
+            differing += int((found[:, group.begin] != wanted).sum())
+            # A spike out of its step is one too many.
+            differing += int(found.sum() - found[:, group.begin].sum())
+    outputs = int((trace.potentials[SUMS] != sums_of(core, seen)).sum())
+    return Comparison(events, differing, outputs)
+
+
+def run_image(core: WrittenCore, seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
+    """Run what was decoded from the memory image."""
+    units, wires = {}, []
+    for group in core.network.groups:
+        path = f"{core.name}/{group.name}"
+        units[group.name] = plain_units(image[f"{path}/threshold"], image[f"{path}/reset"])
+        for key in image:
+            source, kind = key.removeprefix(f"{path}/from/").split("/")[:2]
+            if key.startswith(f"{path}/from/") and key.endswith("/weight"):
+                delay = image[key.removesuffix("weight") + "delay"]
+                wires.append(Wires(source, group.name, kind == "0", image[key], delay))
+    return _run(core.network, seen, units, wires)
+
+
+def run_network(core: WrittenCore, seen: CoreRecord) -> Trace:
+    """Run the network as it is written, without sPyNNaker."""
+    shifts = {group.name: group.shift for group in core.network.groups}
+    units = {
+        group.name: plain_units(group.threshold, np.full(group.units, LOWEST))
+        for group in core.network.groups
+    }
+    wires = []
+    for one in core.network.synapses:
+        delay = np.full(one.weight.shape, one.delay)
+        for sign in (1, -1):
+            words = np.maximum(sign * one.weight, 0) >> shifts[one.target]
+            wires.append(Wires(one.source, one.target, sign > 0, words, delay))
+    return _run(core.network, seen, units, wires)
+
+
+def plain_units(threshold: Whole, reset: Whole) -> TruncatedIF:
+    """Units without current, leak or refractory period."""
+    none = np.zeros_like(threshold)
+    return TruncatedIF(threshold, reset, none, np.full_like(threshold, ONE), none)
+
+
+def _run(
+    one: Network, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
+) -> Trace:
+    shifts = {group.name: (group.shift, group.shift) for group in one.groups}
+    potentials = {group.name: group.potentials(seen.inputs) for group in one.groups}
+    return simulate(units, shifts, wires, potentials, one.steps)

@@ -1,0 +1,132 @@
+"""A program as connection lists for sPyNNaker, with a script that maps them.
+
+``NAME.npz`` is a core's network, ``samples.npz`` the potentials that 16 inputs give and what the
+oracle says of them, ``runner.py`` maps the network and checks the memory image, ``program.json``
+and the ONNX models are the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json
+from pinnir.backends.spinnaker.network import SUMS, Network, network
+from pinnir.backends.spinnaker.neuron import LOWEST
+from pinnir.integers import largest_input, whole_core
+from pinnir.program import Program
+from pinnir.recording import CoreRecord, probe_points, record
+
+SAMPLES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenCore:
+    """A core and its network.
+
+    Attributes:
+        label: Of its segment.
+        network: What is written.
+    """
+
+    label: str
+    network: Network
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        return file_name(self.label)
+
+
+def write(program: Program) -> dict[str, bytes]:
+    """Contents by file name.
+
+    Raises:
+        LegalizeError: If a core has no exact form on SpiNNaker.
+    """
+    cores = written_cores(program)
+    records = record(program, probe_points(program, SAMPLES))
+    both = list(zip(cores, records, strict=True))
+    told = {core.label: {"file": f"{core.name}.npz", "unit": core.network.unit.tolist()}
+            for core in cores}  # fmt: skip
+    samples: Arrays = {}
+    for core, seen in both:
+        samples |= _samples(core, seen)
+    found = {f"{core.name}.npz": _core_file(core.network, seen) for core, seen in both}
+    found["samples.npz"] = packed(samples)
+    found["runner.py"] = (files("pinnir.backends.spinnaker") / "runner.py").read_bytes()
+    found["README.md"] = _README.encode()
+    found["program.json"] = program_json(program, told)
+    return found | host_files(program)
+
+
+def written_cores(program: Program) -> list[WrittenCore]:
+    """The cores as networks.
+
+    Raises:
+        LegalizeError: As :func:`write`.
+    """
+    largest = largest_input(program.manifest["pipeline"])
+    return [
+        WrittenCore(segment.label, network(whole_core(segment.running, largest), largest))
+        for segment in program.segments
+        if segment.running is not None
+    ]
+
+
+def sums_of(core: WrittenCore, seen: CoreRecord) -> NDArray[np.int64]:
+    """What leaves, in whole numbers, ``(samples, columns)``."""
+    return np.asarray(np.rint(seen.outputs / core.network.unit), np.int64)
+
+
+def _samples(core: WrittenCore, seen: CoreRecord) -> Arrays:
+    """Potentials to begin with, and what then has to come out."""
+    found: Arrays = {}
+    for group in core.network.groups:
+        potentials = group.potentials(seen.inputs[:SAMPLES])
+        found[f"{core.name}/{group.name}/potential"] = potentials.astype(np.int32)
+        if group.node is not None:
+            spikes = seen.events[group.node][:SAMPLES, 0]
+            found[f"{core.name}/{group.name}/spikes"] = spikes.astype(np.int8)
+    found[f"{core.name}/{SUMS}/outputs"] = sums_of(core, seen)[:SAMPLES]
+    return found
+
+
+def _core_file(one: Network, seen: CoreRecord) -> bytes:
+    """Groups with the potentials of the first sample, and synapses."""
+    arrays: Arrays = {}
+    for group in one.groups:
+        arrays[f"{group.name}/threshold"] = group.threshold
+        arrays[f"{group.name}/sample"] = group.potentials(seen.inputs[:1])[0]
+    for number, synapses in enumerate(one.synapses):
+        arrays[f"synapses/{number}"] = synapses.weight.astype(np.int32)
+    told = json.dumps({
+        "steps": one.steps,
+        "reset": LOWEST,
+        "groups": [{"name": g.name, "begin": g.begin, "shift": g.shift} for g in one.groups],
+        "synapses": [{"source": s.source, "target": s.target, "delay": s.delay}
+                     for s in one.synapses],
+    })  # fmt: skip
+    return packed(arrays | {"told": np.frombuffer(told.encode(), np.uint8)})
+
+
+_README = """# A spiking network for SpiNNaker
+
+    pip install 'sPyNNaker==1!7.4.1'    # in an environment of its own
+    python runner.py                    # maps the network, checks every weight in the memory image
+
+A core's network is `core_*.npz`: groups of `IFTruncDelta` units (`tau_m = cm = 1`, no refractory
+period) with thresholds and initial potentials, and whole weights between them, all in units of
+2^-15, with a delay in steps of a millisecond. Every unit has one step of its own, `begin` of its
+group, in which it fires or does not; the `sums` are read off the potentials at the end, times
+`unit` of `program.json`. `samples.npz` holds initial potentials for 16 inputs, the spikes and the
+sums that come of them.
+
+`runner.py` uses a virtual board: sPyNNaker partitions, places and routes, and makes the memory
+image, but executes nothing. No SpiNNaker board has run this. What the units do was computed by a
+model of `IFTruncDelta` in the integers that SpiNNaker uses, from the weights in that image.
+"""

@@ -1,0 +1,1 @@
+"""Networks for SANA-FE's model of Loihi."""

@@ -1,0 +1,1 @@
+"""Scripts and connection lists for sPyNNaker."""
