@@ -10,7 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.integers import Whole, WholeCore, largest_input, whole_core
+from pinnir.ir import Array
 from pinnir.program import Program
+from pinnir.recording import CoreRecord
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
@@ -32,12 +35,44 @@ def host_files(program: Program) -> dict[str, bytes]:
     return {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
 
 
-def program_json(program: Program, cores: Mapping[str, Mapping[str, object]]) -> bytes:
+def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
+    """Every core in whole numbers, and the largest magnitude of what enters, by label.
+
+    Raises:
+        LegalizeError: If the program is not in integers.
+    """
+    largest = largest_input(program.manifest["pipeline"])
+    return {
+        segment.label: (whole_core(segment.running, largest), largest)
+        for segment in program.segments
+        if segment.running is not None
+    }
+
+
+def sums_that_leave(whole: WholeCore, seen: CoreRecord) -> Whole:
+    """What left a core, as the whole sums that a target gives, ``(samples, outputs)``.
+
+    Of a mean over the steps it is the sum over them.
+    """
+    return np.asarray(np.rint(seen.outputs / value_of_sums(whole)), np.int64)
+
+
+def value_of_sums(whole: WholeCore) -> Array:
+    """What one of :func:`sums_that_leave` is worth, ``(outputs,)``."""
+    steps = whole.core.steps if whole.core.read_out == "mean" else 1
+    unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps
+    return unit
+
+
+def program_json(
+    program: Program, cores: Mapping[str, Mapping[str, object]], /, **more: object
+) -> bytes:
     """``program.json``: the parts in running order, with what they take and give.
 
     Args:
         program: The program.
         cores: What is to be said of every core, by the label of its segment.
+        **more: What is to be said of the program besides.
     """
     rows: list[dict[str, object]] = []
     for segment in program.segments:
@@ -50,5 +85,6 @@ def program_json(program: Program, cores: Mapping[str, Mapping[str, object]]) ->
         "segments": rows,
         "layouts": program.layouts,
         "domain": str(program.domain),
+        **more,
     }
     return (json.dumps(told, indent=1) + "\n").encode()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import nir
 
+from pinnir.backends.parts import host_files, program_json
 from pinnir.emit import to_nir
 from pinnir.errors import PinnirError, ProgramFileError
 from pinnir.program import Program
@@ -99,27 +99,18 @@ def plain_nir(program: Program) -> dict[str, bytes]:
             "NIR cannot say this program: its neurons follow functions and have no levels",
             hint="its file runs with pinnir; or compile the network with another --coding",
         )
-    files: dict[str, bytes] = {}
-    rows = []
+    files = host_files(program)
     for segment in program.segments:
-        if segment.core is None:
-            name, data = f"{segment.label}.onnx", segment.host or b""
-        else:
+        if segment.core is not None:
             buffer = io.BytesIO()
             nir.write(buffer, to_nir({segment.label: segment.core}))
-            name, data = f"{segment.label}.nir", buffer.getvalue()
-        files[name] = data
-        rows.append({"file": name, "inputs": segment.inputs, "outputs": segment.outputs})
-    told = {
-        "inputs": program.inputs,
-        "outputs": program.outputs,
-        "segments": rows,
-        "layouts": program.layouts,
-        "domain": str(program.domain),
-        "steps": max((core.steps for core in program.cores), default=1),
-        "read_out": next((core.read_out for core in program.cores), "last"),
-    }
-    files["program.json"] = (json.dumps(told, indent=1) + "\n").encode()
+            files[f"{segment.label}.nir"] = buffer.getvalue()
+    files["program.json"] = program_json(
+        program,
+        {s.label: {"file": f"{s.label}.nir"} for s in program.segments if s.core is not None},
+        steps=max((core.steps for core in program.cores), default=1),
+        read_out=next((core.read_out for core in program.cores), "last"),
+    )
     files["README.md"] = _README.encode()
     return files
 

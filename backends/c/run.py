@@ -22,9 +22,9 @@ from pinnir.backends.c.write import (
     SAMPLES,
     core_sources,
     in_running_order,
-    outputs_in_units,
     write,
 )
+from pinnir.backends.parts import sums_that_leave
 from pinnir.errors import BackendError
 from pinnir.ir import Array
 from pinnir.program import Program
@@ -122,7 +122,7 @@ def _streamed(folder: Path, number: int, core: CoreSource, seen: CoreRecord) -> 
 
 def _compared(core: CoreSource, seen: CoreRecord, told: bytes) -> Comparison:
     """What the C program gave against the oracle: events and outputs, sample after sample."""
-    events, outputs = in_running_order(seen), outputs_in_units(core, seen)
+    events, outputs = in_running_order(seen), sums_that_leave(core.whole, seen)
     kind = np.dtype([("events", "<i2", events.shape[1]), ("outputs", "<i8", outputs.shape[1])])
     if len(told) != len(events) * kind.itemsize:
         raise BackendError(f"the C program gave {len(told)} bytes for {len(events)} samples")

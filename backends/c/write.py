@@ -6,7 +6,6 @@ points and what the oracle says of them, and ``check.c`` compares. Host parts st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -14,7 +13,14 @@ import numpy as np
 
 from pinnir.backends.c.network import CoreSource, header, source
 from pinnir.backends.c.tables import table
-from pinnir.integers import Whole, largest_input, whole_core
+from pinnir.backends.parts import (
+    host_files,
+    program_json,
+    sums_that_leave,
+    value_of_sums,
+    whole_cores,
+)
+from pinnir.integers import Whole
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -37,9 +43,15 @@ def write(program: Program) -> dict[str, bytes]:
     found["samples.h"] = _samples(cores, records).encode()
     found["Makefile"] = _MAKEFILE.encode()
     found["README.md"] = _README.encode()
-    found["program.json"] = (json.dumps(_told(program, cores), indent=1) + "\n").encode()
-    found |= {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
-    return found
+    told = {
+        core.label: {
+            "function": f"{core.name}_run",
+            "unit": value_of_sums(core.whole).tolist(),
+        }
+        for core in cores
+    }
+    found["program.json"] = program_json(program, told)
+    return found | host_files(program)
 
 
 def core_sources(program: Program) -> list[CoreSource]:
@@ -48,13 +60,9 @@ def core_sources(program: Program) -> list[CoreSource]:
     Raises:
         LegalizeError: As :func:`write`.
     """
-    largest = largest_input(program.manifest["pipeline"])
-    found = []
-    for segment in program.segments:
-        if segment.running is not None:
-            one = CoreSource(segment.label, whole_core(segment.running, largest))
-            one.check()
-            found.append(one)
+    found = [CoreSource(label, whole) for label, (whole, _) in whole_cores(program).items()]
+    for one in found:
+        one.check()
     return found
 
 
@@ -88,7 +96,7 @@ def _samples(cores: Sequence[CoreSource], records: Sequence[CoreRecord]) -> str:
 
 
 def _sample_tables(core: CoreSource, seen: CoreRecord, count: int) -> list[str]:
-    sums = outputs_in_units(core, seen)[:count]
+    sums = sums_that_leave(core.whole, seen)[:count]
     events = in_running_order(seen)[:count]
     return [
         table(f"int32_t {core.name}_input", seen.inputs[:count].astype(np.int64)),
@@ -102,36 +110,6 @@ def in_running_order(seen: CoreRecord) -> Whole:
     samples, steps = len(seen.inputs), max(1, seen.core.steps)
     parts = [found.reshape(samples, steps, -1) for found in seen.events.values()]
     return np.concatenate(parts, axis=2).reshape(samples, -1).astype(np.int64)
-
-
-def outputs_in_units(core: CoreSource, seen: CoreRecord) -> Whole:
-    """What leaves, as the sums that the C program gives, ``(samples, outputs)``."""
-    unit = np.concatenate([one.unit for one in core.whole.leaving])
-    steps = core.whole.core.steps if core.whole.core.read_out == "mean" else 1
-    return np.asarray(np.rint(seen.outputs * steps / unit), np.int64)
-
-
-def _told(program: Program, cores: Sequence[CoreSource]) -> dict[str, object]:
-    """What a caller must know beside the C."""
-    by_label = {core.label: core for core in cores}
-    rows = []
-    for segment in program.segments:
-        row: dict[str, object] = {"inputs": segment.inputs, "outputs": segment.outputs}
-        if segment.label in by_label:
-            core = by_label[segment.label]
-            steps = core.whole.core.steps if core.whole.core.read_out == "mean" else 1
-            unit = np.concatenate([one.unit for one in core.whole.leaving]) / steps
-            row |= {"function": f"{core.name}_run", "unit": unit.tolist()}
-        else:
-            row["file"] = f"{segment.label}.onnx"
-        rows.append(row)
-    return {
-        "inputs": program.inputs,
-        "outputs": program.outputs,
-        "segments": rows,
-        "layouts": program.layouts,
-        "domain": str(program.domain),
-    }
 
 
 _MAKEFILE = """# make check: compile with warnings and sanitizers for this machine, run, compare.

@@ -15,7 +15,14 @@ from typing import TypeAlias
 import numpy as np
 
 from pinnir.backends.lava.arrange import ChipCore, ChipPopulation, Synapses
-from pinnir.integers import Whole, largest_input, whole_core
+from pinnir.backends.parts import (
+    host_files,
+    program_json,
+    sums_that_leave,
+    value_of_sums,
+    whole_cores,
+)
+from pinnir.integers import Whole
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -47,7 +54,7 @@ def write(program: Program) -> dict[str, bytes]:
         expected = expected_of(core, seen).items()
         samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in expected}
     found["samples.npz"] = packed(samples)
-    units = {core.label: {"unit": _unit(core).tolist()} for core in cores}
+    units = {core.label: {"unit": value_of_sums(core.whole).tolist()} for core in cores}
     return found | about(program, units)
 
 
@@ -58,9 +65,9 @@ def about(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[s
         program: The program.
         parts: What to say of every core, by label.
     """
-    found = {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
-    found["README.md"] = _README.encode()
-    found["program.json"] = (json.dumps(_told(program, parts), indent=1) + "\n").encode()
+    told = {label: {"core": label, **part} for label, part in parts.items()}
+    found = host_files(program) | {"README.md": _README.encode()}
+    found["program.json"] = program_json(program, told, cores=list(parts))
     return found
 
 
@@ -70,13 +77,9 @@ def chip_cores(program: Program) -> list[ChipCore]:
     Raises:
         LegalizeError: As :func:`write`.
     """
-    largest = largest_input(program.manifest["pipeline"])
-    found = []
-    for segment in program.segments:
-        if segment.running is not None:
-            one = ChipCore(segment.label, whole_core(segment.running, largest), largest)
-            one.check()
-            found.append(one)
+    found = [ChipCore(label, *core) for label, core in whole_cores(program).items()]
+    for one in found:
+        one.check()
     return found
 
 
@@ -156,33 +159,7 @@ def expected_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
         for node, events in seen.events.items()
         if node in core.names
     }
-    return {**found, "outputs": np.asarray(np.rint(seen.outputs / _unit(core)), np.int64)}
-
-
-def _unit(core: ChipCore) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What one of the sums that leave stands for."""
-    steps = core.steps if core.whole.core.read_out == "mean" else 1
-    return np.concatenate([one.unit for one in core.whole.leaving]) / steps
-
-
-def _told(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """What a caller must know beside the networks; ``parts`` is what to say of each core."""
-    rows = []
-    for segment in program.segments:
-        row: dict[str, object] = {"inputs": segment.inputs, "outputs": segment.outputs}
-        if segment.label in parts:
-            row |= {"core": segment.label, **parts[segment.label]}
-        else:
-            row["file"] = f"{segment.label}.onnx"
-        rows.append(row)
-    return {
-        "cores": list(parts),
-        "inputs": program.inputs,
-        "outputs": program.outputs,
-        "segments": rows,
-        "layouts": program.layouts,
-        "domain": str(program.domain),
-    }
+    return {**found, "outputs": sums_that_leave(core.whole, seen)}
 
 
 _PACKAGE = '''"""Spiking neurons as Lava processes, each with a fixed and a floating-point model.

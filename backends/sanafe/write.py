@@ -12,10 +12,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json
+from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json, whole_cores
 from pinnir.backends.sanafe.network import Network, network
 from pinnir.backends.sanafe.placement import place
-from pinnir.integers import largest_input, whole_core
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -67,11 +66,8 @@ def written_cores(program: Program) -> list[WrittenCore]:
     Raises:
         LegalizeError: As :func:`write`.
     """
-    largest = largest_input(program.manifest["pipeline"])
     return [
-        WrittenCore(segment.label, network(whole_core(segment.running, largest)))
-        for segment in program.segments
-        if segment.running is not None
+        WrittenCore(label, network(whole)) for label, (whole, _) in whole_cores(program).items()
     ]
 
 

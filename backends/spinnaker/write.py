@@ -14,10 +14,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json
+from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json, whole_cores
 from pinnir.backends.spinnaker.network import SUMS, Network, network
 from pinnir.backends.spinnaker.neuron import LOWEST
-from pinnir.integers import largest_input, whole_core
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -70,11 +69,9 @@ def written_cores(program: Program) -> list[WrittenCore]:
     Raises:
         LegalizeError: As :func:`write`.
     """
-    largest = largest_input(program.manifest["pipeline"])
     return [
-        WrittenCore(segment.label, network(whole_core(segment.running, largest), largest))
-        for segment in program.segments
-        if segment.running is not None
+        WrittenCore(label, network(whole, largest))
+        for label, (whole, largest) in whole_cores(program).items()
     ]
 
 
