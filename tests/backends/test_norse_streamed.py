@@ -19,6 +19,7 @@ from tests.compiler.test_streaming import lowered, parallel_core
 from tests.helpers import points, residual_core
 from tests.strategies import SEEDS, core_graphs
 
+LEVELLED = ("delta", "phase")
 REFERENCE, NORSE = ReferenceBackend(), NorseBackend()
 
 
@@ -48,14 +49,14 @@ def assert_same(core: Graph, x: Array, lines: int = 1, pieces: int = 1) -> None:
 
 
 @settings(max_examples=20)
-@given(core_graphs(), st.integers(2, 60), st.sampled_from(sorted(STREAMED)), SEEDS)
+@given(core_graphs(), st.integers(2, 60), st.sampled_from(LEVELLED), SEEDS)
 def test_programs(graph, levels, coding, seed):
     _, core = lowered(graph, coding, levels)
     assert_same(core, points(graph, 40, seed % 1000), lines=4, pieces=2)
 
 
 @pytest.mark.parametrize("graph", [residual_core(), parallel_core()])
-@pytest.mark.parametrize("coding", STREAMED)
+@pytest.mark.parametrize("coding", LEVELLED)
 def test_sums_of_several_maps(graph, coding):
     _, core = lowered(graph, coding, 30)
     assert_same(core, points(graph, 60, 3), lines=2)
@@ -80,12 +81,14 @@ def test_hysteresis(hysteresis):
 def test_through_the_program(coding):
     program = small_program(coding)
     expected, found = program.run_grid((9, 8)), program.run_grid((9, 8), "norse")
-    np.testing.assert_array_equal(found.outputs, expected.outputs)
+    # Sums of levels are exact; the read-out of sign-gradient neurons is a sum of real numbers.
+    close = 0.0 if coding in LEVELLED else 1e-12
+    np.testing.assert_allclose(found.outputs, expected.outputs, rtol=0, atol=close)
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], spikes)
     assert found.layers == expected.layers
-    costs = expected.metrics.keys() - {"backend"}
-    assert {key: found.metrics[key] for key in costs} == {
-        key: expected.metrics[key] for key in costs
-    }
+    for figure in expected.metrics.keys() - {"backend"}:
+        assert found.metrics[figure] == pytest.approx(expected.metrics[figure], rel=close), figure
 
 
 def test_the_last_step_may_leave_lines_out():

@@ -476,7 +476,8 @@ def test_points_that_are_no_numbers(folder):
                        "hint: leave --steps out, or use --coding rate"),
         ("--levels", 1, "1 levels are out of range\nhint: give --levels from 2 to 65536"),
         ("--pipeline", "morse", "'morse': unknown pass\nhint: known are " + ", ".join(PASSES)),
-        ("--pipeline", "lower", "pass 'lower': takes a staircase graph, not a tensor graph\n"
+        ("--pipeline", "lower", "pass 'lower': coding population takes a staircase graph, not "
+                                "a tensor graph\n"
                                 "hint: check the order of the pipeline\n"
                                 "in pass lower after the frontend"),
     ],
@@ -891,7 +892,10 @@ def test_listings_have_one_line_each(listing, table):
 
 def test_passes_tell_their_options():
     told = {row["name"]: row for row in json.loads(good("passes", "--json"))}
-    options = ["coding=population", "steps=1", "hysteresis=0.0", "events=unit"]
+    options = [
+        "coding=population", "steps=1", "hysteresis=0.0", "events=unit", "schedule=exponential",
+        "eta=0.0", "decay=0.0", "delay=-1.0", "scale=neuron", "inputs=exact", "levels=256",
+    ]  # fmt: skip
     assert told["lower"]["options"] == options
     assert told["legalise"]["options"] == []
     line = next(line for line in good("passes").splitlines() if line.startswith("lower "))

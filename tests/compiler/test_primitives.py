@@ -30,15 +30,29 @@ KINDS = {
 SINGLE_ONLY = (
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cosh", "Elu", "Erf", "HardSigmoid",
     "HardSwish", "LeakyRelu", "Mean", "Mish", "PRelu", "Selu", "Sinh", "Softsign", "Tan",
-    "ThresholdedRelu",
+    "ThresholdedRelu", "AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool",
     "LayerNormalization", "Shrink",  # on doubles too
 )  # fmt: skip
 REDUCTIONS = (
     "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
     "ReduceSumSquare",
 )  # fmt: skip
+IMAGE = np.random.default_rng(5).normal(size=(2, 4, 5, 6))
+KERNEL = np.random.default_rng(6).normal(size=(6, 2, 3, 2))
 # kind, attributes, operands
 CASES = [
+    ("Conv", {"group": 2}, (IMAGE, KERNEL, np.arange(6.0))),
+    ("Conv", {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
+     (IMAGE, KERNEL)),
+    ("Conv", {}, (IMAGE[:, :, 0], KERNEL[:, :, 0].repeat(2, 1))),
+    ("MaxPool", {"kernel_shape": [2, 3]}, (IMAGE,)),
+    ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1],
+                 "dilations": [1, 2]}, (IMAGE,)),
+    ("AveragePool", {"kernel_shape": [2, 3], "strides": [1, 2]}, (IMAGE,)),
+    *(("AveragePool", {"kernel_shape": [3, 2], "pads": [1, 1, 0, 1], "count_include_pad": count},
+       (IMAGE,)) for count in (0, 1)),
+    ("GlobalAveragePool", {}, (IMAGE,)),
+    ("GlobalMaxPool", {}, (IMAGE[:, :, 0],)),
     *((kind, {}, (A,)) for kind in (
         "Abs", "Celu", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Mish",
         "Neg", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh")),
