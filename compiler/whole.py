@@ -41,8 +41,9 @@ def zero_level(op: Staircase) -> NDArray[np.int32]:
 
 
 def is_signed(op: Staircase) -> bool:
-    """Whether levels are counted in both directions, as signed neurons do."""
-    return bool((op.start < 0).any())
+    """Whether levels are counted in both directions from the middle, as signed neurons do."""
+    count = op.boundaries.shape[1]
+    return count > 0 and bool(np.all(2 * op.start == -count))
 
 
 def numbered_network(graph: Graph) -> Graph:

@@ -465,7 +465,7 @@ def test_points_that_are_no_numbers(folder):
     ("option", "value", "message"),
     [
         ("--target", "loihi9", "'loihi9': unknown target\n"
-                               "hint: known are nir, norse, programmable"),
+                               "hint: known are " + ", ".join(TARGETS)),
         ("--coding", "morse", "target nir does not run the coding 'morse'\n"
                               "hint: it runs auto, population, rate"),
         ("--minimise", "money", "programs cannot be minimised in 'money'\n"

@@ -30,6 +30,7 @@ from pinnir.manager import parse_pipeline
 from pinnir.metrics import relative_l2
 from pinnir.program import Program
 from pinnir.proof import upper_bound
+from pinnir.target import TARGETS
 from tests.backends.networks import (
     DOMAIN,
     EXAMPLES,
@@ -504,7 +505,7 @@ def test_examples(name):
 
 def test_wrong_target():
     assert error_of(LegalizeError, target="loihi9") == (
-        "'loihi9': unknown target\nhint: known are nir, norse, programmable"
+        f"'loihi9': unknown target\nhint: known are {', '.join(TARGETS)}"
     )
 
 
