@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import venv
@@ -116,6 +117,29 @@ ENVIRONMENTS: dict[str, Environment] = {
 }
 
 
+# What else there is to install: name of the target -> function that makes its environments.
+INSTALLERS: dict[str, str] = {
+    "lava": "pinnir.backends.lava.install:install_default",
+    "nir-stock": "pinnir.backends.nir.environments:create_exact",
+}
+
+
+def install(name: str) -> list[Path]:
+    """Make the environments that a target runs in.
+
+    Returns:
+        Their folders.
+
+    Raises:
+        BackendError: If nothing is to be installed for it, or that fails.
+    """
+    if name not in INSTALLERS:
+        return [find_environment(name).install()]
+    module, _, attribute = INSTALLERS[name].partition(":")
+    made: list[Path] = getattr(importlib.import_module(module), attribute)()
+    return made
+
+
 def find_environment(name: str) -> Environment:
     """The environment of that name.
 
@@ -123,7 +147,7 @@ def find_environment(name: str) -> Environment:
         BackendError: If there is none.
     """
     if name not in ENVIRONMENTS:
-        known = ", ".join(ENVIRONMENTS)
+        known = ", ".join([*ENVIRONMENTS, *INSTALLERS])
         raise BackendError("nothing is to be installed for it", node=name, hint=f"known: {known}")
     return ENVIRONMENTS[name]
 

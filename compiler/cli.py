@@ -391,13 +391,13 @@ def verify(program: Path, target: str, points: int, json_: bool) -> None:
 @main.command()
 @click.argument("name", metavar="TARGET")
 def install(name: str) -> None:
-    """Make the Python environment that a target's simulator or mapper runs in.
+    """Make the Python environments that a target's simulator or mapper runs in.
 
-    It is below ~/.cache/pinnir, or where the variable PINNIR_TARGET says.
+    They are below ~/.cache/pinnir; docs/targets.md says which variables name another place.
     """
-    from pinnir.backends.environments import find_environment
+    from pinnir.backends.environments import install
 
-    click.echo(find_environment(name).install())
+    click.echo("\n".join(map(str, install(name))))
 
 
 @main.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 from pinnir.errors import BackendError
 
 VARIABLE = "PINNIR_LAVA"
-INSTALL = "python -m pinnir.backends.lava.install"
+INSTALL = "pinnir install lava"
 
 
 def folder() -> Path:

@@ -1,4 +1,4 @@
-"""Make Lava's own Python environment: ``python -m pinnir.backends.lava.install``.
+"""Make Lava's own Python environment: ``pinnir install lava``.
 
 Lava 0.10 asks for Python 3.10. Where there is none, the Python that runs this is taken: Lava works
 there once the dataclasses of one of its modules can be hashed, which newer Pythons ask of a
@@ -7,7 +7,6 @@ field's default.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -103,19 +102,7 @@ def _call(command: list[str]) -> None:
         raise BackendError(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
 
 
-def main() -> int:
-    """Make the environment that is given, or the one that ``pinnir verify`` looks for."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=folder())
-    environment = parser.parse_args().folder
-    try:
-        python = install(environment.absolute())
-    except BackendError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(python)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def install_default() -> list[Path]:
+    """Make the environment that ``pinnir verify`` looks for; its folder."""
+    install(folder().absolute())
+    return [folder()]

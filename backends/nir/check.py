@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pinnir.backends.nir.cores import expected, stock_program
-from pinnir.backends.nir.folder import EXACT, POINTS, SEED, stock_file
+from pinnir.backends.nir.environments import EXACT
+from pinnir.backends.nir.folder import POINTS, SEED, stock_file
 from pinnir.backends.nir.running import ReaderJob, ReaderResult, run_reader
 from pinnir.backends.nir.stock import Stock
 from pinnir.errors import ProgramFileError

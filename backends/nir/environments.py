@@ -68,6 +68,10 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 
 
+# Readers that must run a stock variant right.
+EXACT = ("norse", "spikingjelly")
+
+
 def default_folder() -> Path:
     """Where environments are kept unless somebody says otherwise."""
     cache = os.environ.get("XDG_CACHE_HOME")
@@ -125,6 +129,11 @@ def create(name: str, folder: Path | None = None) -> Path:
         _run(reader, *pip, "--no-deps", *reader.bare)
     _stamp(home).touch()
     return python
+
+
+def create_exact() -> list[Path]:
+    """Make the environments of the readers that run stock variants exactly; their folders."""
+    return [create(name).parents[1] for name in EXACT]
 
 
 def _home(reader: Reader, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pinnir.backends.nir.cores import StockProgram, expected, stock_program
-from pinnir.backends.nir.environments import READERS, READERS_FOLDER
+from pinnir.backends.nir.environments import EXACT, READERS, READERS_FOLDER
 from pinnir.backends.nir.stock import DT, Stock
 from pinnir.export import plain_nir
 from pinnir.files import check_writable, write_atomic
@@ -20,8 +20,6 @@ from pinnir.program import Program
 
 # Points of the domain whose spikes the folder holds, and their seed.
 POINTS, SEED = 16, 1
-# Readers that must run a stock variant right.
-EXACT = ("norse", "spikingjelly")
 _ERROR_POINTS = 512
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from pinnir.backends.lava import install as module
 from pinnir.backends.lava.environment import folder, interpreter, python_of
 from pinnir.backends.lava.install import install
+from pinnir.cli import main
 from pinnir.errors import BackendError
 
 
@@ -19,11 +21,12 @@ def test_the_variable_names_the_folder(tmp_path, monkeypatch):
     assert folder().parts[-3:] == (".cache", "pinnir", "lava")
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path, monkeypatch, capsys):
+def test_a_folder_of_something_else_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / "mine").write_text("kept")
-    monkeypatch.setattr(sys, "argv", ["install", str(tmp_path)])
-    assert module.main() == 2
-    assert capsys.readouterr().err == (
+    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
+    done = CliRunner().invoke(main, ["install", "lava"])
+    assert done.exit_code == 2
+    assert done.output == (
         f"error: {tmp_path} is there and is no Python environment\nhint: set PINNIR_LAVA\n"
     )
     assert (tmp_path / "mine").read_text() == "kept"

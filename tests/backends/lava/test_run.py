@@ -55,7 +55,7 @@ def test_a_missing_environment_names_the_command(tmp_path, monkeypatch):
     program("resnet", "rate").save(tmp_path / "p.nir")
     done = CliRunner().invoke(main, ["verify", str(tmp_path / "p.nir"), "--target", "lava"])
     assert done.exit_code == 2
-    assert done.output.endswith("hint: python -m pinnir.backends.lava.install\n")
+    assert done.output.endswith("hint: pinnir install lava\n")
 
 
 def test_an_environment_whose_tools_fail_says_so(tmp_path, monkeypatch):

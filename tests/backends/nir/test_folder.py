@@ -16,8 +16,8 @@ import pytest
 import pinnir
 from pinnir.backends.nir import environments, running
 from pinnir.backends.nir.check import check
-from pinnir.backends.nir.environments import READERS, find_python
-from pinnir.backends.nir.folder import EXACT, contents, write
+from pinnir.backends.nir.environments import EXACT, READERS, find_python
+from pinnir.backends.nir.folder import contents, write
 from pinnir.backends.nir.running import ReaderJob, run_reader
 from pinnir.errors import BackendError, ProgramFileError
 from pinnir.program import Program
