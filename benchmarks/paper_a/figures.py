@@ -11,8 +11,7 @@ import numpy as np
 
 import pinnir
 from benchmarks.common import DOCS
-from benchmarks.paper_a.cells import ROWS, case
-from ir_examples.build import DOMAINS
+from benchmarks.paper_a.cells import PROBLEMS, ROWS, case
 from pinnir import pipelines
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.ir import Array, Neuron, Node
@@ -29,7 +28,7 @@ def errors_by_size(results: dict[str, Any]) -> Path:
     """Error against T or L, one panel a problem."""
     figure = matplotlib.figure.Figure(figsize=(13, 6.4), layout="constrained")
     axes = figure.subplots(2, 4, sharex=True, sharey=True)
-    for problem, panel in zip(DOMAINS, axes.flat, strict=True):
+    for problem, panel in zip(PROBLEMS, axes.flat, strict=True):
         for number, row in enumerate(row for row in ROWS if row.name in _SHOWN):
             found = [(n, results.get(f"{problem}/{row.name}/{n}")) for n in row.sizes]
             known = [(n, cell["rel_l2"]) for n, cell in found if cell]

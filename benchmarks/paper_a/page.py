@@ -11,6 +11,7 @@ from benchmarks.common import table, write_page
 from benchmarks.paper_a.cells import (
     ITERATIONS,
     LEVELS,
+    PROBLEMS,
     REFERENCE_POINTS,
     ROWS,
     SIZES,
@@ -18,7 +19,7 @@ from benchmarks.paper_a.cells import (
     Row,
     cells,
 )
-from ir_examples.build import DOMAINS, ROOT
+from ir_examples.build import ROOT
 
 Results = dict[str, Any]
 # Spiking rates of the paper's table (arXiv 2308.16372); none is given for the function.
@@ -108,11 +109,11 @@ The paper's theorem as an error budget, over depth and width ([error budgets](bu
 
 def write(results: Results) -> None:
     """Write the page."""
-    missing = sum(cell.key not in results for cell in cells(tuple(DOMAINS), _ROWS))
+    missing = sum(cell.key not in results for cell in cells(tuple(PROBLEMS), _ROWS))
     note = f"\n{missing} of the study's programs have not been measured yet.\n" if missing else ""
     parts = [_HEAD, note, *_goals(results), *_baseline(results), *_tolerances(results),
              *_times(results), _FIGURES]  # fmt: skip
-    for problem in DOMAINS:
+    for problem in PROBLEMS:
         parts += _problem(problem, results)
     write_page("paper_a.md", *parts)
 
@@ -162,10 +163,10 @@ def _goals(results: Results) -> Iterator[str]:
     yield "Error against the network, and spikes per activation where they are limited.\n"
     rows = []
     for goal in GOALS:
-        cells = [_cell(results, problem, goal.row, goal.size) for problem in DOMAINS]
+        cells = [_cell(results, problem, goal.row, goal.size) for problem in PROBLEMS]
         limit = f"{goal.error:.0e}" + (f", {goal.spikes:g} spikes" if goal.spikes else "")
         rows.append([goal.title, limit, *(_judged(goal, cell) for cell in cells)])
-    yield table(["", "at most", *(name.replace("_", " ") for name in DOMAINS)], rows)
+    yield table(["", "at most", *(name.replace("_", " ") for name in PROBLEMS)], rows)
 
 
 def _judged(goal: Goal, cell: dict[str, Any] | None) -> str:
@@ -193,7 +194,7 @@ def _baseline(results: Results) -> Iterator[str]:
 def _tolerances(results: Results) -> Iterator[str]:
     yield "\n## At a given tolerance\n"
     rows = []
-    for problem in DOMAINS:
+    for problem in PROBLEMS:
         for asked in ("0.001", "auto"):
             cell = results.get(f"{problem}/rtol/{asked}")
             if cell is None:
