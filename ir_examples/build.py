@@ -16,6 +16,7 @@ from pinnir import pipelines
 from pinnir.driver import load_reference
 from pinnir.held_out import HeldOut, load_held_out
 from pinnir.program import Program
+from pinnir.target import Integers
 
 ROOT = Path(__file__).parent
 DOMAINS = {
@@ -75,13 +76,23 @@ _FEATURES = Golden("signgd", pipelines.signgd_features(20, _GIVEN))
 
 # Examples that show every pass of staircase networks; the others show what the longest row of
 # passes makes of them.
+# What targets of integers and chips add, on the smallest example.
+_INTEGERS = Golden(
+    "integers",
+    pipelines.in_integers(pipelines.population(64), Integers(8, 16, 31, lateral_bits=14))
+    + ",place{chip=loihi1}",
+)
 _EVERY_PASS = ("function_regression", "poisson", "burgers")
-GOLDEN_DUMPS = tuple(
-    (example, golden)
-    for example in DOMAINS
-    for golden in GOLDENS
-    if example in _EVERY_PASS or golden.name == "population-trained"
-) + tuple((example, _FEATURES) for example in CLASSIFIERS)
+GOLDEN_DUMPS = (
+    *(
+        (example, golden)
+        for example in DOMAINS
+        for golden in GOLDENS
+        if example in _EVERY_PASS or golden.name == "population-trained"
+    ),
+    ("function_regression", _INTEGERS),
+    *((example, _FEATURES) for example in CLASSIFIERS),
+)
 
 
 def compile_golden(example: str, golden: Golden) -> Program:
