@@ -43,7 +43,7 @@ def _tolerances(problems: list[str]) -> None:
                 save({**load(), key: found})
                 print(f"{key}: {found['rel_l2']:.2e} in {found['seconds']} s", flush=True)
     if "burgers" in problems and "burgers/front" not in load():
-        save({**load(), "burgers/front": measure_front("burgers", 256)})
+        save({**load(), "burgers/front": measure_front("burgers")})
 
 
 if __name__ == "__main__":
