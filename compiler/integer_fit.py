@@ -8,7 +8,11 @@ vary together with it make up for. First in one sweep over the inputs (GPTQ, Fra
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.ir import Array
 
@@ -19,31 +23,62 @@ _DAMPING = 1e-6
 _SWEEPS = 8
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """How inputs vary, with what the roundings of all weights on them have in common.
+
+    Attributes:
+        matrix: ``H``, second moments around the mean, with a little on the diagonal,
+            ``(inputs, inputs)``.
+    """
+
+    matrix: Array
+
+    @classmethod
+    def of(cls, arriving: Array) -> Moments:
+        """Those of what arrives, ``(samples, inputs)``."""
+        moved = arriving - arriving.mean(axis=0)
+        matrix: Array = moved.T @ moved / len(moved)
+        added = _DAMPING * np.trace(matrix) / len(matrix) + np.finfo(np.float64).tiny
+        matrix[np.diag_indices_from(matrix)] += added
+        return cls(matrix)
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """Inputs in the order in which they are rounded: those that vary most come first."""
+        return np.argsort(-np.diag(self.matrix), kind="stable")
+
+    @cached_property
+    def upper(self) -> Array:
+        """Cholesky factor of the inverse, in that order."""
+        inverse = np.linalg.inv(self.matrix[np.ix_(self.order, self.order)])
+        return np.linalg.cholesky((inverse + inverse.T) / 2).T
+
+
 def largest_of(weight: Array) -> Array:
     """Largest magnitude in every row, 1 where all are zero."""
     most = np.abs(weight).max(axis=1)
     return np.where(most > 0, most, 1.0)
 
 
-def fitted_integers(weight: Array, arriving: Array, unit: Array, limit: int) -> Array:
-    """Whole numbers ``k`` of ``unit`` for which ``arriving @ (unit k)`` varies as wanted.
+def fitted_integers(weight: Array, moments: Moments, unit: Array, limit: int) -> Array:
+    """Whole numbers ``k`` of ``unit`` for which sums of ``unit k`` vary as wanted.
 
     Args:
         weight: ``(rows, inputs)``.
-        arriving: ``(samples, inputs)``.
+        moments: Of what arrives.
         unit: ``(rows,)``.
         limit: Largest magnitude of ``k``.
 
     Returns:
         ``k``, ``(rows, inputs)``.
     """
-    whole, _ = _fitted(weight / unit[:, None], moments_of(arriving), limit)
+    whole, _ = _fitted(weight / unit[:, None], moments, limit)
     return whole
 
 
-def best_units(weight: Array, arriving: Array, limit: int) -> Array:
+def best_units(weight: Array, moments: Moments, limit: int) -> Array:
     """The unit of every row, out of some, with which the sums come out best, ``(rows,)``."""
-    moments = moments_of(arriving)
     most = largest_of(weight) / limit
     best, least = most, np.full(len(weight), np.inf)
     for share in _SHARES:
@@ -55,30 +90,19 @@ def best_units(weight: Array, arriving: Array, limit: int) -> Array:
     return best
 
 
-def _fitted(scaled: Array, moments: Array, limit: int) -> tuple[Array, Array]:
+def _fitted(scaled: Array, moments: Moments, limit: int) -> tuple[Array, Array]:
     """Whole numbers near ``scaled``, and every row's loss; never worse than the nearest."""
     nearest = np.clip(np.rint(scaled), -limit, limit)
-    tries = [_moved(scaled, start, moments, limit)
+    tries = [_moved(scaled, start, moments.matrix, limit)
              for start in (_swept(scaled, moments, limit), nearest)]  # fmt: skip
-    losses = [np.einsum("ri,ij,rj->r", scaled - one, moments, scaled - one) for one in tries]
+    losses = [np.einsum("ri,ij,rj->r", scaled - one, moments.matrix, scaled - one) for one in tries]
     better = losses[0] <= losses[1]
     return np.where(better[:, None], *tries), np.minimum(*losses)
 
 
-def moments_of(arriving: Array) -> Array:
-    """Second moments around the mean, with a little on the diagonal, ``(inputs, inputs)``."""
-    moved = arriving - arriving.mean(axis=0)
-    moments: Array = moved.T @ moved / len(moved)
-    added = _DAMPING * np.trace(moments) / len(moments) + np.finfo(np.float64).tiny
-    moments[np.diag_indices_from(moments)] += added
-    return moments
-
-
-def _swept(scaled: Array, moments: Array, limit: int) -> Array:
+def _swept(scaled: Array, moments: Moments, limit: int) -> Array:
     """Round input after input, the rest of each row making up for what was lost."""
-    order = np.argsort(-np.diag(moments), kind="stable")
-    inverse = np.linalg.inv(moments[np.ix_(order, order)])
-    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    order, upper = moments.order, moments.upper
     left = scaled[:, order].copy()
     found = np.empty_like(left)
     for j in range(len(order)):
@@ -99,10 +123,11 @@ def _moved(scaled: Array, whole: Array, moments: Array, limit: int) -> Array:
         for j in range(len(moments)):
             wanted = whole[:, j] - np.rint(slope[:, j] / moments[j, j])
             change = np.clip(wanted, -limit, limit) - whole[:, j]
-            if change.any():
+            rows = np.flatnonzero(change)
+            if rows.size:
                 changed = True
-                whole[:, j] += change
-                slope += change[:, None] * moments[j]
+                whole[rows, j] += change[rows]
+                slope[rows] += change[rows, None] * moments[j]
         if not changed:
             break
     return whole

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.errors import LegalizeError
-from pinnir.integer_fit import best_units, fitted_integers
+from pinnir.integer_fit import Moments, best_units, fitted_integers
 from pinnir.ir import Affine, Array, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.manager import Context, Pass
 from pinnir.matrix import BlockDiagonal, Matrix, apply, entries, with_entries
@@ -75,20 +75,25 @@ class Quantise(Pass):
             student = Student.of(graph, label, context.source, self.steps)
             points = student.thinned(context.fresh(self.points, 0))
             wanted = wanted_values(student, context, points)
+            entering = student.entering_values(points)  # earlier cores are as they will be
             for layer in sum_layers(student):
-                graph = _with(graph, self._rounded(layer, student, points, wanted))
+                graph = _with(graph, self._rounded(layer, student, entering, wanted))
                 student = Student.of(graph, label, context.source, self.steps)
         return graph
 
     def _rounded(
-        self, layer: SumLayer, student: Student, points: Array, wanted: Mapping[str, Array]
+        self,
+        layer: SumLayer,
+        student: Student,
+        entering: Mapping[Node, Array],
+        wanted: Mapping[str, Array],
     ) -> dict[str, tuple[Op, ...]]:
         """The operations of a layer in integers, by name; two for a map whose value leaves."""
         limit = 2 ** (self.weight_bits - 1) - 1
         maps = [node for node in student.nodes if node.name in layer.maps]
-        run = student.forward(student.parameters, student.entering_values(points), until=maps[-1])
+        run = student.forward(student.parameters, entering, until=maps[-1])
         fits = [
-            _Fit(
+            _Fit.of(
                 run.maps[node].weight,
                 run.arriving(node),
                 wanted.get(node.name, run.values[node]),
@@ -148,11 +153,18 @@ class _Fit:
         weight: Of the map; blocks stay blocks.
         x: What arrives, ``(samples, inputs)``.
         aim: What the map should give, ``(samples, outputs)``.
+        moments: Of what arrives; of each block's inputs, where there are blocks.
     """
 
     weight: Matrix
     x: Array
     aim: Array
+    moments: tuple[Moments, ...]
+
+    @classmethod
+    def of(cls, weight: Matrix, x: Array, aim: Array) -> _Fit:
+        blocks = len(weight.blocks) if isinstance(weight, BlockDiagonal) else 1
+        return cls(weight, x, aim, tuple(map(Moments.of, np.split(x, blocks, axis=1))))
 
     def _parts(self) -> list[tuple[Array, Array, Array]]:
         """Weights, inputs and aims that belong together."""
@@ -178,23 +190,25 @@ class _Fit:
 
     def units(self, limit: int) -> Array:
         """The best unit of every row, ``(outputs,)``; any will do where all weights are 0."""
-        found = np.concatenate([best_units(w, x, limit) for w, x, _ in self._parts()])
-        zero = np.concatenate([~w.any(axis=1) for w, _, _ in self._parts()])
+        parts = list(zip(self._parts(), self.moments, strict=True))
+        found = np.concatenate([best_units(w, of, limit) for (w, _, _), of in parts])
+        zero = np.concatenate([~w.any(axis=1) for (w, _, _), _ in parts])
         return np.where(zero, np.inf, found)
 
     def integers(self, unit: Array, limit: int) -> Array:
         """The weights' entries in whole numbers of ``unit`` ``(outputs,)``."""
-        parts = self._parts()
-        units = np.split(unit, len(parts))
-        rows = zip(parts, units, strict=True)
-        return self._together([fitted_integers(w, x, u, limit) for (w, x, _), u in rows])
+        units = np.split(unit, len(self.moments))
+        rows = zip(self._parts(), self.moments, units, strict=True)
+        return self._together([fitted_integers(w, of, u, limit) for (w, _, _), of, u in rows])
 
 
 def _with(graph: Graph, ops: Mapping[str, tuple[Op, ...]]) -> Graph:
     """The graph with other operations; of two, the first becomes a node of its own."""
 
     def change(node: Node) -> Node:
-        *before, last = ops.get(node.name, (node.op,))
+        if node.name not in ops:
+            return node
+        *before, last = ops[node.name]
         for op in before:
             inner = Node(f"{node.name}:whole", op, node.operands, node.segment)
             return Node(node.name, last, (inner,), node.segment)
