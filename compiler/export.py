@@ -17,6 +17,7 @@ import nir
 from pinnir.backends.parts import host_files, program_json
 from pinnir.emit import to_nir
 from pinnir.errors import PinnirError, ProgramFileError
+from pinnir.files import write_files
 from pinnir.program import Program
 
 # (program) -> contents by file name, which may lie in folders
@@ -65,9 +66,7 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
         try:
             draft.chmod(0o755)
             contents = exporter(program)
-            for name, data in contents.items():
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                (draft / name).write_bytes(data)
+            write_files(draft, contents)
             if used:
                 for name in contents:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pinnir.errors import ProgramFileError
@@ -133,3 +134,11 @@ def write_atomic(path: Path, data: bytes) -> None:
                 f"cannot write {path}: {error.strerror}", hint="give a writable path"
             ) from error
         raise
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder that is there; names may hold subfolders."""
+    for name, data in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

@@ -26,6 +26,7 @@ from pinnir.backends.c.write import (
 )
 from pinnir.backends.parts import sums_that_leave
 from pinnir.errors import BackendError
+from pinnir.files import write_files
 from pinnir.ir import Array
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
@@ -56,7 +57,8 @@ def on_host(program: Program, points: Array) -> Report:
     _need(("cc", "make"), _HOST_HINT)
     cores, records = core_sources(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-c-") as name:
-        folder = _written(program, Path(name))
+        folder = Path(name)
+        write_files(folder, write(program))
         _call(["make", "--quiet", "stream", "check"], folder)
         found = [
             _compared(core, seen, _streamed(folder, number, core, seen))
@@ -73,7 +75,8 @@ def on_cortex_m4(program: Program, points: Array) -> Report:
     """
     _need(_ARM, _ARM_HINT)
     with tempfile.TemporaryDirectory(prefix="pinnir-arm-") as name:
-        folder = _written(program, Path(name))
+        folder = Path(name)
+        write_files(folder, write(program))
         board = files("pinnir.backends.c") / "cortex_m4"
         for part in ("startup.c", "count.c", "board.ld"):
             (folder / part).write_bytes((board / part).read_bytes())
@@ -88,12 +91,6 @@ def on_cortex_m4(program: Program, points: Array) -> Report:
             figures["instructions_plain"] = _instructions(folder, "-DSP_PLAIN")
         figures |= _sizes(folder)
     return Report("cortex-m4", Comparison(events, differing, outputs), figures)
-
-
-def _written(program: Program, folder: Path) -> Path:
-    for name, data in write(program).items():
-        (folder / name).write_bytes(data)
-    return folder
 
 
 def _need(tools: Sequence[str], hint: str) -> None:

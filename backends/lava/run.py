@@ -19,6 +19,7 @@ from pinnir.backends.lava.write import (
     write,
 )
 from pinnir.errors import BackendError
+from pinnir.files import write_files
 from pinnir.integers import Whole
 from pinnir.ir import Array
 from pinnir.program import Program
@@ -81,9 +82,7 @@ def run_export(
     """Everything that an export gives for some samples."""
     with tempfile.TemporaryDirectory(prefix="pinnir-lava-") as name:
         folder = Path(name)
-        for path, data in contents.items():
-            (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_bytes(data)
+        write_files(folder, contents)
         (folder / "given.npz").write_bytes(packed(samples))
         command = [str(python), "runner.py", "--tag", tag, "--samples", "given.npz",
                    "--output", "found.npz"]  # fmt: skip

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -22,6 +21,7 @@ from pinnir.backends.parts import (
     value_of_sums,
     whole_cores,
 )
+from pinnir.backends.parts import packed as compressed
 from pinnir.integers import Whole
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
@@ -130,10 +130,7 @@ def described(
 
 def packed(arrays: Mapping[str, Whole]) -> bytes:
     """Arrays as an ``.npz`` file in the narrowest integers; the same arrays give the same bytes."""
-    buffer = io.BytesIO()
-    narrow = {name: values.astype(_kind(values)) for name, values in arrays.items()}
-    np.savez_compressed(buffer, allow_pickle=False, **narrow)
-    return buffer.getvalue()
+    return compressed({name: values.astype(_kind(values)) for name, values in arrays.items()})
 
 
 def _kind(values: Whole) -> np.dtype[np.signedinteger]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from pinnir.backends.nir.cores import StockProgram, expected, stock_program
 from pinnir.backends.nir.environments import EXACT, READERS, READERS_FOLDER
 from pinnir.backends.nir.stock import DT, Stock
+from pinnir.backends.parts import packed
 from pinnir.export import plain_nir
 from pinnir.files import check_writable, write_atomic
 from pinnir.ir import Array
@@ -54,7 +54,7 @@ def contents(program: Program) -> dict[str, bytes]:
         files[f"{file.removesuffix('.nir')}.npz"] = _npz(core, entering[label])
         told["cores"][file] = _told(core)
     told["rel_l2_of_rounding"] = rounding_error(stocks)
-    files["points.npz"] = _archive({"points": points, "outputs": outputs})
+    files["points.npz"] = packed({"points": points, "outputs": outputs})
     files["stock.json"] = (json.dumps(told, indent=1) + "\n").encode()
     for script in ("harness", *EXACT):
         files[f"readers/{script}.py"] = (READERS_FOLDER / f"{script}.py").read_bytes()
@@ -90,13 +90,7 @@ def _npz(core: Stock, x: Array) -> bytes:
     """The input of a core, and what the oracle says of it."""
     output, spikes = expected(core, x)
     named = {f"spikes.{name}": fired.astype(np.int8) for name, fired in spikes.items()}
-    return _archive({"x": x, "output": output} | named)
-
-
-def _archive(arrays: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+    return packed({"x": x, "output": output} | named)
 
 
 _README = """

@@ -18,6 +18,7 @@ from pinnir.backends.sanafe.write import (
     write,
     written_cores,
 )
+from pinnir.files import write_files
 from pinnir.ir import Array
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, record
@@ -37,8 +38,7 @@ def on_sanafe(program: Program, points: Array) -> Report:
     cores, records = written_cores(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-sanafe-") as name:
         folder = Path(name)
-        for file, data in write(program).items():
-            (folder / file).write_bytes(data)
+        write_files(folder, write(program))
         given: Arrays = {}
         for core, seen in zip(cores, records, strict=True):
             given |= inputs_of(core, seen, len(seen.inputs))

@@ -14,6 +14,7 @@ from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
 from pinnir.backends.spinnaker.network import SUMS, Network
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
 from pinnir.backends.spinnaker.write import WrittenCore, sums_of, write, written_cores
+from pinnir.files import write_files
 from pinnir.integers import Whole
 from pinnir.ir import Array
 from pinnir.program import Program
@@ -36,8 +37,7 @@ def on_virtual_board(program: Program, points: Array) -> Report:
     cores, records = written_cores(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-spinnaker-") as name:
         folder = Path(name)
-        for file, data in write(program).items():
-            (folder / file).write_bytes(data)
+        write_files(folder, write(program))
         environment.run(["runner.py", "--output", "image.npz"], folder, _SECONDS)
         with np.load(folder / "image.npz") as found:
             image = {key: found[key] for key in found.files if key != "counts"}
