@@ -52,7 +52,8 @@ class Moments:
     def upper(self) -> Array:
         """Cholesky factor of the inverse, in that order."""
         inverse = np.linalg.inv(self.matrix[np.ix_(self.order, self.order)])
-        return np.linalg.cholesky((inverse + inverse.T) / 2).T
+        factor: Array = np.linalg.cholesky((inverse + inverse.T) / 2)
+        return factor.T
 
 
 def largest_of(weight: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from pinnir.backends.nir.cores import StockProgram, expected, stock_program
 from pinnir.backends.nir.environments import EXACT, READERS, READERS_FOLDER
 from pinnir.backends.nir.stock import DT, Stock
-from pinnir.backends.parts import packed
+from pinnir.backends.parts import Arrays, packed
 from pinnir.export import plain_nir
 from pinnir.files import check_writable, write_atomic
 from pinnir.ir import Array
@@ -89,8 +89,9 @@ def _told(core: Stock) -> dict[str, Any]:
 def _npz(core: Stock, x: Array) -> bytes:
     """The input of a core, and what the oracle says of it."""
     output, spikes = expected(core, x)
-    named = {f"spikes.{name}": fired.astype(np.int8) for name, fired in spikes.items()}
-    return packed({"x": x, "output": output} | named)
+    named: Arrays = {"x": x, "output": output}
+    named |= {f"spikes.{name}": fired.astype(np.int8) for name, fired in spikes.items()}
+    return packed(named)
 
 
 _README = """
