@@ -52,8 +52,8 @@ class Moments:
     def upper(self) -> Array:
         """Cholesky factor of the inverse, in that order."""
         inverse = np.linalg.inv(self.matrix[np.ix_(self.order, self.order)])
-        factor: Array = np.linalg.cholesky((inverse + inverse.T) / 2)
-        return factor.T
+        factor = np.linalg.cholesky((inverse + inverse.T) / 2)
+        return np.asarray(factor.T, np.float64)
 
 
 def largest_of(weight: Array) -> Array:
