@@ -2,14 +2,12 @@
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import ScheduledModel
+from processes.schedule import FIXED_STATE, FLOAT_STATE, Fixed, Float, ScheduledModel
 
 
 class DeltaNeurons(AbstractProcess):
@@ -55,28 +53,22 @@ class _DeltaNeuronsModel(ScheduledModel):
 @implements(proc=DeltaNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class DeltaNeuronsFixed(_DeltaNeuronsModel):
+class DeltaNeuronsFixed(Fixed, _DeltaNeuronsModel):
     """24-bit integers."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    z: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    k: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    boundaries: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    levels: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    z: np.ndarray = FIXED_STATE
+    k: np.ndarray = FIXED_STATE
+    boundaries: np.ndarray = FIXED_STATE
+    levels: np.ndarray = FIXED_STATE
 
 
 @implements(proc=DeltaNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class DeltaNeuronsFloat(_DeltaNeuronsModel):
+class DeltaNeuronsFloat(Float, _DeltaNeuronsModel):
     """Floating point."""
 
-    saturates = False
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    z: np.ndarray = LavaPyType(np.ndarray, float)
-    k: np.ndarray = LavaPyType(np.ndarray, float)
-    boundaries: np.ndarray = LavaPyType(np.ndarray, float)
-    levels: np.ndarray = LavaPyType(np.ndarray, float)
+    z: np.ndarray = FLOAT_STATE
+    k: np.ndarray = FLOAT_STATE
+    boundaries: np.ndarray = FLOAT_STATE
+    levels: np.ndarray = FLOAT_STATE

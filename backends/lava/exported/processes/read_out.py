@@ -2,12 +2,17 @@
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import Scheduled, ScheduledModel
+from processes.schedule import (
+    FIXED_STATE,
+    FLOAT_STATE,
+    Scheduled,
+    ScheduledFixed,
+    ScheduledFloat,
+    ScheduledModel,
+)
 
 
 class ReadOut(Scheduled):
@@ -41,30 +46,18 @@ class _ReadOutModel(ScheduledModel):
 @implements(proc=ReadOut, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ReadOutFixed(_ReadOutModel):
+class ReadOutFixed(ScheduledFixed, _ReadOutModel):
     """24-bit integers."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    current: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    r0: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    r: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    r0: np.ndarray = FIXED_STATE
+    r: np.ndarray = FIXED_STATE
 
 
 @implements(proc=ReadOut, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class ReadOutFloat(_ReadOutModel):
+class ReadOutFloat(ScheduledFloat, _ReadOutModel):
     """Floating point."""
 
-    saturates = False
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    bias: np.ndarray = LavaPyType(np.ndarray, float)
-    current: np.ndarray = LavaPyType(np.ndarray, float)
-    r0: np.ndarray = LavaPyType(np.ndarray, float)
-    r: np.ndarray = LavaPyType(np.ndarray, float)
+    r0: np.ndarray = FLOAT_STATE
+    r: np.ndarray = FLOAT_STATE

@@ -9,6 +9,8 @@ last events of a sample pass before the next one begins.
 
 import numpy as np
 from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
@@ -72,3 +74,44 @@ class ScheduledModel(PyLoihiProcessModel):
     def step(self, arriving):
         """Events of one step of an inference."""
         raise NotImplementedError
+
+
+# What models of either kind hold: a state, a port that listens, a port that sends.
+FIXED_STATE = LavaPyType(np.ndarray, np.int32, precision=24)
+FIXED_IN = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+FIXED_OUT = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+FLOAT_STATE = LavaPyType(np.ndarray, float)
+FLOAT_IN = LavaPyType(PyInPort.VEC_DENSE, float)
+FLOAT_OUT = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+class Fixed:
+    """24-bit integers: the ports that every population has."""
+
+    a_in: PyInPort = FIXED_IN
+    s_out: PyOutPort = FIXED_OUT
+
+
+class Float:
+    """Floating point: the ports that every population has."""
+
+    saturates = False
+
+    a_in: PyInPort = FLOAT_IN
+    s_out: PyOutPort = FLOAT_OUT
+
+
+class ScheduledFixed(Fixed):
+    """What a ``Scheduled`` population has besides, in 24-bit integers."""
+
+    c_in: PyInPort = FIXED_IN
+    bias: np.ndarray = FIXED_STATE
+    current: np.ndarray = FIXED_STATE
+
+
+class ScheduledFloat(Float):
+    """What a ``Scheduled`` population has besides, in floating point."""
+
+    c_in: PyInPort = FLOAT_IN
+    bias: np.ndarray = FLOAT_STATE
+    current: np.ndarray = FLOAT_STATE

@@ -2,12 +2,17 @@
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import Scheduled, ScheduledModel
+from processes.schedule import (
+    FIXED_STATE,
+    FLOAT_STATE,
+    Scheduled,
+    ScheduledFixed,
+    ScheduledFloat,
+    ScheduledModel,
+)
 
 
 class SoftResetIF(Scheduled):
@@ -51,32 +56,20 @@ class _SoftResetIFModel(ScheduledModel):
 @implements(proc=SoftResetIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class SoftResetIFFixed(_SoftResetIFModel):
+class SoftResetIFFixed(ScheduledFixed, _SoftResetIFModel):
     """24-bit integers."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    current: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    threshold: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    potential: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    threshold: np.ndarray = FIXED_STATE
+    potential: np.ndarray = FIXED_STATE
+    v: np.ndarray = FIXED_STATE
 
 
 @implements(proc=SoftResetIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class SoftResetIFFloat(_SoftResetIFModel):
+class SoftResetIFFloat(ScheduledFloat, _SoftResetIFModel):
     """Floating point."""
 
-    saturates = False
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    bias: np.ndarray = LavaPyType(np.ndarray, float)
-    current: np.ndarray = LavaPyType(np.ndarray, float)
-    threshold: np.ndarray = LavaPyType(np.ndarray, float)
-    potential: np.ndarray = LavaPyType(np.ndarray, float)
-    v: np.ndarray = LavaPyType(np.ndarray, float)
+    threshold: np.ndarray = FLOAT_STATE
+    potential: np.ndarray = FLOAT_STATE
+    v: np.ndarray = FLOAT_STATE

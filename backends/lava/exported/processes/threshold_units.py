@@ -2,12 +2,17 @@
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import Scheduled, ScheduledModel
+from processes.schedule import (
+    FIXED_STATE,
+    FLOAT_STATE,
+    Scheduled,
+    ScheduledFixed,
+    ScheduledFloat,
+    ScheduledModel,
+)
 
 
 class ThresholdUnits(Scheduled):
@@ -36,28 +41,16 @@ class _ThresholdUnitsModel(ScheduledModel):
 @implements(proc=ThresholdUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ThresholdUnitsFixed(_ThresholdUnitsModel):
+class ThresholdUnitsFixed(ScheduledFixed, _ThresholdUnitsModel):
     """24-bit integers."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    current: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    threshold: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    threshold: np.ndarray = FIXED_STATE
 
 
 @implements(proc=ThresholdUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class ThresholdUnitsFloat(_ThresholdUnitsModel):
+class ThresholdUnitsFloat(ScheduledFloat, _ThresholdUnitsModel):
     """Floating point."""
 
-    saturates = False
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    bias: np.ndarray = LavaPyType(np.ndarray, float)
-    current: np.ndarray = LavaPyType(np.ndarray, float)
-    threshold: np.ndarray = LavaPyType(np.ndarray, float)
+    threshold: np.ndarray = FLOAT_STATE
