@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,8 @@ from pinnir.program import Program
 from pinnir.recording import CoreRecord
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
-
-
-def file_name(label: str) -> str:
-    """What the file of a segment's core is called, without its suffix."""
-    return label.replace(".", "_")
+# A core as a chip's tools take it.
+Network = TypeVar("Network")
 
 
 def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
@@ -46,6 +44,34 @@ def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
         segment.label: (whole_core(segment.running, largest), largest)
         for segment in program.segments
         if segment.running is not None
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenCore(Generic[Network]):
+    """A core and its network on a chip.
+
+    Attributes:
+        label: Of its segment.
+        whole: The core in whole numbers.
+        network: What is written.
+    """
+
+    label: str
+    whole: WholeCore
+    network: Network
+
+    @property
+    def name(self) -> str:
+        """What its file is called, without its suffix."""
+        return self.label.replace(".", "_")
+
+
+def core_rows(cores: Sequence[WrittenCore[Network]]) -> dict[str, dict[str, object]]:
+    """What ``program.json`` says of cores: their file, and what their sums are worth."""
+    return {
+        core.label: {"file": f"{core.name}.npz", "unit": value_of_sums(core.whole).tolist()}
+        for core in cores
     }
 
 

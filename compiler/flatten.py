@@ -66,6 +66,20 @@ class FlatCore:
     leaving: tuple[tuple[Array, Mapping[Node, Whole], Whole], ...]
     steps: int
 
+    @property
+    def sums(self) -> tuple[dict[Node, Whole], Whole]:
+        """All that leaves, side by side: weights ``(columns, units)`` by source, and bias."""
+        bias = np.concatenate([part for _, _, part in self.leaving])
+        found: dict[Node, Whole] = {}
+        first = 0
+        for _, weights, part in self.leaving:
+            for source, weight in weights.items():
+                shape = (bias.size, weight.shape[1])
+                total = found.setdefault(source, np.zeros(shape, np.int64))
+                total[first : first + part.size] = weight
+            first += part.size
+        return found, bias
+
 
 def flatten(whole: WholeCore) -> FlatCore:
     """The core of units and synapses that does the same.

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.backends.parts import value_of_sums
 from pinnir.errors import LegalizeError
 from pinnir.flatten import FlatCore, FlatPopulation, flatten
 from pinnir.hops import after, first_steps, waiting
@@ -117,8 +118,8 @@ def network(whole: WholeCore) -> Network:
     names = {one.node: f"p{number}" for number, one in enumerate(flat.populations)}
     groups = [_group(names[one.node], one, begin[one.node], whole) for one in flat.populations]
     synapses = [found for one in flat.populations for found in _arriving(one, names, begin)]
-    sums, leaving, unit = _sums(whole, flat, names, begin)
-    return Network((*groups, sums), (*synapses, *leaving), flat.steps, unit)
+    sums, leaving = _sums(whole, flat, names, begin)
+    return Network((*groups, sums), (*synapses, *leaving), flat.steps, value_of_sums(whole))
 
 
 def _check_neurons(whole: WholeCore) -> None:
@@ -177,31 +178,19 @@ def _arriving(
 
 def _sums(
     whole: WholeCore, flat: FlatCore, names: Mapping[Node, str], begin: Mapping[Node, int]
-) -> tuple[Group, list[Synapses], Array]:
+) -> tuple[Group, list[Synapses]]:
     """Units that add up what leaves, and the synapses to them."""
     (entry,) = whole.core.inputs
     assert isinstance(entry.op, Input) and entry.op.width is not None
-    sources = [n for _, weights, _ in flat.leaving for n in weights if n is not entry]
-    own = after(begin, sources)
-    sizes = [bias.size for _, _, bias in flat.leaving]
-    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
-    from_input = np.zeros((sum(sizes), entry.op.width))
-    arriving: dict[Node, Whole] = {}
-    for place, (_, weights, _) in zip(places, flat.leaving, strict=True):
-        for source, weight in weights.items():
-            if source is entry:
-                from_input[place] = weight
-                continue
-            shape = (sum(sizes), weight.shape[1])
-            arriving.setdefault(source, np.zeros(shape, np.int64))[place] = weight
-    bias = _in_units(np.concatenate([bias for _, _, bias in flat.leaving]))
+    arriving, bias = flat.sums
+    none = np.zeros((bias.size, entry.op.width), np.int64)
+    from_input = _in_units(arriving.pop(entry, none))
+    own, end = after(begin, list(arriving)), whole.core.outputs[0]
     never = np.full(bias.size, _NEVER)
-    group = Group("sums", None, own, 1.0, "none", never, np.zeros(bias.size), bias,
-                  _in_units(from_input))  # fmt: skip
-    end = whole.core.outputs[0]
+    group = Group("sums", None, own, 1.0, "none", never, np.zeros(bias.size), _in_units(bias),
+                  from_input)  # fmt: skip
     synapses = [
         Synapses(names[source], "sums", waiting(own, begin[source], MOST_WAITING, end), weight)
         for source, weight in arriving.items()
     ]
-    steps = flat.steps if whole.core.read_out == "mean" else 1
-    return group, synapses, np.concatenate([unit for unit, _, _ in flat.leaving]) / steps
+    return group, synapses

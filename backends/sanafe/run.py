@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.parts import Arrays, packed
+from pinnir.backends.parts import Arrays, WrittenCore, packed
+from pinnir.backends.sanafe.network import Network
 from pinnir.backends.sanafe.placement import place
 from pinnir.backends.sanafe.write import (
-    WrittenCore,
     expected_of,
     inputs_of,
     write,
@@ -51,7 +51,9 @@ def on_sanafe(program: Program, points: Array) -> Report:
     return Report("sanafe", Comparison.total(compared), _figures(program, cores, costs))
 
 
-def _compared(core: WrittenCore, seen: CoreRecord, found: np.lib.npyio.NpzFile) -> Comparison:
+def _compared(
+    core: WrittenCore[Network], seen: CoreRecord, found: np.lib.npyio.NpzFile
+) -> Comparison:
     wanted = expected_of(core, seen, len(seen.inputs))
     outputs = f"{core.name}/outputs"
     differing = {name: int((found[name] != value).sum()) for name, value in wanted.items()}
@@ -63,7 +65,7 @@ def _compared(core: WrittenCore, seen: CoreRecord, found: np.lib.npyio.NpzFile) 
 
 
 def _figures(
-    program: Program, cores: list[WrittenCore], costs: dict[str, dict[str, float]]
+    program: Program, cores: list[WrittenCore[Network]], costs: dict[str, dict[str, float]]
 ) -> dict[str, float]:
     """What an inference takes: cores side by side, energies added, the slowest one's time.
 

@@ -7,36 +7,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 
-from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json, whole_cores
+from pinnir.backends.parts import (
+    Arrays,
+    WrittenCore,
+    core_rows,
+    host_files,
+    packed,
+    program_json,
+    sums_that_leave,
+    whole_cores,
+)
 from pinnir.backends.sanafe.network import Network, network
 from pinnir.backends.sanafe.placement import place
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
 SAMPLES = 16
-
-
-@dataclass(frozen=True, eq=False)
-class WrittenCore:
-    """A core and its network.
-
-    Attributes:
-        label: Of its segment.
-        network: What is written.
-    """
-
-    label: str
-    network: Network
-
-    @property
-    def name(self) -> str:
-        """What its file is called."""
-        return file_name(self.label)
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -50,40 +40,39 @@ def write(program: Program) -> dict[str, bytes]:
     expected: Arrays = {}
     for core, seen in zip(cores, records, strict=True):
         expected |= inputs_of(core, seen, SAMPLES) | expected_of(core, seen, SAMPLES)
-    told = {core.label: {"file": f"{core.name}.npz", "unit": core.network.unit.tolist()}
-            for core in cores}  # fmt: skip
     found = {f"{core.name}.npz": _core_file(core.network) for core in cores}
     found["samples.npz"] = packed(expected)
     found["runner.py"] = (files("pinnir.backends.sanafe") / "runner.py").read_bytes()
     found["README.md"] = _README.encode()
-    found["program.json"] = program_json(program, told)
+    found["program.json"] = program_json(program, core_rows(cores))
     return found | host_files(program)
 
 
-def written_cores(program: Program) -> list[WrittenCore]:
+def written_cores(program: Program) -> list[WrittenCore[Network]]:
     """The cores as networks.
 
     Raises:
         LegalizeError: As :func:`write`.
     """
     return [
-        WrittenCore(label, network(whole)) for label, (whole, _) in whole_cores(program).items()
+        WrittenCore(label, whole, network(whole))
+        for label, (whole, _) in whole_cores(program).items()
     ]
 
 
-def inputs_of(core: WrittenCore, seen: CoreRecord, most: int) -> Arrays:
+def inputs_of(core: WrittenCore[Network], seen: CoreRecord, most: int) -> Arrays:
     """What enters a core, as the runner reads it."""
     return {f"{core.name}/inputs": np.rint(seen.inputs[:most]).astype(np.int32)}
 
 
-def expected_of(core: WrittenCore, seen: CoreRecord, most: int) -> Arrays:
+def expected_of(core: WrittenCore[Network], seen: CoreRecord, most: int) -> Arrays:
     """What the runner has to find: spikes of every population, and sums that leave."""
     found: Arrays = {
         f"{core.name}/{group.name}": seen.events[group.node][:most].astype(np.int8)
         for group in core.network.groups
         if group.node is not None
     }
-    found[f"{core.name}/outputs"] = np.rint(seen.outputs[:most] / core.network.unit)
+    found[f"{core.name}/outputs"] = sums_that_leave(core.whole, seen)[:most]
     return found
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.backends.parts import value_of_sums
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING
 from pinnir.errors import LegalizeError
 from pinnir.flatten import FlatCore, FlatPopulation, flatten
@@ -128,7 +129,8 @@ def network(whole: WholeCore, largest_input: float) -> Network:
         _check_rings(found, shift, one.node)
         groups.append(group)
         synapses += found
-    sums, leaving, unit = _sums(whole, flat, names, begin)
+    sums, leaving = _sums(whole, flat, names, begin)
+    unit = value_of_sums(whole)
     return Network((*groups, sums), (*synapses, *leaving), sums.begin + 1, unit)
 
 
@@ -209,22 +211,13 @@ def _check_rings(arriving: list[Synapses], shift: int, node: Node) -> None:
 
 def _sums(
     whole: WholeCore, flat: FlatCore, names: Mapping[Node, str], begin: Mapping[Node, int]
-) -> tuple[Group, list[Synapses], Array]:
+) -> tuple[Group, list[Synapses]]:
     """Units that add up what leaves, and the synapses to them."""
     (entry,) = whole.core.inputs
     assert isinstance(entry.op, Input) and entry.op.width is not None
-    sources = [n for _, weights, _ in flat.leaving for n in weights if n is not entry]
-    own, end = after(begin, sources), whole.core.outputs[0]
-    bias = np.concatenate([bias for _, _, bias in flat.leaving])
-    arriving: dict[Node, Whole] = {entry: np.zeros((bias.size, entry.op.width), np.int64)}
-    first = 0
-    for _, weights, part in flat.leaving:
-        for source, weight in weights.items():
-            shape = (bias.size, weight.shape[1])
-            total = arriving.setdefault(source, np.zeros(shape, np.int64))
-            total[first : first + part.size] = weight
-        first += part.size
-    from_input = arriving.pop(entry)
+    arriving, bias = flat.sums
+    from_input = arriving.pop(entry, np.zeros((bias.size, entry.op.width), np.int64))
+    own, end = after(begin, list(arriving)), whole.core.outputs[0]
     never = np.full(bias.size, -LOWEST)
     synapses = [
         Synapses(names[source], SUMS, 1 + waiting(own, begin[source], MOST_WAITING, end), weight)
@@ -233,4 +226,4 @@ def _sums(
     shift = _shift(synapses)
     _check_rings(synapses, shift, end)
     group = Group(SUMS, None, own, never, bias, from_input, shift)
-    return group, synapses, np.concatenate([unit for unit, _, _ in flat.leaving])
+    return group, synapses

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
+from pinnir.backends.parts import WrittenCore, sums_that_leave
 from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
 from pinnir.backends.spinnaker.network import SUMS, Network
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
-from pinnir.backends.spinnaker.write import WrittenCore, sums_of, write, written_cores
+from pinnir.backends.spinnaker.write import write, written_cores
 from pinnir.files import write_files
 from pinnir.integers import Whole
 from pinnir.ir import Array
@@ -53,7 +54,7 @@ def on_virtual_board(program: Program, points: Array) -> Report:
     return Report("spinnaker", Comparison.total(compared), figures)
 
 
-def compare(core: WrittenCore, seen: CoreRecord, trace: Trace) -> Comparison:
+def compare(core: WrittenCore[Network], seen: CoreRecord, trace: Trace) -> Comparison:
     """Spikes in every population's own step, and sums, against the oracle's."""
     events = differing = 0
     for group in core.network.groups:
@@ -64,11 +65,11 @@ def compare(core: WrittenCore, seen: CoreRecord, trace: Trace) -> Comparison:
             differing += int((found[:, group.begin] != wanted).sum())
             # A spike out of its step is one too many.
             differing += int(found.sum() - found[:, group.begin].sum())
-    outputs = int((trace.potentials[SUMS] != sums_of(core, seen)).sum())
+    outputs = int((trace.potentials[SUMS] != sums_that_leave(core.whole, seen)).sum())
     return Comparison(events, differing, outputs)
 
 
-def run_image(core: WrittenCore, seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
+def run_image(core: WrittenCore[Network], seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
     """Run what was decoded from the memory image."""
     units, wires = {}, []
     for group in core.network.groups:
@@ -82,7 +83,7 @@ def run_image(core: WrittenCore, seen: CoreRecord, image: Mapping[str, Whole]) -
     return _run(core.network, seen, units, wires)
 
 
-def run_network(core: WrittenCore, seen: CoreRecord) -> Trace:
+def run_network(core: WrittenCore[Network], seen: CoreRecord) -> Trace:
     """Run the network as it is written, without sPyNNaker."""
     shifts = {group.name: group.shift for group in core.network.groups}
     units = {

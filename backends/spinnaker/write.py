@@ -8,37 +8,26 @@ and the ONNX models are the rest.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pinnir.backends.parts import Arrays, file_name, host_files, packed, program_json, whole_cores
+from pinnir.backends.parts import (
+    Arrays,
+    WrittenCore,
+    core_rows,
+    host_files,
+    packed,
+    program_json,
+    sums_that_leave,
+    whole_cores,
+)
 from pinnir.backends.spinnaker.network import SUMS, Network, network
 from pinnir.backends.spinnaker.neuron import LOWEST
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
 SAMPLES = 16
-
-
-@dataclass(frozen=True, eq=False)
-class WrittenCore:
-    """A core and its network.
-
-    Attributes:
-        label: Of its segment.
-        network: What is written.
-    """
-
-    label: str
-    network: Network
-
-    @property
-    def name(self) -> str:
-        """What its file is called."""
-        return file_name(self.label)
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -50,8 +39,6 @@ def write(program: Program) -> dict[str, bytes]:
     cores = written_cores(program)
     records = record(program, probe_points(program, SAMPLES))
     both = list(zip(cores, records, strict=True))
-    told = {core.label: {"file": f"{core.name}.npz", "unit": core.network.unit.tolist()}
-            for core in cores}  # fmt: skip
     samples: Arrays = {}
     for core, seen in both:
         samples |= _samples(core, seen)
@@ -59,28 +46,23 @@ def write(program: Program) -> dict[str, bytes]:
     found["samples.npz"] = packed(samples)
     found["runner.py"] = (files("pinnir.backends.spinnaker") / "runner.py").read_bytes()
     found["README.md"] = _README.encode()
-    found["program.json"] = program_json(program, told)
+    found["program.json"] = program_json(program, core_rows(cores))
     return found | host_files(program)
 
 
-def written_cores(program: Program) -> list[WrittenCore]:
+def written_cores(program: Program) -> list[WrittenCore[Network]]:
     """The cores as networks.
 
     Raises:
         LegalizeError: As :func:`write`.
     """
     return [
-        WrittenCore(label, network(whole, largest))
+        WrittenCore(label, whole, network(whole, largest))
         for label, (whole, largest) in whole_cores(program).items()
     ]
 
 
-def sums_of(core: WrittenCore, seen: CoreRecord) -> NDArray[np.int64]:
-    """What leaves, in whole numbers, ``(samples, columns)``."""
-    return np.asarray(np.rint(seen.outputs / core.network.unit), np.int64)
-
-
-def _samples(core: WrittenCore, seen: CoreRecord) -> Arrays:
+def _samples(core: WrittenCore[Network], seen: CoreRecord) -> Arrays:
     """Potentials to begin with, and what then has to come out."""
     found: Arrays = {}
     for group in core.network.groups:
@@ -89,7 +71,7 @@ def _samples(core: WrittenCore, seen: CoreRecord) -> Arrays:
         if group.node is not None:
             spikes = seen.events[group.node][:SAMPLES, 0]
             found[f"{core.name}/{group.name}/spikes"] = spikes.astype(np.int8)
-    found[f"{core.name}/{SUMS}/outputs"] = sums_of(core, seen)[:SAMPLES]
+    found[f"{core.name}/{SUMS}/outputs"] = sums_that_leave(core.whole, seen)[:SAMPLES]
     return found
 
 
