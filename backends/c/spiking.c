@@ -30,6 +30,23 @@ void sp_collect(int64_t *total, const int32_t *sums, int count)
         total[i] += sums[i];
 }
 
+/* Maps of one width, driven by values of one type. */
+#define SP_DRIVEN_BY(kind, type, bits)                                                            \
+    void sp_dense_##kind##_##bits(int32_t *sums, int rows, const int##bits##_t *weights,          \
+                                  int shift, const type *x, int inputs)                           \
+    {                                                                                             \
+        for (int i = 0; i < inputs; i++)                                                          \
+            if (SP_ACTIVE(x[i]))                                                                  \
+                column_##bits(sums, rows, weights + i * rows, shift, x[i]);                       \
+    }                                                                                             \
+    void sp_blocks_##kind##_##bits(int32_t *sums, int rows, const int##bits##_t *weights,         \
+                                   int shift, const type *x, int neurons, int columns)            \
+    {                                                                                             \
+        for (int i = 0; i < neurons * columns; i++)                                               \
+            if (SP_ACTIVE(x[i]))                                                                  \
+                column_##bits(sums + i / columns * rows, rows, weights + i * rows, shift, x[i]);  \
+    }
+
 #define SP_DEFINE(bits)                                                                           \
     static void column_##bits(int32_t *sums, int rows, const int##bits##_t *weights, int shift,   \
                               int32_t times)                                                      \
@@ -38,34 +55,8 @@ void sp_collect(int64_t *total, const int32_t *sums, int count)
         for (int row = 0; row < rows; row++)                                                      \
             sums[row] += weights[row] * scaled;                                                   \
     }                                                                                             \
-    void sp_dense_events_##bits(int32_t *sums, int rows, const int##bits##_t *weights, int shift, \
-                                const sp_event *x, int inputs)                                    \
-    {                                                                                             \
-        for (int i = 0; i < inputs; i++)                                                          \
-            if (SP_ACTIVE(x[i]))                                                                  \
-                column_##bits(sums, rows, weights + i * rows, shift, x[i]);                       \
-    }                                                                                             \
-    void sp_dense_values_##bits(int32_t *sums, int rows, const int##bits##_t *weights, int shift, \
-                                const int32_t *x, int inputs)                                     \
-    {                                                                                             \
-        for (int i = 0; i < inputs; i++)                                                          \
-            if (SP_ACTIVE(x[i]))                                                                  \
-                column_##bits(sums, rows, weights + i * rows, shift, x[i]);                       \
-    }                                                                                             \
-    void sp_blocks_events_##bits(int32_t *sums, int rows, const int##bits##_t *weights,           \
-                                 int shift, const sp_event *x, int neurons, int columns)          \
-    {                                                                                             \
-        for (int i = 0; i < neurons * columns; i++)                                               \
-            if (SP_ACTIVE(x[i]))                                                                  \
-                column_##bits(sums + i / columns * rows, rows, weights + i * rows, shift, x[i]);  \
-    }                                                                                             \
-    void sp_blocks_values_##bits(int32_t *sums, int rows, const int##bits##_t *weights,           \
-                                 int shift, const int32_t *x, int neurons, int columns)           \
-    {                                                                                             \
-        for (int i = 0; i < neurons * columns; i++)                                               \
-            if (SP_ACTIVE(x[i]))                                                                  \
-                column_##bits(sums + i / columns * rows, rows, weights + i * rows, shift, x[i]);  \
-    }
+    SP_DRIVEN_BY(events, sp_event, bits)                                                          \
+    SP_DRIVEN_BY(values, int32_t, bits)
 SP_DEFINE(8)
 SP_DEFINE(16)
 SP_DEFINE(32)
