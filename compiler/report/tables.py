@@ -52,7 +52,7 @@ def print_verified(report: Report) -> None:
     _add(table, "events that differ", f"{found.differing:,}")
     _add(table, "outputs that differ", f"{found.outputs:,}")
     for name, value in report.figures.items():
-        _add(table, name.replace("_", " "), f"{value:,}")
+        _add(table, name.replace("_", " "), f"{round(value, 3):,}")
     console().print(table)
 
 
