@@ -1,42 +1,47 @@
-"""Units onto Loihi's cores: one after the other, as many as a core holds."""
+"""Units onto Loihi's cores: as the program was placed, and what adds up outputs on one more."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.backends.parts import WrittenCore
 from pinnir.backends.sanafe.network import Network
 from pinnir.errors import LegalizeError
+from pinnir.place_program import place_program
+from pinnir.program import Program
+from pinnir.target import LOIHI_1
 
-CORES = 128
-UNITS = 1024
-# Weights of 8 bits in a core's 128 KiB of synapse memory.
-SYNAPSES = 131_072
+# Of every group of a network, the core of each of its units.
+Cores = list[NDArray[np.int32]]
 
 
-def place(network: Network) -> list[NDArray[np.int32]]:
-    """The core of every unit, ``(units,)`` for each group.
+def place(program: Program, networks: Sequence[WrittenCore[Network]]) -> list[Cores]:
+    """The core of every unit, ``(units,)`` for each group of each network.
+
+    A placement on one Loihi 1 that the program brings is kept to; else it is placed here.
 
     Raises:
         LegalizeError: If the chip is too small.
     """
-    fan_in = {group.name: np.zeros(group.units, np.int64) for group in network.groups}
-    for one in network.synapses:
-        fan_in[one.target] += np.count_nonzero(one.weight, axis=1)
-    core = units = synapses = 0
-    found = []
-    for group in network.groups:
-        cores = np.empty(group.units, np.int32)
-        for unit, count in enumerate(fan_in[group.name]):
-            if units == UNITS or (units and synapses + count > SYNAPSES):
-                core, units, synapses = core + 1, 0, 0
-            cores[unit] = core
-            units, synapses = units + 1, synapses + int(count)
-        found.append(cores)
-    if core >= CORES:
+    placed = program.placement
+    if placed is None or placed.chip is not LOIHI_1 or placed.chips > 1:
+        placed, _ = place_program(program, LOIHI_1)
+    if placed.used == placed.available:
         raise LegalizeError(
-            f"the program takes {core + 1} cores, and Loihi has {CORES} of {UNITS} units and "
-            f"{SYNAPSES} synapses each",
+            f"the program takes all {placed.available} cores, and what adds up its outputs takes "
+            "one more",
             hint="compile with fewer levels or a larger tolerance",
         )
+    found = []
+    for one in networks:
+        groups: Cores = []
+        for group in one.network.groups:
+            if group.node is None:
+                groups.append(np.full(group.units, placed.used, np.int32))
+            else:
+                groups.append(placed.cores[group.node.name].astype(np.int32))
+        found.append(groups)
     return found

@@ -11,7 +11,6 @@ import numpy as np
 from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.parts import Arrays, WrittenCore, packed
 from pinnir.backends.sanafe.network import Network
-from pinnir.backends.sanafe.placement import place
 from pinnir.backends.sanafe.write import (
     expected_of,
     inputs_of,
@@ -48,7 +47,7 @@ def on_sanafe(program: Program, points: Array) -> Report:
         with np.load(folder / "results.npz") as found:
             compared = [_compared(*both, found) for both in zip(cores, records, strict=True)]
             costs = json.loads(found["costs"].item())
-    return Report("sanafe", Comparison.total(compared), _figures(program, cores, costs))
+    return Report("sanafe", Comparison.total(compared), _figures(program, costs))
 
 
 def _compared(
@@ -64,9 +63,7 @@ def _compared(
     )
 
 
-def _figures(
-    program: Program, cores: list[WrittenCore[Network]], costs: dict[str, dict[str, float]]
-) -> dict[str, float]:
+def _figures(program: Program, costs: dict[str, dict[str, float]]) -> dict[str, float]:
     """What an inference takes: cores side by side, energies added, the slowest one's time.
 
     Those that begin with ``loihi1`` are SANA-FE's, by its constants of Loihi 1; those at 45 nm
@@ -81,6 +78,6 @@ def _figures(
     figures["synops"] = sum(one["spikes"] for one in told)
     figures["updates"] = sum(one["neurons_updated"] for one in told)
     figures["chip_steps"] = max(one["chip_steps"] for one in told)
-    figures["cores"] = sum(1 + int(place(core.network)[-1][-1]) for core in cores)
+    figures["cores"] = sum(one["cores"] for one in told)
     names = ("energy_45nm_pj", "source_energy_45nm_pj")
     return figures | {name: program.metrics[name] for name in names if name in program.metrics}

@@ -166,6 +166,7 @@ def run(sanafe: Any, name: str, inputs: Any) -> tuple[dict[str, Any], dict[str, 
             found.setdefault(f"{name}/{key}", []).append(value)
         for key, value in costs.items():
             total[key] = total.get(key, 0.0) + value / len(inputs)
+    total["cores"] = len({c for group in core.told["groups"] for c in group["core"].tolist()})
     return {key: np.array(value) for key, value in found.items()}, total
 
 

@@ -22,7 +22,7 @@ from pinnir.backends.parts import (
     whole_cores,
 )
 from pinnir.backends.sanafe.network import Network, network
-from pinnir.backends.sanafe.placement import place
+from pinnir.backends.sanafe.placement import Cores, place
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -40,7 +40,10 @@ def write(program: Program) -> dict[str, bytes]:
     expected: Arrays = {}
     for core, seen in zip(cores, records, strict=True):
         expected |= inputs_of(core, seen, SAMPLES) | expected_of(core, seen, SAMPLES)
-    found = {f"{core.name}.npz": _core_file(core.network) for core in cores}
+    found = {
+        f"{core.name}.npz": _core_file(core.network, placed)
+        for core, placed in zip(cores, place(program, cores), strict=True)
+    }
     found["samples.npz"] = packed(expected)
     found["runner.py"] = (files("pinnir.backends.sanafe") / "runner.py").read_bytes()
     found["README.md"] = _README.encode()
@@ -76,10 +79,10 @@ def expected_of(core: WrittenCore[Network], seen: CoreRecord, most: int) -> Arra
     return found
 
 
-def _core_file(one: Network) -> bytes:
+def _core_file(one: Network, placed: Cores) -> bytes:
     arrays: Arrays = {}
     groups, synapses = [], []
-    for group, cores in zip(one.groups, place(one), strict=True):
+    for group, cores in zip(one.groups, placed, strict=True):
         groups.append({"name": group.name, "begin": group.begin, "decay": group.decay,
                        "reset": group.reset})  # fmt: skip
         arrays |= {

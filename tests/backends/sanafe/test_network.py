@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pinnir.backends.sanafe.placement import SYNAPSES, UNITS, place
+from pinnir.backends.sanafe.placement import place
 from pinnir.backends.sanafe.write import write, written_cores
 from pinnir.errors import LegalizeError
+from pinnir.place_program import place_program
 from pinnir.recording import probe_points, record
+from pinnir.target import LOIHI_1
 from tests.backends.networks import small_program
 from tests.backends.sanafe.chip import Chip
 from tests.backends.targets import whole_program
@@ -65,26 +67,35 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
     assert files == write(whole_program("rate", "sanafe"))
 
 
-def test_cores_are_filled_one_after_the_other() -> None:
-    (core,) = written_cores(whole_program("rate", "sanafe"))
-    network = core.network
-    assert {int(n) for cores in place(network) for n in cores} == {0}
-    first = network.groups[0]
-    units = UNITS + 7
-    wide = replace(first, bias=np.zeros(units))
-    (cores,) = place(replace(network, groups=(wide,), synapses=()))
-    assert np.bincount(cores).tolist() == [UNITS, 7]
-    dense = replace(network.synapses[0], weight=np.ones((10, SYNAPSES // 4), np.int64))
-    target = replace(network.groups[1], bias=np.zeros(10))
-    _, cores = place(replace(network, groups=(first, target), synapses=(dense,)))
-    assert np.bincount(cores).tolist() == [4, 4, 2]
+def test_units_go_where_the_program_was_placed() -> None:
+    plain = whole_program("population", "sanafe")
+    placed, _ = place_program(plain, LOIHI_1)
+    cores = written_cores(plain)
+    (here,) = place(plain, cores)
+    groups = cores[0].network.groups
+    assert [one.size for one in here] == [group.units for group in groups]
+    for group, one in zip(groups[:-1], here, strict=False):
+        assert group.node is not None
+        assert np.array_equal(one, placed.cores[group.node.name])
+    assert set(here[-1].tolist()) == {placed.used}
+
+    # A program that brings a placement of its own keeps it.
+    moved = {name: 7 - one for name, one in placed.cores.items()}
+    own = replace(placed, cores=moved)
+    told = replace(plain, manifest={**plain.manifest, "placement": own.told()})
+    (there,) = place(told, cores)
+    assert set(there[0].tolist()) <= {7 - one for one in here[0].tolist()}
 
 
-def test_a_chip_that_is_too_small_is_named() -> None:
-    (core,) = written_cores(whole_program("rate", "sanafe"))
-    wide = replace(core.network.groups[0], bias=np.zeros(129 * UNITS))
-    with pytest.raises(LegalizeError, match="takes 129 cores, and Loihi has 128"):
-        place(replace(core.network, groups=(wide,), synapses=()))
+def test_sums_need_a_core_of_their_own() -> None:
+    program = whole_program("population", "sanafe")
+    placed, _ = place_program(program, LOIHI_1)
+    full = {
+        name: np.full_like(one, LOIHI_1.cores_per_chip - 1) for name, one in placed.cores.items()
+    }
+    told = replace(placed, cores=full).told()
+    with pytest.raises(LegalizeError, match="adds up its outputs takes one more"):
+        place(replace(program, manifest={**program.manifest, "placement": told}), [])
 
 
 def test_numbers_that_are_not_whole_are_refused() -> None:
