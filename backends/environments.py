@@ -1,7 +1,7 @@
 """Python environments of their own for what cannot or may not be imported into pinnir's.
 
 ``pinnir install NAME`` makes them. They are in the user's cache, or where the variable
-``PINNIR_NAME`` says.
+``PINNIR_NAME`` says. One holds what it is to hold if its stamp says so, which is written last.
 """
 
 from __future__ import annotations
@@ -27,17 +27,22 @@ class Environment:
     Attributes:
         name: What it is called, and its folder.
         requirements: What pip installs there, pinned.
+        bare: What pip installs there without its own dependencies.
+        parent: Folder that holds it; None is the user's cache, or what the variable says.
     """
 
     name: str
     requirements: tuple[str, ...]
+    bare: tuple[str, ...] = ()
+    parent: Path | None = None
 
     @property
     def folder(self) -> Path:
         """Where it is."""
+        if self.parent is not None:
+            return self.parent / self.name
         given = os.environ.get(f"PINNIR_{self.name.upper()}")
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return Path(given) if given else cache / "pinnir" / self.name
+        return Path(given) if given else cache_folder() / self.name
 
     @property
     def python(self) -> Path:
@@ -48,10 +53,11 @@ class Environment:
     def problem(self) -> str:
         """Why it cannot be used, or nothing."""
         stamp = self.folder / _STAMP
+        told = ", ".join((*self.requirements, *self.bare))
         if not (self.python.exists() and stamp.exists()):
-            return f"{', '.join(self.requirements)} is not installed in {self.folder}"
+            return f"{told} is not installed in {self.folder}"
         if stamp.read_text() != self._stamp:
-            return f"{self.folder} holds other versions than {', '.join(self.requirements)}"
+            return f"{self.folder} holds other versions than {told}"
         return ""
 
     def check(self) -> None:
@@ -65,10 +71,10 @@ class Environment:
 
     @property
     def _stamp(self) -> str:
-        return "".join(f"{one}\n" for one in self.requirements)
+        return "".join(f"{one}\n" for one in (*self.requirements, *self.bare))
 
     def install(self) -> Path:
-        """Make it, or bring it to the pinned versions.
+        """Make it, or bring it to the pinned versions; nothing if it holds them.
 
         Returns:
             Its folder.
@@ -76,11 +82,18 @@ class Environment:
         Raises:
             BackendError: If pip fails.
         """
-        venv.create(self.folder, with_pip=True)
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _call([*pip, *self.requirements], None, None, f"installing {self.name}", 3600)
-        (self.folder / _STAMP).write_text(self._stamp)
+        if self.problem:
+            (self.folder / _STAMP).unlink(missing_ok=True)
+            venv.create(self.folder, with_pip=True)
+            self._pip(*self.requirements)
+            if self.bare:
+                self._pip("--no-deps", *self.bare)
+            (self.folder / _STAMP).write_text(self._stamp)
         return self.folder
+
+    def _pip(self, *what: str) -> None:
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _call([*pip, *what], None, None, f"installing {self.name}", 3600)
 
     def run(
         self,
@@ -106,6 +119,11 @@ class Environment:
         self.check()
         command = [str(self.python), *arguments]
         return _call(command, folder, variables, f"{self.name}'s {arguments[0]}", seconds)
+
+
+def cache_folder() -> Path:
+    """Where environments are unless somebody says otherwise."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pinnir"
 
 
 ENVIRONMENTS: dict[str, Environment] = {

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pinnir.backends.environments import Environment, cache_folder
 from pinnir.errors import BackendError
 
 READERS_FOLDER = Path(__file__).with_name("readers")
@@ -45,6 +44,11 @@ class Reader:
         """The file that imports and runs a graph with it."""
         return READERS_FOLDER / f"{self.name}.py"
 
+    def environment(self, folder: Path | None = None) -> Environment:
+        """Its environment below a folder, by default the user's cache."""
+        parent = cache_folder() / "readers" if folder is None else folder
+        return Environment(f"{self.name}-{self.version}", self.requirements, self.bare, parent)
+
 
 READERS: dict[str, Reader] = {
     reader.name: reader
@@ -72,28 +76,25 @@ READERS: dict[str, Reader] = {
 EXACT = ("norse", "spikingjelly")
 
 
-def default_folder() -> Path:
-    """Where environments are kept unless somebody says otherwise."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "pinnir" / "readers"
-
-
 def find_python(name: str, folder: Path | None = None) -> Path:
     """A Python that has a reader: its environment's, or this one if the reader is installed here.
+
+    Args:
+        name: Of the reader.
+        folder: Of the environments, if not the default one.
 
     Raises:
         BackendError: If there is no such reader, or it is not installed.
     """
     reader = find_reader(name)
-    folder = default_folder() if folder is None else folder
-    home = _home(reader, folder)
-    if _stamp(home).exists():
-        return home / "bin" / "python"
+    environment = reader.environment(folder)
+    if not environment.problem:
+        return environment.python
     if importlib.util.find_spec(name) is not None:
         return Path(sys.executable)
-    chosen = "" if folder == default_folder() else f" --folder {folder}"
+    chosen = "" if folder is None else f" --folder {folder}"
     raise BackendError(
-        f"{name} {reader.version} is not installed", hint=f"{_COMMAND} {name}{chosen}"
+        f"{name} {reader.version} is not installed", hint=f"run: {_COMMAND} {name}{chosen}"
     )
 
 
@@ -112,48 +113,17 @@ def create(name: str, folder: Path | None = None) -> Path:
     """Make a reader's environment, unless it is there.
 
     Returns:
-        Its Python.
+        Its folder.
 
     Raises:
         BackendError: If that fails; what pip says is in the message.
     """
-    reader = find_reader(name)
-    home = _home(reader, default_folder() if folder is None else folder)
-    python = home / "bin" / "python"
-    if _stamp(home).exists():
-        return python
-    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    _run(reader, sys.executable, "-m", "venv", "--clear", str(home))
-    _run(reader, *pip, *reader.requirements)
-    if reader.bare:
-        _run(reader, *pip, "--no-deps", *reader.bare)
-    _stamp(home).touch()
-    return python
+    return find_reader(name).environment(folder).install()
 
 
 def create_exact() -> list[Path]:
     """Make the environments of the readers that run stock variants exactly; their folders."""
-    return [create(name).parents[1] for name in EXACT]
-
-
-def _home(reader: Reader, folder: Path) -> Path:
-    return folder / f"{reader.name}-{reader.version}"
-
-
-def _stamp(home: Path) -> Path:
-    """Is there once everything is installed."""
-    return home / "installed"
-
-
-def _run(reader: Reader, *command: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-    )
-    if done.returncode:
-        raise BackendError(
-            f"{reader.name} {reader.version} cannot be installed: {done.stderr.strip()[-2000:]}",
-            hint="check the network and the package index",
-        )
+    return [create(name) for name in EXACT]
 
 
 def main() -> None:

@@ -183,7 +183,7 @@ def test_readers_that_are_not_installed_are_named(tmp_path, monkeypatch):
         find_python("spyx", tmp_path)
     assert str(caught.value) == (
         "spyx 1.0.0 is not installed\n"
-        f"hint: python -m pinnir.backends.nir.environments spyx --folder {tmp_path}"
+        f"hint: run: python -m pinnir.backends.nir.environments spyx --folder {tmp_path}"
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(BackendError, match=r"environments spyx$"):
@@ -193,11 +193,14 @@ def test_readers_that_are_not_installed_are_named(tmp_path, monkeypatch):
 
 
 def test_an_installed_environment_is_used(tmp_path):
+    reader = READERS["spyx"]
     home = tmp_path / "spyx-1.0.0"
-    home.mkdir()
-    (home / "installed").touch()
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/python").touch()
+    told = "".join(f"{one}\n" for one in (*reader.requirements, *reader.bare))
+    (home / "pinnir-requirements.txt").write_text(told)
     assert find_python("spyx", tmp_path) == home / "bin/python"
-    assert environments.create("spyx", tmp_path) == home / "bin/python"
+    assert environments.create("spyx", tmp_path) == home
 
 
 def test_readers_have_scripts_and_pinned_versions():
