@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Protocol
 
 from pinnir.errors import BackendError
 from pinnir.ir import Array, Graph, Node
+from pinnir.registry import imported, look_up
 
 # (step, node, value): called for every population in every step
 Observer = Callable[[int, Node, Array], None]
@@ -46,11 +46,9 @@ def find_backend(name: str) -> Backend:
     Raises:
         BackendError: If there is none, or what it needs is not installed.
     """
-    if name not in BACKENDS:
-        raise BackendError("unknown backend", node=name, hint=f"known are {', '.join(BACKENDS)}")
-    module, _, attribute = BACKENDS[name].partition(":")
+    place = look_up(BACKENDS, name, "backend", BackendError)
     try:
-        backend: Backend = getattr(importlib.import_module(module), attribute)()
+        backend: Backend = imported(place)()
     except ModuleNotFoundError as error:
         raise BackendError(
             f"backend {name} needs the package {error.name}, which is not installed",

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import venv
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinnir.errors import BackendError
+from pinnir.registry import imported
 
 _STAMP = "pinnir-requirements.txt"
 _TOLD = 2000  # characters of what failed
@@ -153,8 +153,7 @@ def install(name: str) -> list[Path]:
     """
     if name not in INSTALLERS:
         return [find_environment(name).install()]
-    module, _, attribute = INSTALLERS[name].partition(":")
-    made: list[Path] = getattr(importlib.import_module(module), attribute)()
+    made: list[Path] = imported(INSTALLERS[name])()
     return made
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erf, expit, logit
 
-from pinnir.errors import PinnirError
 from pinnir.matrix import Array
+from pinnir.registry import look_up
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,4 @@ def activation(name: str) -> ActivationSpec:
     Raises:
         PinnirError: If there is none.
     """
-    if name not in ACTIVATIONS:
-        raise PinnirError(
-            "unknown activation", node=name, hint=f"known are {', '.join(sorted(ACTIVATIONS))}"
-        )
-    return ACTIVATIONS[name]
+    return look_up(ACTIVATIONS, name, "activation")

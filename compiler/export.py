@@ -5,7 +5,6 @@ A new export is one function and one line in the table.
 
 from __future__ import annotations
 
-import importlib
 import io
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from pinnir.emit import to_nir
 from pinnir.errors import PinnirError, ProgramFileError
 from pinnir.files import write_files
 from pinnir.program import Program
+from pinnir.registry import imported, look_up
 
 # (program) -> contents by file name, which may lie in folders
 Exporter = Callable[[Program], dict[str, bytes]]
@@ -50,10 +50,7 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
         PinnirError: If there is no such export.
         ProgramFileError: If the folder is not empty or cannot be written.
     """
-    if target not in EXPORTERS:
-        raise PinnirError("unknown export", node=target, hint=f"known are {', '.join(EXPORTERS)}")
-    module, _, attribute = EXPORTERS[target].partition(":")
-    exporter: Exporter = getattr(importlib.import_module(module), attribute)
+    exporter: Exporter = imported(look_up(EXPORTERS, target, "export"))
     folder = Path(folder)
     try:
         used = folder.is_dir() and any(folder.iterdir())

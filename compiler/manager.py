@@ -8,7 +8,6 @@ diffing, timing and measuring are observers' work, not the passes'.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from pinnir.checkpoint import Checkpoints
 from pinnir.domain import Domain
 from pinnir.errors import PinnirError, PipelineError
 from pinnir.ir import Array, Graph, Level
+from pinnir.registry import imported, look_up
 from pinnir.target import Target
 from pinnir.verify import verify
 
@@ -213,10 +213,7 @@ def pass_class(name: str) -> type[Pass]:
     """
     from pinnir.passes import PASSES
 
-    if name not in PASSES:
-        raise PipelineError("unknown pass", node=name, hint=f"known are {', '.join(PASSES)}")
-    module, _, attribute = PASSES[name].partition(":")
-    found: type[Pass] = getattr(importlib.import_module(module), attribute)
+    found: type[Pass] = imported(look_up(PASSES, name, "pass", PipelineError))
     return found
 
 

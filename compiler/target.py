@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.errors import LegalizeError
+from pinnir.registry import look_up
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,7 @@ def find_target(name: str) -> Target:
     Raises:
         LegalizeError: If there is none.
     """
-    if name not in TARGETS:
-        raise LegalizeError("unknown target", node=name, hint=f"known are {', '.join(TARGETS)}")
-    return TARGETS[name]
+    return look_up(TARGETS, name, "target", LegalizeError)
 
 
 @dataclass(frozen=True)
@@ -241,6 +240,4 @@ def find_chip(name: str) -> Cores:
     Raises:
         LegalizeError: If there is none.
     """
-    if name not in CHIPS:
-        raise LegalizeError("unknown chip", node=name, hint=f"known are {', '.join(CHIPS)}")
-    return CHIPS[name]
+    return look_up(CHIPS, name, "chip", LegalizeError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pinnir.errors import PinnirError, VerificationError
 from pinnir.ir import Array
 from pinnir.program import Program
 from pinnir.recording import probe_points
+from pinnir.registry import imported
 
 # (program, points) -> what was compared
 Verifier = Callable[[Program, Array], "Report"]
@@ -82,8 +82,7 @@ def verify(program: Program, target: str, points: int) -> Report:
     if target not in VERIFIERS:
         raise PinnirError("nothing runs it", node=target, op="target",
                           hint=f"known are {', '.join(VERIFIERS)}")  # fmt: skip
-    module, _, attribute = VERIFIERS[target].partition(":")
-    verifier: Verifier = getattr(importlib.import_module(module), attribute)
+    verifier: Verifier = imported(VERIFIERS[target])
     report = verifier(program, probe_points(program, points))
     found = report.comparison
     if not found.equal:

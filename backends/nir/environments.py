@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pinnir.backends.environments import Environment, cache_folder
 from pinnir.errors import BackendError
+from pinnir.registry import look_up
 
 READERS_FOLDER = Path(__file__).with_name("readers")
 _COMMAND = "python -m pinnir.backends.nir.environments"
@@ -104,9 +105,7 @@ def find_reader(name: str) -> Reader:
     Raises:
         BackendError: If there is none.
     """
-    if name not in READERS:
-        raise BackendError("unknown reader", node=name, hint=f"known are {', '.join(READERS)}")
-    return READERS[name]
+    return look_up(READERS, name, "reader", BackendError)
 
 
 def create(name: str, folder: Path | None = None) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pinnir.errors import LegalizeError, PipelineError
+from pinnir.registry import imported, look_up
 
 if TYPE_CHECKING:
     from pinnir.ir import Graph
@@ -65,10 +65,6 @@ def lower_with(
     Raises:
         PipelineError: If there is none, or what the coding raises.
     """
-    if coding not in CODINGS:
-        raise PipelineError("unknown coding", node=coding, hint=f"known are {', '.join(CODINGS)}")
-    module, _, attribute = CODINGS[coding].partition(":")
-    lowered: Graph = getattr(importlib.import_module(module), attribute)(
-        graph, context, steps, **options
-    )
+    lower = imported(look_up(CODINGS, coding, "coding", PipelineError))
+    lowered: Graph = lower(graph, context, steps, **options)
     return lowered

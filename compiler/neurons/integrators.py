@@ -15,6 +15,7 @@ import numpy as np
 
 from pinnir.errors import PinnirError
 from pinnir.neurons.membrane import Heaviside, Membrane, State, Value
+from pinnir.registry import look_up
 
 Slope = Callable[[State], State]
 
@@ -74,9 +75,7 @@ class Scheme:
     substeps: int = 1
 
     def __post_init__(self) -> None:
-        if self.integrator not in INTEGRATORS:
-            known = ", ".join(INTEGRATORS)
-            raise PinnirError("unknown integrator", node=self.integrator, hint=f"known are {known}")
+        look_up(INTEGRATORS, self.integrator, "integrator")
         if not (np.isfinite(self.step) and self.step > 0 and self.substeps >= 1):
             raise PinnirError(
                 f"a step of {self.step:g} in {self.substeps} parts is no step",
