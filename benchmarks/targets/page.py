@@ -74,7 +74,9 @@ def held_table(rows: list[Row]) -> str:
         if chip is not None:
             limits, count = chip
             board = limits.name if count == 1 else f"{count} x {limits.name}"
-            shown.append([name, coding, target, f"{one['neurons']:,}", board, f"{one['cores']:,}",
+            # sPyNNaker says itself how many cores it maps to.
+            cores = int(one.get("image_cores", one["cores"]))
+            shown.append([name, coding, target, f"{one['neurons']:,}", board, f"{cores:,}",
                           f"{one['memory_bytes']:,}"])  # fmt: skip
     return table(
         ["network", "coding", "run as", "units", "chip", "cores", "synapses, bytes"], shown
@@ -172,8 +174,9 @@ which compute in floating point, events in both readers count.
 
 _HELD = """## Units, cores and memory
 
-By the pass `place`, under the limits of [placement.md](placement.md): synapses are flattened, what
-enters and what leaves is the host's.
+Memory, and Loihi's cores, by the pass `place`, under the limits of [placement.md](placement.md):
+synapses are flattened, what enters and what leaves is the host's. On Loihi 1 one core more adds up
+the outputs. SpiNNaker's cores are those that sPyNNaker maps to.
 """
 
 _INSTRUCTIONS = """## On a microcontroller
