@@ -37,12 +37,17 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Row:
-    """One way to convert, in several sizes: time steps, or levels."""
+    """One way to convert, in several sizes: time steps T, or levels L."""
 
     name: str
     title: str
     sizes: tuple[int, ...]
     pipeline: Callable[[int], str]
+
+    @property
+    def counts(self) -> str:
+        """What its sizes are of."""
+        return "L" if self.name.startswith("population") else "T"
 
 
 ROWS = (
@@ -50,10 +55,10 @@ ROWS = (
         lambda n: pipelines.population_refitted(n, ITERATIONS)),
     Row("rate-refitted", f"rate, {UNITS} units, refitted", SIZES,
         lambda t: pipelines.rate_refitted(t, UNITS)),
-    Row("rate-signed-trained", "rate, one signed IF, trained and refitted", SIZES,
+    Row("rate-signed-trained", "rate, one signed IF, trained and refitted", (32,),
         lambda t: pipelines.rate_signed_trained(t, ITERATIONS)),
     Row("population", "population", LEVELS, pipelines.population),
-    Row("population-refitted", "population, uneven levels, refitted", LEVELS,
+    Row("population-refitted", "population, uneven levels, refitted", (64, 256),
         pipelines.population_refitted),
     Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
     Row("published", "published converter", SIZES,

@@ -10,13 +10,10 @@ from typing import Any
 from benchmarks.common import table, write_page
 from benchmarks.paper_a.cells import (
     ITERATIONS,
-    LEVELS,
     PROBLEMS,
     REFERENCE_POINTS,
     ROWS,
-    SIZES,
     UNITS,
-    Row,
     cells,
 )
 from ir_examples.build import ROOT
@@ -254,15 +251,11 @@ def _problem(problem: str, results: Results) -> Iterator[str]:
         yield f"The network's own error against the reference is {own:.2e}.\n"
     if problem in PAPER_RATES:
         yield f"Spiking rate in the paper: {PAPER_RATES[problem]:.3f}.\n"
-    for told, rows in (("T", _of(SIZES)), ("L", _of(LEVELS))):
+    for told in ("T", "L"):
         lines = []
-        for row in rows:
+        for row in (row for row in ROWS if row.counts == told):
             for size in row.sizes:
                 cell = _cell(results, problem, row.name, size)
                 if cell is not None:
                     lines.append([row.title, size, *(show(cell) for _, show in _COLUMNS)])
         yield table(["", told, *(title for title, _ in _COLUMNS)], lines)
-
-
-def _of(sizes: tuple[int, ...]) -> list[Row]:
-    return [row for row in ROWS if row.sizes == sizes]
