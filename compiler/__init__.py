@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pinnir.errors import ToleranceError as ToleranceError
     from pinnir.program import Program as Program
     from pinnir.program import RunResult as RunResult
-    from pinnir.program import read as read
+    from pinnir.program_file import read as read
 
 _WHERE = {
     "compile": "pinnir.driver",
-    "read": "pinnir.program",
+    "read": "pinnir.program_file",
     "Program": "pinnir.program",
     "RunResult": "pinnir.program",
     "PinnirError": "pinnir.errors",

@@ -19,7 +19,8 @@ from pinnir.manager import Pass, PassObserver
 from pinnir.metrics import class_scores, reference_errors
 from pinnir.observe import PassLog
 from pinnir.passes.split_host import SplitHost
-from pinnir.program import Program, from_bytes
+from pinnir.program import Program
+from pinnir.program_file import from_bytes
 from pinnir.proof import pooled
 from pinnir.segments import Segment, build_segments, program_names
 from pinnir.stages import Stages

@@ -192,7 +192,7 @@ def run(
     from pinnir.domain import parse_grid
     from pinnir.files import check_writable
     from pinnir.held_out import load_labels
-    from pinnir.program import read
+    from pinnir.program_file import read
     from pinnir.report.fields import save_field
     from pinnir.report.tables import print_run
 
@@ -258,7 +258,7 @@ def inspect(
     json_: bool,
 ) -> None:
     """Show what each pass did to a program, its error layer by layer, or its place on a chip."""
-    from pinnir.program import read
+    from pinnir.program_file import read
     from pinnir.report.budget import budget_of, budget_row, print_budget
     from pinnir.report.tables import pass_diffs, pass_rows, print_passes
 
@@ -294,7 +294,7 @@ def _inspect_placement(
 ) -> None:
     from pinnir.files import check_writable
     from pinnir.place_program import place_program
-    from pinnir.program import read
+    from pinnir.program_file import read
     from pinnir.report.figures import check_format
     from pinnir.report.placement import placement_row, plot_placement, print_placement
     from pinnir.target import find_chip
@@ -356,7 +356,7 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 def export(program: Path, target: str, output: Path, force: bool, json_: bool) -> None:
     """Write a program as files for other tools."""
     from pinnir.export import export
-    from pinnir.program import read
+    from pinnir.program_file import read
 
     files = [str(path) for path in export(read(program), target, output, force=force)]
     click.echo(_json(files) if json_ else "\n".join(files))
@@ -377,7 +377,7 @@ def verify(program: Path, target: str, points: int, json_: bool) -> None:
     """
     from dataclasses import asdict
 
-    from pinnir.program import read
+    from pinnir.program_file import read
     from pinnir.report.tables import print_verified
     from pinnir.verification import verify
 

@@ -239,7 +239,7 @@ def test_a_program_keeps_its_budget():
     program = small_program()
     found = program.budget
     assert Budget.of(json.loads(json.dumps(found.told()))) == found
-    assert pinnir.program.from_bytes(program.to_bytes()).budget == found
+    assert pinnir.program_file.from_bytes(program.to_bytes()).budget == found
     assert replace(program, manifest={}).budget is None
 
 
@@ -253,7 +253,7 @@ def refusal(budget: object) -> str:
     program = small_program()
     forged = replace(program, manifest=program.manifest | {"budget": budget}).to_bytes()
     with pytest.raises(ProgramFileError) as caught:
-        pinnir.program.from_bytes(forged)
+        pinnir.program_file.from_bytes(forged)
     return caught.value.message
 
 

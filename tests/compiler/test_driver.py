@@ -243,7 +243,7 @@ def test_the_frontier_holds_what_was_measured():
     assert chosen["pipeline"] == program.manifest["pipeline"]
     for name in ("rel_l2", "rel_l2_upper", "points", "neurons", "spikes", "synops_per_mac"):
         assert chosen[name] == metrics[name]
-    assert pinnir.program.from_bytes(program.to_bytes()).frontier is None
+    assert pinnir.program_file.from_bytes(program.to_bytes()).frontier is None
 
 
 def test_the_same_input_gives_the_same_bytes_and_frontier():

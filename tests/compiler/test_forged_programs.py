@@ -13,7 +13,7 @@ import pytest
 
 from pinnir.errors import ProgramFileError
 from pinnir.files import seal
-from pinnir.program import read
+from pinnir.program_file import read
 from tests.backends.networks import small_program
 
 AGAIN = "hint: compile it again"

@@ -17,7 +17,7 @@ from pinnir.export import export
 from pinnir.held_out import HeldOut, load_held_out
 from pinnir.metrics import class_scores
 from pinnir.neurons import SignGradient
-from pinnir.program import read
+from pinnir.program_file import read
 from tests.backends.networks import DOMAIN, mlp, model
 
 SMALL = model(mlp())

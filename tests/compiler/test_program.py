@@ -23,7 +23,8 @@ from pinnir.files import check_writable, seal, unseal, write_atomic
 from pinnir.ir import Neuron
 from pinnir.job import EVALUATION_POINTS, SETS, covering
 from pinnir.onnx_runner import OnnxRunner
-from pinnir.program import Program, from_bytes, read, run_source, seconds_path
+from pinnir.program import Program, run_source
+from pinnir.program_file import from_bytes, read, seconds_path
 from tests.backends.networks import (
     DOMAIN,
     command,

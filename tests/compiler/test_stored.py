@@ -17,7 +17,8 @@ from pinnir.files import STREAMED_FORMAT, seal, unseal
 from pinnir.ir import Affine, Graph
 from pinnir.matrix import BlockDiagonal, entries
 from pinnir.neurons import Programmable
-from pinnir.program import Program, from_bytes, read
+from pinnir.program import Program
+from pinnir.program_file import from_bytes, read
 from tests.backends.networks import STREAMED, small_program
 
 AGAIN = "hint: compile it again"

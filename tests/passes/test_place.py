@@ -18,7 +18,8 @@ from pinnir.metrics import SpikeCounter
 from pinnir.passes.place import Place
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.place_program import program_rates
-from pinnir.program import Program, from_bytes
+from pinnir.program import Program
+from pinnir.program_file import from_bytes
 from pinnir.streaming import stream_runner
 from pinnir.text import print_graph
 from pinnir.verify import verify
