@@ -126,6 +126,13 @@ def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
     )
 
 
+def rate_signed_distilled(steps: int, iterations: int = 1500, taught: int = 6000) -> str:
+    """As :func:`rate_signed_trained`, then trained through the spikes of its neurons over time."""
+    distill = f"distill{{steps={steps},iterations={taught},batch=256}}"
+    plain, lower, rest = rate_signed_trained(steps, iterations).partition("lower{")
+    return f"{plain}{distill},{lower}{rest}"
+
+
 def rate(steps: int, units: int) -> str:
     """Rate program of ``units`` clipped ramps per neuron over ``steps`` steps."""
     return (

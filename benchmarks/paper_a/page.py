@@ -44,7 +44,8 @@ network, *reference* that against the analytic or Cole-Hopf solution, on at most
 - *Rate, {UNITS} units*: every activation is a sum of {UNITS} clipped ramps, each an
   integrate-and-fire neuron over T steps; *refitted*: every map fitted to the spikes that arrive.
 - *Rate, one signed IF, trained*: the published converter's network, trained before the rounding
-  ({ITERATIONS} iterations), then refitted.
+  ({ITERATIONS} iterations), then refitted; *distilled*: then trained end to end through the spikes
+  of its neurons over time, which takes longer.
 - *Population*: staircases of L levels per neuron, one step; *uneven levels*: as many units, spent
   where the outputs depend on them; *trained*: {ITERATIONS} iterations, then refitted.
 
@@ -59,24 +60,29 @@ class Goal:
 
     Attributes:
         title: What is asked.
-        row: Of the study.
+        rows: Of the study; where several were measured, the last one counts.
         size: Time steps or levels.
         error: Largest error against the network.
         spikes: Most spikes per activation, if limited.
     """
 
     title: str
-    row: str
+    rows: tuple[str, ...]
     size: int
     error: float
     spikes: float | None = None
 
 
 GOALS = (
-    Goal(f"rate, T = 32, {UNITS} units, calibrated", "rate-refitted", 32, 1e-2),
-    Goal("rate, one signed IF per neuron, T = 32, trained", "rate-signed-trained", 32, 3e-2),
-    Goal("population, trained, 256 levels", "population-trained", 256, 5e-3, 8.0),
-    Goal("population, trained, 64 levels", "population-trained", 64, 2e-2, 4.0),
+    Goal(f"rate, T = 32, {UNITS} units, calibrated", ("rate-refitted",), 32, 1e-2),
+    Goal(
+        "rate, one signed IF per neuron, T = 32, trained; Burgers distilled as well",
+        ("rate-signed-trained", "rate-signed-distilled"),
+        32,
+        3e-2,
+    ),
+    Goal("population, trained, 256 levels", ("population-trained",), 256, 5e-3, 8.0),
+    Goal("population, trained, 64 levels", ("population-trained",), 64, 2e-2, 4.0),
 )
 
 
@@ -160,10 +166,15 @@ def _goals(results: Results) -> Iterator[str]:
     yield "Error against the network, and spikes per activation where they are limited.\n"
     rows = []
     for goal in GOALS:
-        cells = [_cell(results, problem, goal.row, goal.size) for problem in PROBLEMS]
+        cells = [_last(results, problem, goal) for problem in PROBLEMS]
         limit = f"{goal.error:.0e}" + (f", {goal.spikes:g} spikes" if goal.spikes else "")
         rows.append([goal.title, limit, *(_judged(goal, cell) for cell in cells)])
     yield table(["", "at most", *(name.replace("_", " ") for name in PROBLEMS)], rows)
+
+
+def _last(results: Results, problem: str, goal: Goal) -> dict[str, Any] | None:
+    found = [_cell(results, problem, row, goal.size) for row in goal.rows]
+    return next((cell for cell in reversed(found) if cell is not None), None)
 
 
 def _judged(goal: Goal, cell: dict[str, Any] | None) -> str:
