@@ -204,6 +204,7 @@ def _with_hard_reset(passes: tuple[Pass, ...], integers: Integers | None) -> str
     if integers is not None:
         bits = integers.step_bits or integers.weight_bits
         step = f",step-bits={integers.step_bits}" if integers.step_bits else ""
+        step += "" if integers.powers else ",powers=false"
         options = f"{{weight-bits={bits},state-bits={integers.state_bits}{step}}}"
     fitted = any(one.name == "refit" for one in passes)
     found: list[str] = []

@@ -21,6 +21,7 @@ class Integers:
         state_bits: Of sums and membrane potentials.
         lateral_bits: Of what synapses between units of one layer add up to, times a power of two;
             None if they are as wide as sums.
+        powers: Whether weights of spikes may be times a power of two.
         step_bits: Of what synapses bring to an integrate-and-fire unit in one step, of each sign,
             and so of the weights of such units; None if only ``weight_bits`` and ``state_bits``
             bound it.
@@ -31,6 +32,7 @@ class Integers:
     state_bits: int
     lateral_bits: int | None = None
     step_bits: int | None = None
+    powers: bool = True
 
     def entering_bits(self, steps: int) -> int:
         """Bits of what enters a core of so many steps: its currents add up in the state.
@@ -122,7 +124,7 @@ _LAVA_STOCK = replace(
     recurrent=False,
     soft_reset=False,
     programmable=False,
-    integers=Integers(weight_bits=8, input_bits=10, state_bits=18),
+    integers=Integers(weight_bits=8, input_bits=10, state_bits=18, powers=False),
 )
 
 # A potential is kept in 64ths of a 32-bit integer, and written in units of 1/32.

@@ -51,6 +51,7 @@ class HardReset(Pass):
         state_bits: Of potentials, for any input.
         step_bits: Of what synapses bring to a unit in one step, of each sign; 0 is as many as
             there are.
+        powers: Whether weights of spikes may be times a power of two.
         points: How many points to fit on.
         ridge: As of ``refit``.
     """
@@ -68,6 +69,7 @@ class HardReset(Pass):
     weight_bits: int = 0
     state_bits: int = 31
     step_bits: int = 0
+    powers: bool = True
     points: int = 4096
     ridge: float = 1e-3
 
@@ -265,12 +267,15 @@ class _Conversion:
 
     def _fits(self, sums: SpikeSum, threshold: float) -> bool:
         """Whether no sum is too large, for any input."""
+        limit = 2 ** (self.options.weight_bits - 1) - 1
         reach = np.abs(sums.bias)
         up, down = np.full(reach.size, threshold), np.zeros(reach.size)
         for source, weight in sums.weights.items():
             if self.seen[source].ndim == 2:
                 reach = reach + np.abs(weight) @ np.full(weight.shape[1], _limit(source))
             else:
+                if not self.options.powers and np.abs(weight).max() > limit:
+                    return False
                 reach = reach + np.abs(weight).sum(axis=1)
                 up = up + np.maximum(weight, 0).sum(axis=1)
                 down = down + np.maximum(-weight, 0).sum(axis=1)

@@ -1,10 +1,12 @@
-"""Run Lava's own neurons, and compare every event with the oracle."""
+"""Run Lava's own neurons, built by our runner or by netx, and compare every event."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from pinnir.backends.lava.environment import interpreter
+from pinnir.backends.lava.environment import interpreter, netx_interpreter
+from pinnir.backends.lava.netx_write import write as write_netx
 from pinnir.backends.lava.run import compared, run_export
 from pinnir.backends.lava.stock_write import events_of, sums_of, write
 from pinnir.backends.lava.write import chip_cores, entering
@@ -13,7 +15,7 @@ from pinnir.integers import Whole
 from pinnir.ir import Array
 from pinnir.program import Program
 from pinnir.recording import record
-from pinnir.verification import Report
+from pinnir.verification import Comparison, Report
 
 
 def on_lava(program: Program, points: Array) -> Report:
@@ -26,18 +28,35 @@ def on_lava(program: Program, points: Array) -> Report:
         BackendError: If Lava is not installed, or fails.
         LegalizeError: If the program is not for these neurons.
     """
-    python = interpreter()
+    found = _compared(program, points, interpreter(), write(program))
+    return Report("lava-stock", found, hard_reset_errors(program))
+
+
+def on_netx(program: Program, points: Array) -> Report:
+    """Load the netx files with lava-dl, run them, and compare; figures as of :func:`on_lava`.
+
+    Raises:
+        BackendError: If Lava or lava-dl is not installed, or fails.
+        LegalizeError: If the program is not for these neurons, or no chain of layers.
+    """
+    found = _compared(program, points, netx_interpreter(), write_netx(program))
+    return Report("lava-netx", found, hard_reset_errors(program))
+
+
+def _compared(
+    program: Program, points: Array, python: Path, contents: dict[str, bytes]
+) -> Comparison:
+    """Events of an export against the oracle's, and what the host makes of them."""
     pairs = list(zip(chip_cores(program, "lava-stock"), record(program, points), strict=True))
     samples: dict[str, Whole] = {}
     expected: dict[str, Whole] = {}
     for core, seen in pairs:
         samples[f"{core.label}.inputs"] = entering(seen)
         expected |= {f"{core.label}.{name}": x for name, x in events_of(core, seen).items()}
-    found = run_export(python, write(program), samples, "fixed_pt")
-    report = Report("lava-stock", compared(expected, found), hard_reset_errors(program))
+    found = run_export(python, contents, samples, "fixed_pt")
     outputs = 0
     for core, seen in pairs:
         events = {name: found[f"{core.label}.{name}"] for name in events_of(core, seen)}
         sums = sums_of(core, entering(seen), events)
         outputs += int((sums != sums_that_leave(core.whole, seen)).sum())
-    return replace(report, comparison=replace(report.comparison, outputs=outputs))
+    return replace(compared(expected, found), outputs=outputs)

@@ -56,7 +56,7 @@ def write(program: Program) -> dict[str, bytes]:
         events = events_of(core, seen).items()
         samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in events}
     found["samples.npz"] = packed(samples)
-    return found | about(program, {core.label: _read_out(core) for core in cores})
+    return found | about(program, {core.label: read_out(core) for core in cores})
 
 
 def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
@@ -123,7 +123,7 @@ def _between(core: ChipCore, source: Node, name: str, weight: Whole) -> Iterator
         yield Synapses(core.names[source], name, digits, exponent, delay, False, False)
 
 
-def _read_out(core: ChipCore) -> dict[str, object]:
+def read_out(core: ChipCore) -> dict[str, object]:
     """A map of the spike rates of some populations, and of the inputs."""
     weights, bias = core.flat.sums
     unit = value_of_sums(core.whole) * core.steps
