@@ -13,6 +13,9 @@ GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
 STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
+# Of what enters units that reset to zero: of more bits, weights that bring a unit near to its
+# threshold would have few.
+_COUNTED_INPUT_BITS = 10
 # Of networks of images and patches: what is no affine map of columns becomes neurons of several
 # arguments, which only sign-gradient coding has.
 SPLIT_FEATURES = (
@@ -215,7 +218,8 @@ def _with_hard_reset(passes: tuple[Pass, ...], integers: Integers | None) -> str
         if not one.name.startswith("calibrate-"):
             found.append(str(one))
         if one.name == GATHER and integers is not None:
-            found.append(f"quantise-inputs{{bits={integers.input_bits}}}")
+            bits = min(integers.input_bits, _COUNTED_INPUT_BITS)
+            found.append(f"quantise-inputs{{bits={bits}}}")
         if _is_rate(one):
             found.append(f"hard-reset{options}")
     return ",".join(found)
