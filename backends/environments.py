@@ -138,6 +138,7 @@ ENVIRONMENTS: dict[str, Environment] = {
 # What else there is to install: name of the target -> function that makes its environments.
 INSTALLERS: dict[str, str] = {
     "lava": "pinnir.backends.lava.install:install_default",
+    "lava-netx": "pinnir.backends.lava.install:install_netx",
     "nir-stock": "pinnir.backends.nir.environments:create_exact",
 }
 

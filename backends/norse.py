@@ -5,8 +5,8 @@ resets. Two settings of it are our neurons:
 
 1. ``dt / tau = 1`` and a fresh state every step: ``v = I``, a memoryless threshold unit.
 2. ``dt / tau = 2^-k`` with the input scaled by ``2^k``: the leak ``2^-k v`` is lost in rounding,
-   so ``v += I`` exactly, a non-leaky integrator. The reset is Norse's ``reset_method``, by
-   subtraction of the threshold.
+   so ``v += I`` exactly, a non-leaky integrator. The reset is Norse's ``reset_method``: by
+   subtraction of the threshold, or to zero.
 
 Norse compares with ``>``, pinnir with ``>=``: ``v_th`` is the next float below the threshold.
 Norse's own NIR importer is not used: it ignores the reset and executes fan-in in a wrong order.
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from norse.torch import LIFBoxCell
 from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters
+from norse.torch.functional.reset import reset_value
 
 from pinnir.backends import CoreRunner, Observer
 from pinnir.backends.norse_follow import ScheduledSynapses, SignGradientCell
@@ -28,7 +29,7 @@ from pinnir.backends.norse_streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.errors import BackendError
 from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node, Scheduled
 from pinnir.matrix import BlockDiagonal, Matrix
-from pinnir.neurons import IF, Delta, Phase, SignGradient, Threshold
+from pinnir.neurons import IF, Delta, FlooredIF, HardResetIF, Phase, SignGradient, Threshold
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -76,15 +77,16 @@ class IFState:
 
 
 class IntegrateFire(torch.nn.Module):
-    """Case 2: soft-reset integrators, with feedback from their own last spikes."""
+    """Case 2: integrators, those with soft reset with feedback from their own last spikes."""
 
-    def __init__(self, op: IF, dtype: torch.dtype) -> None:
+    def __init__(self, op: IF | HardResetIF, dtype: torch.dtype) -> None:
         super().__init__()
         exponent = _EXPONENTS[dtype]
         self.scale = 2.0**exponent
-        self.cell = _cell(op.threshold, exponent, dtype)
+        self.cell = _cell(op.threshold, exponent, dtype, hard=isinstance(op, HardResetIF))
+        feedback = None if isinstance(op, HardResetIF) else op.feedback
         silent = np.zeros(op.units)
-        self.feedback = None if op.feedback is None else Synapses(op.feedback, silent, dtype)
+        self.feedback = None if feedback is None else Synapses(feedback, silent, dtype)
 
     def forward(self, current: torch.Tensor, state: IFState | None) -> tuple[torch.Tensor, IFState]:
         """Spikes ``(samples, units)`` and the new state."""
@@ -98,7 +100,7 @@ class IntegrateFire(torch.nn.Module):
         return spikes, IFState(membrane, spikes)
 
 
-def _cell(threshold: Array, exponent: int, dtype: torch.dtype) -> LIFBoxCell:
+def _cell(threshold: Array, exponent: int, dtype: torch.dtype, *, hard: bool = False) -> LIFBoxCell:
     exact = torch.as_tensor(threshold, dtype=dtype)
     below = torch.nextafter(exact, torch.full_like(exact, -torch.inf))
 
@@ -114,7 +116,7 @@ def _cell(threshold: Array, exponent: int, dtype: torch.dtype) -> LIFBoxCell:
         v_th=below,
         v_reset=torch.zeros_like(exact),
         method="heaviside",
-        reset_method=subtract,
+        reset_method=reset_value if hard else subtract,
     )
     return LIFBoxCell(parameters, dt=1.0)
 
@@ -160,6 +162,8 @@ class NorseBackend:
         if isinstance(op, Threshold):
             return ThresholdUnits(op, self.dtype)
         if isinstance(op, IF) and not op.signed and np.all(op.bias == 0):
+            return IntegrateFire(op, self.dtype)
+        if isinstance(op, HardResetIF) and not isinstance(op, FlooredIF):
             return IntegrateFire(op, self.dtype)
         raise BackendError(
             "Norse has no such neuron", node=node.name, op=type(op).__name__,

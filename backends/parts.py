@@ -11,10 +11,13 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.codings.rate import is_start
+from pinnir.errors import LegalizeError
 from pinnir.integers import Whole, WholeCore, largest_input, whole_core
-from pinnir.ir import Array
+from pinnir.ir import Array, Neuron
 from pinnir.program import Program
 from pinnir.recording import CoreRecord
+from pinnir.target import Target
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 # A core as a chip's tools take it.
@@ -45,6 +48,27 @@ def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
         for segment in program.segments
         if segment.running is not None
     }
+
+
+def check_neurons(whole: WholeCore, target: Target) -> None:
+    """Find out whether a target has all neurons of a core.
+
+    Start units need not be there: chips are told the initial potentials that they stand for.
+
+    Raises:
+        LegalizeError: If not.
+    """
+    core = whole.core
+    for node in core.nodes:
+        kind = type(node.op).__name__
+        known = not isinstance(node.op, Neuron) or kind in target.neurons
+        if not (known or is_start(node, core.users[node])):
+            raise LegalizeError(
+                f"target {target.name} has no {kind} neurons",
+                node=node.name,
+                op=kind,
+                hint=f"compile with --target {target.name}",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +112,19 @@ def value_of_sums(whole: WholeCore) -> Array:
     steps = whole.core.steps if whole.core.read_out == "mean" else 1
     unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps
     return unit
+
+
+def hard_reset_errors(program: Program) -> dict[str, float]:
+    """Relative L2 errors before the pass ``hard-reset`` and behind it, if the program needed it."""
+    found = [done for done in program.passes if done.name == "hard-reset"]
+    return {
+        key: error
+        for done in found
+        for key, error in (
+            ("rel_l2_soft_reset", done.error_before),
+            ("rel_l2_hard_reset", done.error_after),
+        )
+    }
 
 
 def program_json(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from pinnir import pipelines
 from pinnir.errors import PinnirError
-from pinnir.target import Integers
+from pinnir.target import Target
 
 MAX_LEVELS = 256**2
 # Of the population program beside a sign-gradient program.
@@ -64,11 +64,9 @@ class Candidate:
         units = self.units or 1
         return {"neurons": units, "steps": self.steps}.get(criterion, units * self.steps)
 
-    def within(self, integers: Integers | None) -> Candidate:
-        """The same for a target that computes with integers, if it does."""
-        if integers is None:
-            return self
-        return replace(self, pipeline=pipelines.in_integers(self.pipeline, integers))
+    def within(self, target: Target) -> Candidate:
+        """The same for a target, with its integers and its kind of reset."""
+        return replace(self, pipeline=pipelines.for_target(self.pipeline, target))
 
     def __str__(self) -> str:
         """Its size in words."""
@@ -98,15 +96,13 @@ class Family:
     slow: bool = False
     features: bool = False
 
-    def within(self, integers: Integers | None) -> Family:
-        """The same programs for a target that computes with integers, if it does."""
-        if integers is None:
-            return self
+    def within(self, target: Target) -> Family:
+        """The same programs for a target, with its integers and its kind of reset."""
         stairs = self.staircase
         return replace(
             self,
-            members=lambda steps: tuple(one.within(integers) for one in self.members(steps)),
-            staircase=stairs and (lambda one: pipelines.in_integers(stairs(one), integers)),
+            members=lambda steps: tuple(one.within(target) for one in self.members(steps)),
+            staircase=stairs and (lambda one: pipelines.for_target(stairs(one), target)),
         )
 
 

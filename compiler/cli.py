@@ -348,8 +348,8 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 @click.option("--target", default="nir", show_default=True,
               help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
                    "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
-                   "neurons, of a rate program; sanafe: networks for SANA-FE's Loihi; spinnaker: "
-                   "PyNN connection lists.")  # fmt: skip
+                   "neurons; lava-netx: these as netx files; sanafe: networks for SANA-FE's "
+                   "Loihi; spinnaker: PyNN connection lists.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @as_json
@@ -365,8 +365,8 @@ def export(program: Path, target: str, output: Path, force: bool, json_: bool) -
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--target", required=True,
-              help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, sanafe or "
-                   "spinnaker.")  # fmt: skip
+              help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, lava-netx, "
+                   "sanafe or spinnaker.")  # fmt: skip
 @click.option("--points", default=64, show_default=True, type=click.IntRange(1),
               help="On how many points, where the target takes any.")  # fmt: skip
 @as_json

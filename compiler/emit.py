@@ -18,7 +18,7 @@ import numpy as np
 from pinnir.errors import LegalizeError, ProgramFileError
 from pinnir.ir import Affine, Graph, Input, Level, Node, Op
 from pinnir.matrix import BlockDiagonal, Matrix, dense
-from pinnir.neurons import IF, Threshold
+from pinnir.neurons import IF, HardResetIF, Threshold
 
 _INPUT, _OUTPUT, _FEEDBACK = "input", "output", "_feedback"
 # The inputs and outputs of the cores of one file are called core_1_input, core_1_output, ...
@@ -109,7 +109,7 @@ def _columns(core: Graph) -> int:
 def _to_nir_node(op: Op, name: str) -> nir.NIRNode:
     if isinstance(op, Affine):
         return _linear(op.weight, op.bias)
-    if isinstance(op, Threshold | IF):
+    if isinstance(op, Threshold | IF | HardResetIF):
         return op.to_nir()
     raise LegalizeError("NIR has no such node", node=name, op=type(op).__name__)
 
@@ -189,6 +189,8 @@ def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -
         return Affine(_weight(node), node.bias)
     if isinstance(node, nir.Threshold):
         return Threshold.from_nir(node)
+    if isinstance(node, nir.IF) and HardResetIF.is_in(node):
+        return HardResetIF.from_nir(node)
     if isinstance(node, nir.IF):
         loop = None if feedback is None else _weight(feedback)
         if not (loop is None or isinstance(loop, BlockDiagonal)):

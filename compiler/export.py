@@ -29,6 +29,7 @@ EXPORTERS: dict[str, str] = {
     "c": "pinnir.backends.c.write:write",
     "lava": "pinnir.backends.lava.write:write",
     "lava-stock": "pinnir.backends.lava.stock_write:write",
+    "lava-netx": "pinnir.backends.lava.netx_write:write",
     "sanafe": "pinnir.backends.sanafe.write:write",
     "spinnaker": "pinnir.backends.spinnaker.write:write",
 }

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.codings.rate import START
+from pinnir.codings.rate import is_start
 from pinnir.integers import Leaving, Whole, WholeCore, WholeMap
 from pinnir.ir import Array, Input, Neuron, Node
 from pinnir.matrix import BlockDiagonal, dense
-from pinnir.neurons import IF
+from pinnir.neurons import IF, FlooredIF
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,9 @@ def flatten(whole: WholeCore) -> FlatCore:
     flattening = _Flattening(whole)
     core = whole.core
     starts = {
-        node for node in core.nodes if isinstance(node.op, Neuron) and _is_start(node, core.nodes)
+        node
+        for node in core.nodes
+        if isinstance(node.op, Neuron) and is_start(node, core.users[node])
     }
     found = [
         flattening.population(node, starts)
@@ -99,11 +101,6 @@ def flatten(whole: WholeCore) -> FlatCore:
     ]
     leaving = tuple(flattening.leaving(one) for one in whole.leaving)
     return FlatCore(tuple(found), leaving, core.steps)
-
-
-def _is_start(node: Node, nodes: tuple[Node, ...]) -> bool:
-    users = [user for user in nodes if node in user.operands]
-    return bool(users) and all(user.name.endswith(START) for user in users)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +147,8 @@ class _Flattening:
         (entry,) = self._whole.core.inputs
         from_input = synapses.pop(entry, None)
         potentials = np.zeros(op.units, np.int64)
+        if isinstance(op, FlooredIF):
+            potentials += op.potential.astype(np.int64)
         for source in starts & synapses.keys():
             potentials += synapses.pop(source)[:, 0]
         assert isinstance(entry.op, Input) and entry.op.width is not None

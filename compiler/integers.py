@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.codings.rate import START
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node
 from pinnir.manager import parse_pipeline
 from pinnir.matrix import BlockDiagonal, dense, entries
-from pinnir.neurons import IF, Delta, Threshold
+from pinnir.neurons import IF, Delta, FlooredIF, HardResetIF, Threshold
 from pinnir.passes.quantise_inputs import QuantiseInputs
 from pinnir.target import Integers
 
@@ -205,6 +206,10 @@ def _thresholds(node: Node) -> Whole:
         if np.any(op.bias):
             raise _not_whole(node, "has a constant current of its own")
         return _whole(node, op.threshold, "thresholds")
+    if isinstance(op, HardResetIF):
+        if isinstance(op, FlooredIF):
+            _whole(node, op.potential, "potentials")
+        return _whole(node, op.threshold, "thresholds")
     raise _not_whole(node, "is a neuron without integers")
 
 
@@ -235,6 +240,13 @@ def _reach(core: Graph, maps: Mapping[Node, WholeMap], largest_input: float) -> 
             # Soft reset brings a potential nearer to zero; feedback adds its own.
             loop = 0.0 if op.feedback is None else np.abs(entries(op.feedback)).sum(axis=2)
             reach[node] = float((core.steps * (arriving + np.reshape(loop, -1))).max())
+        elif isinstance(op, FlooredIF):
+            reach[node] = float((np.maximum(op.potential, op.threshold) + arriving).max())
+        elif isinstance(op, HardResetIF):
+            # What start units bring comes once.
+            starts = [most[o] for o in node.operands if o.name.endswith(START)]
+            once = np.sum(starts, axis=0) if starts else 0.0
+            reach[node] = float((core.steps * (arriving - once) + once).max())
         else:
             reach[node] = float((most[node] if isinstance(op, Affine) else arriving).max())
         if reach[node] >= _EXACT:

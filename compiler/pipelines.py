@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pinnir.target import Integers
+    from pinnir.manager import Pass
+    from pinnir.target import Integers, Target
 
 SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
 GATHER = "gather-synapses"
 TIDY = f"{SPLIT},{GATHER}"
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
 STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
+# Of what enters units that reset to zero: of more bits, weights that bring a unit near to its
+# threshold would have few.
+_COUNTED_INPUT_BITS = 10
 # Of networks of images and patches: what is no affine map of columns becomes neurons of several
 # arguments, which only sign-gradient coding has.
 SPLIT_FEATURES = (
@@ -192,3 +196,43 @@ def in_integers(pipeline: str, integers: Integers) -> str:
         if one.name == GATHER:
             found.append(f"quantise-inputs{{bits={integers.entering_bits(steps)}}}")
     return ",".join(found if lower is not None else [*found, quantise])
+
+
+def for_target(pipeline: str, target: Target) -> str:
+    """A pipeline for what a target can do: with its integers, and its kind of reset."""
+    from pinnir.manager import parse_pipeline
+
+    passes = parse_pipeline(pipeline)
+    if not target.soft_reset and any(_is_rate(one) for one in passes):
+        return _with_hard_reset(passes, target.integers)
+    return pipeline if target.integers is None else in_integers(pipeline, target.integers)
+
+
+def _with_hard_reset(passes: tuple[Pass, ...], integers: Integers | None) -> str:
+    """Units that reset to zero behind ``lower``; that pass calibrates and rounds them."""
+    options = ""
+    if integers is not None:
+        bits = integers.step_bits or integers.weight_bits
+        step = f",step-bits={integers.step_bits}" if integers.step_bits else ""
+        step += "" if integers.powers else ",powers=false"
+        options = f"{{weight-bits={bits},state-bits={integers.state_bits}{step}}}"
+    fitted = any(one.name == "refit" for one in passes)
+    found: list[str] = []
+    for one in passes:
+        if _is_rate(one) and not fitted:
+            # What hard reset costs is told from a program that was fitted to its spikes as well.
+            found.append(f"refit{{steps={vars(one)['steps']}}}")
+        if not one.name.startswith("calibrate-"):
+            found.append(str(one))
+        if one.name == GATHER and integers is not None:
+            bits = min(integers.input_bits, _COUNTED_INPUT_BITS)
+            found.append(f"quantise-inputs{{bits={bits}}}")
+        if _is_rate(one):
+            found.append(f"hard-reset{options}")
+    return ",".join(found)
+
+
+def _is_rate(one: Pass) -> bool:
+    from pinnir.passes.lower import Lower
+
+    return isinstance(one, Lower) and one.coding == "rate"

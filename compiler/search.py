@@ -175,13 +175,12 @@ def make_search(
             f"{codings[0]} coding takes {own}, not {steps}",
             hint="leave --steps out, or use --coding rate",
         )
-    integers = job.target.integers
     if levels is not None or wanted is None:
-        return Fixed(_of_numbers(job, codings[0], steps, levels).within(integers))
+        return Fixed(_of_numbers(job, codings[0], steps, levels).within(job.target))
     if steps == 1 and coding == "auto":
         codings = codings[:1]
     families = [
-        family.within(integers)
+        family.within(job.target)
         for family in candidates.families(train)
         if family.coding in codings and family.features == job.features
     ]

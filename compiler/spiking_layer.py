@@ -83,10 +83,14 @@ class SpikingLayer:
         inputs = source.bind(points)
         if not (isinstance(self.end.op, IF) and self.fixed):
             return trace(source, inputs, {self.end.name})[self.end.name]
-        values = trace(source, inputs, {node.name for node in self.maps})
-        z = self._to_end({node: values[node.name] for node in self.maps}) + self.end.op.bias
+        z = self.wanted_current(source, points) + self.end.op.bias
         ramps: Array = np.clip(z, 0.0, self.end.op.threshold)
         return ramps
+
+    def wanted_current(self, source: Graph, points: Array) -> Array:
+        """Current into the population, or value that leaves, in the network."""
+        values = trace(source, source.bind(points), {node.name for node in self.maps})
+        return self._to_end({node: values[node.name] for node in self.maps})
 
     def current(self, parameters: Parameters, values: Mapping[Node, Array]) -> Array:
         """Current into the population, or value that leaves, for values that arrive."""

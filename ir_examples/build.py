@@ -16,7 +16,7 @@ from pinnir import pipelines
 from pinnir.driver import load_reference
 from pinnir.held_out import HeldOut, load_held_out
 from pinnir.program import Program
-from pinnir.target import Integers
+from pinnir.target import TARGETS, Integers
 
 ROOT = Path(__file__).parent
 DOMAINS = {
@@ -82,6 +82,11 @@ _INTEGERS = Golden(
     pipelines.in_integers(pipelines.population(64), Integers(8, 16, 31, lateral_bits=14))
     + ",place{chip=loihi1}",
 )
+# What targets without soft reset do, in their integers.
+_HARD_RESET = Golden(
+    "hard-reset",
+    pipelines.for_target(pipelines.rate(8, 4), TARGETS["lava-stock"]),
+)
 _EVERY_PASS = ("function_regression", "poisson", "burgers")
 GOLDEN_DUMPS = (
     *(
@@ -91,6 +96,7 @@ GOLDEN_DUMPS = (
         if example in _EVERY_PASS or golden.name == "population-trained"
     ),
     ("function_regression", _INTEGERS),
+    ("function_regression", _HARD_RESET),
     *((example, _FEATURES) for example in CLASSIFIERS),
 )
 

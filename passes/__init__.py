@@ -22,6 +22,7 @@ PASSES: dict[str, str] = {
     "fixed-point": "pinnir.passes.fixed_point:FixedPoint",
     "lower": "pinnir.passes.lower:Lower",
     "round-laterals": "pinnir.passes.round_laterals:RoundLaterals",
+    "hard-reset": "pinnir.passes.hard_reset:HardReset",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",
     "place": "pinnir.passes.place:Place",

@@ -3,7 +3,8 @@
 1. Signed neurons are split where the target has none.
 2. A neuron's constant current moves into the affine maps that feed it: no target has another
    place for it.
-3. Everything else the target cannot do is refused, with the numbers.
+3. Start units stay as they are: they stand for initial potentials, which chips are told.
+4. Everything else the target cannot do is refused, with the numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.codings import check_programmable
+from pinnir.codings.rate import is_start
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Graph, Level, Neuron, Node
 from pinnir.manager import Context, Pass
@@ -29,7 +31,7 @@ class Legalise(Pass):
     accepts = (Level.SPIKING,)
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Apply cases 1 to 3 for ``context.target``.
+        """Apply cases 1 to 4 for ``context.target``.
 
         Raises:
             LegalizeError: If the target cannot run the graph and no lowering exists.
@@ -60,12 +62,22 @@ def _move_biases(graph: Graph) -> Graph:
 
 
 def _refuse_the_rest(graph: Graph, target: Target) -> None:
-    """Case 3."""
-    neurons = [node for node in graph.executed.nodes if isinstance(node.op, Neuron)]
+    """Cases 3 and 4."""
+    running = graph.executed
+    neurons = [node for node in running.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__
         if isinstance(node.op, Programmable):
             check_programmable(node.op.coding, target, node=node.name, op=model)
+        if isinstance(node.op, IF) and not target.soft_reset:
+            if is_start(node, running.users[node]):
+                continue
+            raise LegalizeError(
+                f"target {target.name} has no soft reset",
+                node=node.name,
+                op=model,
+                hint="run the pass hard-reset behind lower, or compile with --coding population",
+            )
         if model not in target.neurons:
             raise LegalizeError(
                 f"target {target.name} has no {model} neurons",
@@ -73,8 +85,6 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
                 op=model,
                 hint=f"it has {', '.join(target.neurons)}; codings: {', '.join(target.codings)}",
             )
-        if isinstance(node.op, IF) and not target.soft_reset:
-            raise LegalizeError(f"target {target.name} has no soft reset", node=node.name, op=model)
         if isinstance(node.op, IF) and node.op.feedback is not None and not target.recurrent:
             raise LegalizeError(f"target {target.name} has no recurrence", node=node.name, op=model)
     total = sum(node.op.units for node in neurons if isinstance(node.op, Neuron))

@@ -25,6 +25,7 @@ from pinnir.backends.c.tables import (
     table,
     width,
 )
+from pinnir.backends.parts import check_neurons
 from pinnir.errors import LegalizeError
 from pinnir.integers import WholeCore, WholeMap, check_range
 from pinnir.ir import Input, Neuron, Node
@@ -74,11 +75,12 @@ class CoreSource:
         """Find out whether C has a form of everything.
 
         Raises:
-            LegalizeError: If sums do not fit 32-bit integers, or neurons have options without a
-                C form.
+            LegalizeError: If sums do not fit 32-bit integers, or neurons, or options of theirs,
+                have no C form.
         """
         integers = TARGETS["c"].integers
         assert integers is not None
+        check_neurons(self.whole, TARGETS["c"])
         check_range(self.whole, integers)
         for node in populations(self.whole.core):
             if isinstance(node.op, Delta) and (node.op.hysteresis or node.op.graded):

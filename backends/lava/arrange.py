@@ -22,13 +22,14 @@ from functools import cached_property
 
 import numpy as np
 
+from pinnir.backends.parts import check_neurons
 from pinnir.errors import LegalizeError
 from pinnir.flatten import FlatCore, FlatPopulation, flatten
 from pinnir.integers import Whole, WholeCore, bits_of, check_range
 from pinnir.ir import Input, Node
 from pinnir.neurons import IF, Delta
 from pinnir.streaming import is_streaming
-from pinnir.target import TARGETS, Integers
+from pinnir.target import Integers, Target
 
 INPUT = "input"
 OUTPUTS = "outputs"
@@ -136,15 +137,16 @@ class ChipCore:
         found[OUTPUTS] = max(1 + max(last, default=0), *found.values())
         return found
 
-    def check(self) -> None:
-        """Find out whether Lava's processes hold everything.
+    def check(self, target: Target) -> None:
+        """Find out whether the processes of a target hold everything.
 
         Raises:
             LegalizeError: If a sum or a number does not fit, or neurons have options without a
                 process.
         """
-        integers = TARGETS["lava"].integers
+        integers = target.integers
         assert integers is not None
+        check_neurons(self.whole, target)
         check_range(self.whole, integers)
         self._check_sums(integers)
         for one in self.flat.populations:

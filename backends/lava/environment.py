@@ -34,3 +34,15 @@ def interpreter() -> Path:
             f"Lava is not installed: {folder()} is no Python environment", hint=INSTALL
         )
     return python
+
+
+def netx_interpreter() -> Path:
+    """The same, if it has lava-dl as well.
+
+    Raises:
+        BackendError: If it has not.
+    """
+    python = interpreter()
+    if not any(folder().glob("lib/python*/site-packages/lava/lib/dl/netx/hdf5.py")):
+        raise BackendError(f"lava-dl is not installed in {folder()}", hint=f"{INSTALL}-netx")
+    return python

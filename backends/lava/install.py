@@ -14,10 +14,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pinnir.backends.lava.environment import VARIABLE, folder, python_of
+from pinnir.backends.lava.environment import VARIABLE, folder, interpreter, python_of
 from pinnir.errors import BackendError
 
 _LAVA = "lava-nc==0.10.0"
+_LAVA_DL, _H5PY = "lava-dl==0.6.0", "h5py==3.12.1"
 _OWN_PYTHON = "3.10"
 # What Lava needs.
 _PINNED = ("asteval==0.9.33", "networkx==2.8.7", "scikit-learn==1.7.2", "joblib==1.6.0",
@@ -100,6 +101,21 @@ def _call(command: list[str]) -> None:
     if done.returncode:
         told = (done.stderr or done.stdout).strip()[-2000:]
         raise BackendError(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
+
+
+def install_netx() -> list[Path]:
+    """Add lava-dl, whose netx reads network files, to the environment; its folder.
+
+    A wheel of 68 MB, most of it trained examples. Of its requirements, PyTorch among them, netx
+    needs h5py alone for what pinnir writes.
+
+    Raises:
+        BackendError: If there is no environment, or a command fails.
+    """
+    pip = [str(interpreter()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _call([*pip, _H5PY])
+    _call([*pip, "--no-deps", "--ignore-requires-python", _LAVA_DL])
+    return [folder()]
 
 
 def install_default() -> list[Path]:

@@ -1,85 +1,62 @@
-"""Run Lava's own neurons, compare every event, and say what hard reset costs."""
+"""Run Lava's own neurons, built by our runner or by netx, and compare every event."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
-from pinnir.backends import CoreRunner, Observer
-from pinnir.backends.lava.environment import interpreter
+from pinnir.backends.lava.environment import interpreter, netx_interpreter
+from pinnir.backends.lava.netx_write import write as write_netx
 from pinnir.backends.lava.run import compared, run_export
-from pinnir.backends.lava.stock import StockCore
-from pinnir.backends.lava.stock_write import expected_of, stock_cores, write
-from pinnir.backends.lava.write import entering
+from pinnir.backends.lava.stock_write import events_of, sums_of, write
+from pinnir.backends.lava.write import chip_cores, entering
+from pinnir.backends.parts import hard_reset_errors, sums_that_leave
 from pinnir.integers import Whole
-from pinnir.ir import Array, Graph
-from pinnir.metrics import SpikeCounter, relative_l2
-from pinnir.order import Streaming
-from pinnir.program import Program, execute
+from pinnir.ir import Array
+from pinnir.program import Program
 from pinnir.recording import record
-from pinnir.running import prepare
-from pinnir.verification import Report
-
-# Points that the errors are measured on, other than those that were fitted on.
-_POINTS, _SEED = 1024, 3
+from pinnir.verification import Comparison, Report
 
 
 def on_lava(program: Program, points: Array) -> Report:
     """Run the fixed-point models on any points, and compare.
 
-    The report's figures are the relative L2 errors against the network, of the program with soft
-    reset and of what runs with hard reset, where the program holds its network.
+    The report's figures are the relative L2 errors with soft reset, before it was replaced, and
+    with hard reset.
 
     Raises:
         BackendError: If Lava is not installed, or fails.
-        LegalizeError: If the program is no rate program of unsigned units.
+        LegalizeError: If the program is not for these neurons.
     """
-    python = interpreter()
-    cores, records = stock_cores(program), record(program, points)
+    found = _compared(program, points, interpreter(), write(program))
+    return Report("lava-stock", found, hard_reset_errors(program))
+
+
+def on_netx(program: Program, points: Array) -> Report:
+    """Load the netx files with lava-dl, run them, and compare; figures as of :func:`on_lava`.
+
+    Raises:
+        BackendError: If Lava or lava-dl is not installed, or fails.
+        LegalizeError: If the program is not for these neurons, or no chain of layers.
+    """
+    found = _compared(program, points, netx_interpreter(), write_netx(program))
+    return Report("lava-netx", found, hard_reset_errors(program))
+
+
+def _compared(
+    program: Program, points: Array, python: Path, contents: dict[str, bytes]
+) -> Comparison:
+    """Events of an export against the oracle's, and what the host makes of them."""
+    pairs = list(zip(chip_cores(program, "lava-stock"), record(program, points), strict=True))
     samples: dict[str, Whole] = {}
     expected: dict[str, Whole] = {}
-    for core, seen in zip(cores, records, strict=True):
-        samples[f"{core.soft.label}.inputs"] = entering(seen)
-        expected |= expected_of(core, entering(seen))
-    found = run_export(python, write(program), samples, "fixed_pt")
-    return Report("lava-stock", compared(expected, found), accuracy(program, cores))
-
-
-def accuracy(program: Program, cores: list[StockCore]) -> dict[str, float]:
-    """Errors with soft and with hard reset, against the network."""
-    if program.source is None:
-        return {}
-    where = program.domain.sample(_POINTS, _SEED)
-    truth = program.run_source(where)
-    by_graph = {core.soft.whole.core: core for core in cores}
-    counters = [SpikeCounter() for _ in program.running]
-    with threadpool_limits(1):
-        ready = prepare(program, HardReset(by_graph), counters, Streaming())
-        hard = execute(ready, where, program.domain)
-    return {
-        "rel_l2_soft_reset": relative_l2(program.run(where).outputs, truth),
-        "rel_l2_hard_reset": relative_l2(hard, truth),
-    }
-
-
-class HardReset:
-    """Cores with hard reset, in integers.
-
-    Args:
-        cores: By what they stand for.
-    """
-
-    def __init__(self, cores: Mapping[Graph, StockCore]) -> None:
-        self._cores = cores
-
-    def load(self, core: Graph, lines: int = 1) -> CoreRunner:
-        """What runs the core; nobody is told of its events."""
-        stock = self._cores[core]
-
-        def run(x: Array, observe: Observer) -> Array:
-            inputs = np.asarray(np.rint(x), np.int64)
-            return stock.outputs(inputs, stock.events(inputs))
-
-        return run
+    for core, seen in pairs:
+        samples[f"{core.label}.inputs"] = entering(seen)
+        expected |= {f"{core.label}.{name}": x for name, x in events_of(core, seen).items()}
+    found = run_export(python, contents, samples, "fixed_pt")
+    outputs = 0
+    for core, seen in pairs:
+        events = {name: found[f"{core.label}.{name}"] for name in events_of(core, seen)}
+        sums = sums_of(core, entering(seen), events)
+        outputs += int((sums != sums_that_leave(core.whole, seen)).sum())
+    return replace(compared(expected, found), outputs=outputs)

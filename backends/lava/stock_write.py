@@ -1,4 +1,10 @@
-"""A rate program as a folder of Lava's own neurons: Dense and LIF, with hard reset."""
+"""A rate program as a folder of Lava's own neurons: Dense and LIF, with hard reset.
+
+A LIF without leak compares ``v > vth`` with one threshold for a whole population, and a spike sets
+``v = 0``: the units of a program compiled for ``lava-stock``. Its own bias would run before a
+layer's input arrives; so currents come as events in every step of a sample, and a source of ones
+among the inputs brings the biases. What leaves, the host decodes from the spike rates.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +14,11 @@ import numpy as np
 
 from pinnir.backends.lava.arrange import (
     INPUT,
+    ChipCore,
     ChipPopulation,
     Synapses,
     signed_digits,
 )
-from pinnir.backends.lava.stock import StockCore, StockLayer, stock_core
 from pinnir.backends.lava.write import (
     SAMPLES,
     Network,
@@ -23,92 +29,111 @@ from pinnir.backends.lava.write import (
     network_files,
     packed,
 )
+from pinnir.backends.parts import value_of_sums
+from pinnir.errors import LegalizeError
+from pinnir.flatten import FlatPopulation
 from pinnir.integers import Whole
+from pinnir.ir import Node
 from pinnir.program import Program
-from pinnir.recording import probe_points, record
+from pinnir.recording import CoreRecord, probe_points, record
 
-# Points that weights and thresholds are fitted on.
-_POINTS, _SEED = 1024, 2
+# Bits of LIF's threshold.
+_THRESHOLD_BITS = 17
 
 
 def write(program: Program) -> dict[str, bytes]:
     """Contents by file name.
 
     Raises:
-        LegalizeError: If a core is no rate core of unsigned units, or its numbers are too large.
+        LegalizeError: If the program is not for these neurons, or its numbers are too large.
     """
-    cores = stock_cores(program)
+    cores = chip_cores(program, "lava-stock")
     records = record(program, probe_points(program, SAMPLES))
-    found = network_files({core.soft.label: network(core) for core in cores})
+    found = network_files({core.label: network(core) for core in cores})
     samples: dict[str, Whole] = {}
     for core, seen in zip(cores, records, strict=True):
-        inputs = entering(seen)[:SAMPLES]
-        samples |= {f"{core.soft.label}.inputs": inputs, **expected_of(core, inputs)}
+        samples[f"{core.label}.inputs"] = entering(seen)[:SAMPLES]
+        events = events_of(core, seen).items()
+        samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in events}
     found["samples.npz"] = packed(samples)
-    return found | about(program, {core.soft.label: _read_out(core) for core in cores})
+    return found | about(program, {core.label: read_out(core) for core in cores})
 
 
-def stock_cores(program: Program) -> list[StockCore]:
-    """The cores on stock neurons, fitted on points of the domain.
-
-    Raises:
-        LegalizeError: As :func:`write`.
-    """
-    soft = chip_cores(program)
-    records = record(program, program.domain.sample(_POINTS, _SEED))
-    found = []
-    for core, seen in zip(soft, records, strict=True):
-        kept = slice(None, _POINTS)  # of a core that sees combinations of points, the first ones
-        wanted = {node: events[kept].astype(np.int64) for node, events in seen.events.items()}
-        found.append(stock_core(core, entering(seen)[kept], wanted, seen.outputs[kept]))
-    return found
+def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+    """The oracle's events of every population, ``(samples, steps, units)``, by its name."""
+    named = {node: name for node, name in core.names.items() if node in seen.events}
+    return {name: seen.events[node].astype(np.int64) for node, name in named.items()}
 
 
-def expected_of(core: StockCore, inputs: Whole) -> dict[str, Whole]:
-    """Events of every population, ``(samples, steps, units)``, by the runner's names."""
-    events = core.events(inputs)
-    return {f"{core.soft.label}.{core.soft.names[node]}": found for node, found in events.items()}
+def sums_of(core: ChipCore, inputs: Whole, events: dict[str, Whole]) -> Whole:
+    """What leaves by some events, as ``parts.sums_that_leave`` says it, ``(samples, columns)``."""
+    weights, bias = core.flat.sums
+    total = np.tile(core.steps * bias, (len(inputs), 1))
+    for source, weight in weights.items():
+        name = core.names[source]
+        arrived = core.steps * inputs if name == INPUT else events[name].sum(axis=1)
+        total += arrived @ weight.T
+    return total
 
 
-def network(core: StockCore) -> Network:
+def network(core: ChipCore) -> Network:
     """What the runner builds a core from."""
-    soft = core.soft
-    between = (one for layer in core.layers for one in _synapses(core, layer))
-    layers = (_population(core, layer) for layer in core.layers)
-    told, arrays = described(soft, layers, between)
+    populations = [_population(core, one) for one in core.flat.populations]
+    between = (one for layer in core.flat.populations for one in _synapses(core, layer))
+    told, arrays = described(core, populations, between)
     # The host sets potentials between samples, so the last layer has to be done.
-    period = core.soft.steps + max(soft.depths[soft.names[layer.node]] for layer in core.layers)
+    period = core.steps + max(one.depth for one in populations)
     told |= {"stock": True, "period": period, "streams": False}
     return told, arrays
 
 
-def _population(core: StockCore, layer: StockLayer) -> ChipPopulation:
-    name = core.soft.names[layer.node]
+def _population(core: ChipCore, one: FlatPopulation) -> ChipPopulation:
+    (threshold, *others) = np.unique(one.thresholds).tolist()
+    if others or threshold >= 2**_THRESHOLD_BITS:
+        raise LegalizeError(
+            f"has {1 + len(others)} thresholds of up to {max(threshold, *others, 0)}, and a "
+            f"population of Lava's LIF one of {_THRESHOLD_BITS} bits",
+            node=one.node.name,
+            op=type(one.node.op).__name__,
+            hint="compile with --target lava-stock",
+        )
+    name = core.names[one.node]
     # Lava compares with >.
-    settings = {"vth": layer.threshold - 1}
-    return ChipPopulation(name, "LIF", core.soft.depths[name], {"v": layer.potential}, settings)
+    settings = {"vth": threshold - 1}
+    return ChipPopulation(name, "LIF", core.depths[name], {"v": one.potentials}, settings)
 
 
-def _synapses(core: StockCore, layer: StockLayer) -> Iterator[Synapses]:
+def _synapses(core: ChipCore, one: FlatPopulation) -> Iterator[Synapses]:
     """The last input is the source of ones."""
-    names, depths = core.soft.names, core.soft.depths
-    name = names[layer.node]
-    depth = depths[name]
-    if layer.from_input.any():
-        weights = np.pad(2 * layer.from_input, ((0, 0), (0, 1)))
-        yield Synapses(INPUT, name, weights, -1 - layer.shift, depth, True, False)
-    bias = np.pad(layer.bias[:, None], ((0, 0), (layer.from_input.shape[1], 0)))
-    for exponent, digits in signed_digits(bias):
-        yield Synapses(INPUT, name, digits, exponent, depth, True, False)
-    for source, weight in layer.synapses.items():
-        delay = depth - depths[names[source]]
-        for exponent, digits in signed_digits(weight):
-            yield Synapses(names[source], name, digits, exponent, delay, False, False)
+    name = core.names[one.node]
+    depth = core.depths[name]
+    entering_ = np.pad(one.from_input, ((0, 0), (0, 1)))
+    ones = np.zeros_like(entering_)
+    ones[:, -1] = one.bias
+    for weights in (entering_, ones):
+        for exponent, digits in signed_digits(weights):
+            yield Synapses(INPUT, name, digits, exponent, depth, True, False)
+    for source, weight in one.synapses.items():
+        yield from _between(core, source, name, weight)
 
 
-def _read_out(core: StockCore) -> dict[str, object]:
+def _between(core: ChipCore, source: Node, name: str, weight: Whole) -> Iterator[Synapses]:
+    delay = core.depths[name] - core.depths[core.names[source]]
+    for exponent, digits in signed_digits(weight):
+        yield Synapses(core.names[source], name, digits, exponent, delay, False, False)
+
+
+def read_out(core: ChipCore) -> dict[str, object]:
+    """A map of the spike rates of some populations, and of the inputs."""
+    weights, bias = core.flat.sums
+    unit = value_of_sums(core.whole) * core.steps
+    (entry,) = core.whole.core.inputs
+    sources = [source for source in weights if source is not entry]
+    columns = core.flat.populations[0].from_input.shape[1]
+    straight = weights.get(entry, np.zeros((bias.size, columns), np.int64))
+    together = np.concatenate([*(weights[source] for source in sources), straight], axis=1)
     return {
-        "from": [core.soft.names[node] for node in core.sources],
-        "weight": core.weight.tolist(),
-        "bias": core.bias.tolist(),
+        "from": [core.names[source] for source in sources],
+        "weight": (unit[:, None] * together).tolist(),
+        "bias": (unit * bias).tolist(),
     }

@@ -25,6 +25,7 @@ from pinnir.backends.parts import packed as compressed
 from pinnir.integers import Whole
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
+from pinnir.target import TARGETS
 
 SAMPLES = 16
 # What the runner builds a core from: a description as JSON, and arrays by name.
@@ -71,15 +72,15 @@ def about(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[s
     return found
 
 
-def chip_cores(program: Program) -> list[ChipCore]:
-    """The cores on the chip.
+def chip_cores(program: Program, target: str = "lava") -> list[ChipCore]:
+    """The cores on the chip, with the neurons of a target.
 
     Raises:
         LegalizeError: As :func:`write`.
     """
     found = [ChipCore(label, *core) for label, core in whole_cores(program).items()]
     for one in found:
-        one.check()
+        one.check(TARGETS[target])
     return found
 
 

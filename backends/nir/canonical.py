@@ -17,10 +17,8 @@ import numpy as np
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node, width
 from pinnir.matrix import Matrix, dense, entries
-from pinnir.neurons import IF, Threshold
-
-# A map by source, and its constant.
-Form = tuple[dict[Node, Array], Array]
+from pinnir.neurons import IF, HardResetIF, Threshold
+from pinnir.synapses import multiplied_out
 
 
 def canonical(core: Graph) -> Graph:
@@ -66,7 +64,10 @@ def reads(node: Node) -> tuple[Node, ...]:
 
 def _check_neuron(node: Node) -> None:
     op, problem, hint = node.op, "", ""
-    if not isinstance(op, IF | Threshold):
+    if isinstance(op, HardResetIF):
+        problem = "forgets at a spike, and the stock form's memory takes the threshold off"
+        hint = "compile with --target nir, or use the plain files of export --target nir"
+    elif not isinstance(op, IF | Threshold):
         problem = "no NIR reader has such a neuron"
         hint = "write the population program of equal values instead"
     elif isinstance(op, IF) and op.signed:
@@ -115,11 +116,11 @@ class _Builder:
             operands = tuple(part for o in node.operands for part in self.parts(o))
             if all(map(is_direct, operands)):
                 return (node.with_operands(*operands),)
-        return self._multiplied_out(node, *_form(node))
+        return self._multiplied_out(node, *multiplied_out(node))
 
     def _sink(self, node: Node) -> Node:
         """The read-out: a map that copies a sum of direct maps."""
-        matrices, bias = _form(node)
+        matrices, bias = multiplied_out(node)
         if any(isinstance(s.op, Input) and np.any(matrix) for s, matrix in matrices.items()):
             raise LegalizeError(
                 "the core's input goes around all neurons, which no chain of populations does",
@@ -140,23 +141,6 @@ class _Builder:
             name = f"{node.name}_of_{source.name}"
             found.append(Node(name, op, (self.of(source),), node.segment))
         return tuple(found)
-
-
-def _form(node: Node) -> Form:
-    """A map as one matrix for each population that it depends on, and its constant."""
-    op = affine(node)
-    weight = dense(op.weight)
-    matrices: dict[Node, Array] = {}
-    bias = op.bias
-    for operand in node.operands:
-        products = {operand: weight}
-        if isinstance(operand.op, Affine):
-            inner, constant = _form(operand)
-            bias = bias + weight @ constant
-            products = {source: weight @ matrix for source, matrix in inner.items()}
-        for source, product in products.items():
-            matrices[source] = matrices[source] + product if source in matrices else product
-    return matrices, bias
 
 
 def _is_copying(weight: Matrix) -> bool:

@@ -31,7 +31,7 @@ class TruncatedIF:
     Attributes:
         threshold: ``V_thresh``, ``(units,)``.
         reset: ``V_reset``, ``(units,)``.
-        offset: ``I``, ``(units,)``.
+        offset: ``I``, ``(units,)`` or, where it differs, ``(samples, units)``.
         resistance: ``R``, ``(units,)``.
         refractory: Steps of the refractory period, ``(units,)``.
     """

@@ -4,10 +4,10 @@
     python runner.py [--output IMAGE.npz]
 
 sPyNNaker partitions, places and routes every network and makes the memory image of every core.
-No board is needed, and nothing is executed. The image is decoded: initial potentials and
-thresholds of every unit, and the weight and delay of every synapse, by its source and its target.
-They are compared with what the network file says; exit code 1 if anything differs. With --output
-the decoded image is written as arrays instead, with the counts.
+No board is needed, and nothing is executed. The image is decoded: initial potentials, currents,
+thresholds and reset potentials of every unit, and the weight and delay of every synapse, by its
+source and its target. They are compared with what the network file says; exit code 1 if anything
+differs. With --output the decoded image is written as arrays instead, with the counts.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def build(sim: Any, told: Any, data: Any) -> dict[str, Any]:
         made[name] = one = sim.Population(
             len(threshold),
             sim.extra_models.IFTruncDelta(
-                tau_m=1.0, cm=1.0, tau_refrac=0.0, i_offset=0.0,
-                v_reset=told["reset"] * UNIT, v_thresh=(threshold * UNIT).tolist(),
+                tau_m=1.0, cm=1.0, tau_refrac=0.0,
+                i_offset=(data[f"{name}/offset"] * UNIT).tolist(),
+                v_reset=group["reset"] * UNIT, v_thresh=(threshold * UNIT).tolist(),
             ),
             label=name,
             max_expected_summed_weight=[SHARE * 2.0 ** group["shift"]] * 2,
@@ -99,17 +100,20 @@ class Image:
         return np.frombuffer(content or b"", "<u4")
 
     def units(self, name: str) -> dict[str, Any]:
-        """Potentials, thresholds and resets of a population, ``(units,)``."""
-        found: dict[str, list[Any]] = {"potential": [], "threshold": [], "reset": []}
+        """Potentials, currents, thresholds and resets of a population, ``(units,)``."""
+        found: dict[str, list[Any]] = {
+            "potential": [], "offset": [], "threshold": [], "reset": []
+        }  # fmt: skip
         for _, count, core in sorted(self.cores[name]):
             words = self.words(core, NEURON_PARAMS).view("<i4")
             # Steps a millisecond; V, cm, tau_m, I, V_reset, tau_refrac, timer, millisecond of
             # every unit; the millisecond again; thresholds; synapses' own state.
             neurons = words[1 : 1 + 8 * count].reshape(count, 8)
-            if words[0] != 1 or np.any(neurons[:, [1, 2, 3, 5, 6, 7]] != [1 << 15, 1 << 15, 0, 0,
-                                                                          0, 1 << 15]):  # fmt: skip
+            if words[0] != 1 or np.any(neurons[:, [1, 2, 5, 6, 7]] != [1 << 15, 1 << 15, 0, 0,
+                                                                       1 << 15]):  # fmt: skip
                 sys.exit(f"{name}: the image holds other parameters than the network")
             found["potential"].append(neurons[:, 0])
+            found["offset"].append(neurons[:, 3])
             found["reset"].append(neurons[:, 4])
             found["threshold"].append(words[1 + 9 * count : 1 + 10 * count])
         return {key: np.concatenate(value).astype(np.int64) for key, value in found.items()}
@@ -170,8 +174,9 @@ def check(told: Any, data: Any, image: Image) -> tuple[dict[str, Any], dict[str,
     for group in told["groups"]:
         name = group["name"]
         units = image.units(name)
-        wanted = {"potential": data[f"{name}/sample"], "threshold": data[f"{name}/threshold"]}
-        wanted["reset"] = np.full(sizes[name], told["reset"])
+        wanted = {"potential": data[f"{name}/sample"]}
+        wanted |= {key: data[f"{name}/{key}"] for key in ("offset", "threshold")}
+        wanted["reset"] = np.full(sizes[name], group["reset"])
         for key, value in units.items():
             arrays[f"{name}/{key}"] = value
             counts["parameters"] += value.size

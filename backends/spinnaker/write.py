@@ -22,8 +22,8 @@ from pinnir.backends.parts import (
     sums_that_leave,
     whole_cores,
 )
-from pinnir.backends.spinnaker.network import SUMS, Network, network
-from pinnir.backends.spinnaker.neuron import LOWEST
+from pinnir.backends.spinnaker.groups import SUMS, Network
+from pinnir.backends.spinnaker.network import network
 from pinnir.program import Program
 from pinnir.recording import CoreRecord, probe_points, record
 
@@ -68,25 +68,27 @@ def _samples(core: WrittenCore[Network], seen: CoreRecord) -> Arrays:
     for group in core.network.groups:
         potentials = group.potentials(seen.inputs[:SAMPLES])
         found[f"{core.name}/{group.name}/potential"] = potentials.astype(np.int32)
+        found[f"{core.name}/{group.name}/offset"] = group.offsets(seen.inputs[:SAMPLES])
         if group.node is not None:
-            spikes = seen.events[group.node][:SAMPLES, 0]
+            spikes = seen.events[group.node][:SAMPLES]
             found[f"{core.name}/{group.name}/spikes"] = spikes.astype(np.int8)
     found[f"{core.name}/{SUMS}/outputs"] = sums_that_leave(core.whole, seen)[:SAMPLES]
     return found
 
 
 def _core_file(one: Network, seen: CoreRecord) -> bytes:
-    """Groups with the potentials of the first sample, and synapses."""
+    """Groups with the potentials and currents of the first sample, and synapses."""
     arrays: Arrays = {}
     for group in one.groups:
         arrays[f"{group.name}/threshold"] = group.threshold
         arrays[f"{group.name}/sample"] = group.potentials(seen.inputs[:1])[0]
+        arrays[f"{group.name}/offset"] = group.offsets(seen.inputs[:1])[0]
     for number, synapses in enumerate(one.synapses):
         arrays[f"synapses/{number}"] = synapses.weight.astype(np.int32)
     told = json.dumps({
         "steps": one.steps,
-        "reset": LOWEST,
-        "groups": [{"name": g.name, "begin": g.begin, "shift": g.shift} for g in one.groups],
+        "groups": [{"name": g.name, "begin": g.begin, "steps": g.steps, "shift": g.shift,
+                    "reset": g.reset} for g in one.groups],
         "synapses": [{"source": s.source, "target": s.target, "delay": s.delay}
                      for s in one.synapses],
     })  # fmt: skip
@@ -99,11 +101,11 @@ _README = """# A spiking network for SpiNNaker
     python runner.py                    # maps the network, checks every weight in the memory image
 
 A core's network is `core_*.npz`: groups of `IFTruncDelta` units (`tau_m = cm = 1`, no refractory
-period) with thresholds and initial potentials, and whole weights between them, all in units of
-2^-15, with a delay in steps of a millisecond. Every unit has one step of its own, `begin` of its
-group, in which it fires or does not; the `sums` are read off the potentials at the end, times
-`unit` of `program.json`. `samples.npz` holds initial potentials for 16 inputs, the spikes and the
-sums that come of them.
+period) with thresholds, reset potentials, initial potentials and constant currents (`offset`), and
+whole weights between them, all in units of 2^-15, with a delay in steps of a millisecond. Units
+have steps of their own: so many `steps`, from `begin` of their group on. The `sums` are read off
+the potentials at the end, times `unit` of `program.json`. `samples.npz` holds initial potentials
+and currents for 16 inputs, the spikes `(samples, steps, units)` and the sums that come of them.
 
 `runner.py` uses a virtual board: sPyNNaker partitions, places and routes, and makes the memory
 image, but executes nothing. No SpiNNaker board has run this. What the units do was computed by a

@@ -17,6 +17,8 @@ layer gets a *start unit*, which fires once, in step 1, through synapses of weig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pinnir.codings.common import Population, Spiking, lower_core
@@ -49,7 +51,8 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
         assert isinstance(node.op, Staircase)
         neuron = integrate_fire(node, steps)
         if neuron.rounds:
-            sources = (*sources, _start(node, sources[0], neuron.threshold / 2, steps))
+            start = start_synapses(node, sources[0], neuron.threshold / 2, steps)
+            sources = (*sources, start)
         # A spike a step is one level; the mean over T steps wants T of them.
         decode = BlockDiagonal(node.op.step[:, None, None] * steps)
         population = Population(
@@ -128,17 +131,34 @@ def with_potentials(graph: Graph, name: str, values: Array) -> Graph:
             return node.with_op(Affine(values[:, None], np.zeros(values.size)))
         if node.name != name or known or not values.any():
             return node
-        unit = _start(node, node.operands[0], values, graph.steps)
+        unit = start_synapses(node, node.operands[0], values, graph.steps)
         return node.with_operands(*node.operands, unit)
 
     return graph.rewrite(change)
 
 
-def _start(node: Node, source: Node, potential: Array, steps: int) -> Node:
+def is_start(node: Node, users: Iterable[Node]) -> bool:
+    """Whether a population only gives others their initial potential.
+
+    Args:
+        node: The population.
+        users: Everything that reads it.
+    """
+    names = [user.name for user in users]
+    return isinstance(node.op, IF) and bool(names) and all(n.endswith(START) for n in names)
+
+
+def start_synapses(node: Node, source: Node, potential: Array, steps: int) -> Node:
     """Synapses that add ``potential`` to the layer's units in step 1, from a unit that fires then.
 
     The unit has threshold 1 and a constant input of 1, so it fires in step 1; its feedback then
     takes away more than the remaining steps can bring back.
+
+    Args:
+        node: The layer's population.
+        source: A map of the layer, which says where the unit stands.
+        potential: Initial potentials, ``(units,)``.
+        steps: Time steps of the program.
     """
     assert isinstance(source.op, Affine)
     constant = Affine(np.zeros((1, source.op.bias.size)), np.ones(1))

@@ -2,6 +2,7 @@
 
 from pinnir.neurons.delta import Delta
 from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
+from pinnir.neurons.hard_reset import FlooredIF, HardResetIF
 from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
 from pinnir.neurons.izhikevich import Izhikevich
@@ -13,13 +14,15 @@ from pinnir.neurons.sign_gradient import SignGradient
 from pinnir.neurons.threshold import Threshold
 
 __all__ = [
-    "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "HodgkinHuxley",
-    "Izhikevich", "Membrane", "Phase", "Programmable", "SignGradient", "Threshold",
+    "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "FlooredIF",
+    "HardResetIF", "HodgkinHuxley", "Izhikevich", "Membrane", "Phase", "Programmable",
+    "SignGradient", "Threshold",
 ]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
 PROGRAMMABLE: dict[str, type[Programmable]] = {
     "Delta": Delta,
+    "FlooredIF": FlooredIF,
     "Phase": Phase,
     "SignGradient": SignGradient,
 }

@@ -37,9 +37,10 @@ def test_sanafe_fires_as_the_oracle(name: str, coding: str) -> None:
             assert np.allclose(sums * core.network.unit, seen.outputs[sample], rtol=1e-12)
 
 
+@pytest.mark.parametrize("coding", SIZES)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_spinnaker_fires_as_the_oracle(name: str) -> None:
-    compiled = program(name, "spinnaker", "population")
+def test_spinnaker_fires_as_the_oracle(name: str, coding: str) -> None:
+    compiled = program(name, "spinnaker", coding)
     records = record(compiled, probe_points(compiled, 8))
     for core, seen in zip(spinnaker_write.written_cores(compiled), records, strict=True):
         found = compare(core, seen, run_network(core, seen))

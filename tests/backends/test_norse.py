@@ -19,7 +19,7 @@ from pinnir.errors import BackendError
 from pinnir.evaluate import evaluate
 from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Neuron, Node
 from pinnir.matrix import BlockDiagonal, dense
-from pinnir.neurons import IF, Threshold
+from pinnir.neurons import IF, HardResetIF, Threshold
 from pinnir.target import TARGETS
 from tests.backends.networks import (
     RATE,
@@ -64,6 +64,16 @@ def test_rate_programs(graph, seed):
 def test_rate_programs_of_signed_neurons(graph, seed):
     core = compiled(graph, SIGNED_RATE, seed)
     assert any(node.op.feedback is not None for node in neurons_of(core))
+    assert same(core, points(core, 100, seed % 1000)) > 0
+
+
+@given(graph=core_graphs(), seed=SEEDS)
+@settings(max_examples=10)
+def test_rate_programs_with_hard_reset(graph, seed):
+    hard = RATE.replace("legalise", "hard-reset{points=64},legalise")
+    assert hard != RATE
+    core = compiled(graph, hard, seed)
+    assert any(isinstance(node.op, HardResetIF) for node in core.nodes)
     assert same(core, points(core, 100, seed % 1000)) > 0
 
 

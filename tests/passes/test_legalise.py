@@ -112,7 +112,10 @@ def test_missing_neuron_model():
 
 
 def test_missing_soft_reset():
-    assert refusal(SIGNED, soft_reset=False) == "IF 'act0': target chip has no soft reset"
+    assert refusal(SIGNED, soft_reset=False) == (
+        "IF 'act0': target chip has no soft reset\n"
+        "hint: run the pass hard-reset behind lower, or compile with --coding population"
+    )
     assert legal(POPULATION, soft_reset=False).outputs == POPULATION.outputs
 
 

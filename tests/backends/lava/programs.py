@@ -26,8 +26,6 @@ FORMS = {
 
 
 @cache
-def program(network: str, form: str) -> Program:
-    integers = TARGETS["lava"].integers
-    assert integers is not None
-    pipeline = pipelines.in_integers(FORMS[form], integers)
-    return pinnir.compile(family(network), "-1:1", target="lava", pipeline=pipeline)
+def program(network: str, form: str, target: str = "lava") -> Program:
+    pipeline = pipelines.for_target(FORMS[form], TARGETS[target])
+    return pinnir.compile(family(network), "-1:1", target=target, pipeline=pipeline)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pinnir.backends.lava import install as module
-from pinnir.backends.lava.environment import folder, interpreter, python_of
+from pinnir.backends.lava.environment import folder, interpreter, netx_interpreter, python_of
 from pinnir.backends.lava.install import install
 from pinnir.cli import main
 from pinnir.errors import BackendError
@@ -77,3 +77,19 @@ def test_without_an_environment_there_is_no_interpreter(tmp_path, monkeypatch):
     monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
     with pytest.raises(BackendError, match="Lava is not installed"):
         interpreter()
+
+
+def test_netx_needs_an_environment_and_is_pinned(tmp_path, monkeypatch):
+    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
+    with pytest.raises(BackendError, match="Lava is not installed"):
+        module.install_netx()
+    python_of(tmp_path).parent.mkdir()
+    python_of(tmp_path).touch()
+    with pytest.raises(BackendError, match=r"lava-dl is not installed in .*\nhint: pinnir install"):
+        netx_interpreter()
+    calls: list[list[str]] = []
+    monkeypatch.setattr(module, "_call", calls.append)
+    assert module.install_netx() == [tmp_path]
+    packages = [call[-1] for call in calls]
+    assert [package.partition("==")[0] for package in packages] == ["h5py", "lava-dl"]
+    assert "--no-deps" in calls[1]

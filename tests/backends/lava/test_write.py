@@ -14,6 +14,7 @@ from pinnir.backends.lava.arrange import ChipCore, signed_digits
 from pinnir.backends.lava.write import chip_cores, write
 from pinnir.errors import LegalizeError
 from pinnir.export import export
+from pinnir.target import TARGETS
 from tests.backends.lava.chip import network, simulate, unpacked
 from tests.backends.lava.programs import FORMS, program
 
@@ -104,5 +105,5 @@ def test_numbers_that_do_not_fit_are_refused():
     large = type(core.whole)(core.whole.core, core.whole.maps, core.whole.thresholds,
                              core.whole.leaving, {**core.whole.reach, node: 2.0**23})  # fmt: skip
     with pytest.raises(LegalizeError) as caught:
-        ChipCore(core.label, large, core.largest_input).check()
+        ChipCore(core.label, large, core.largest_input).check(TARGETS["lava"])
     assert "has sums of up to 8.39e+06, and the target holds 24 bits" in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.backends.spinnaker.network import CLOCK, SUMS
+from pinnir.backends.spinnaker.groups import CLOCK, SUMS
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING, ONE, TruncatedIF, ring
 from pinnir.backends.spinnaker.run import compare, plain_units, run_network
 from pinnir.backends.spinnaker.write import write, written_cores
@@ -58,20 +58,48 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
     samples = np.load(io.BytesIO(files["samples.npz"]))
     name = core["file"].removesuffix(".npz")
     assert json.loads(bytes(network["told"]))["groups"][0] == {
-        "name": CLOCK, "begin": 0, "shift": 0,
+        "name": CLOCK, "begin": 0, "steps": 1, "shift": 0, "reset": LOWEST,
     }  # fmt: skip
     assert np.array_equal(network["p0/sample"], samples[f"{name}/p0/potential"][0])
-    assert samples[f"{name}/p0/spikes"].shape == (16, network["p0/threshold"].size)
+    assert samples[f"{name}/p0/spikes"].shape == (16, 1, network["p0/threshold"].size)
     assert files == write(program)
 
 
-def test_units_that_integrate_are_refused() -> None:
+def test_every_spike_and_sum_of_a_rate_program_is_the_oracles() -> None:
+    program = whole_program("rate", "spinnaker")
+    (core,) = written_cores(program)
+    (seen,) = record(program, probe_points(program, 32))
+    trace = run_network(core, seen)
+    found = compare(core, seen, trace)
+    assert found.equal
+    assert found.events == 32 * 4 * sum(g.units for g in core.network.groups if g.node is not None)
+    # Clock units fire once each, one a step.
+    fired = trace.spikes[CLOCK][0]
+    assert np.array_equal(fired[: fired.shape[1]], np.eye(fired.shape[1]))
+    assert fired.sum() == fired.shape[1]
+
+
+def test_integrating_units_begin_at_their_floor_with_their_potential() -> None:
+    program = whole_program("rate", "spinnaker")
+    (core,) = written_cores(program)
+    (seen,) = record(program, probe_points(program, 4))
+    for group in core.network.groups:
+        if group.node is not None and group.begin:
+            assert np.all(group.potential == LOWEST)
+            (clock,) = (s for s in core.network.synapses
+                        if (s.source, s.target) == (CLOCK, group.name))  # fmt: skip
+            assert np.array_equal(clock.weight[:, group.begin - 1], group.node.op.potential)
+            highest = group.offsets(seen.inputs).max(axis=0)
+            assert np.all(clock.weight[:, : group.begin - 1] <= -highest[:, None])
+
+
+def test_soft_reset_is_refused() -> None:
     with pytest.raises(LegalizeError, match="reset hard and stop at their reset potential"):
         write(whole_program("rate", "c"))
 
 
 def test_sums_that_ring_buffers_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinnir.backends.spinnaker.network.MOST_RING", 10)
+    monkeypatch.setattr("pinnir.backends.spinnaker.groups.MOST_RING", 10)
     with pytest.raises(LegalizeError, match="ring buffers hold 10"):
         written_cores(whole_program("population", "spinnaker"))
 
@@ -123,7 +151,7 @@ class TestTheNeuron:
         self, inputs: list[int], threshold: int
     ) -> None:
         """Steps of V <- max(V + I, V_reset), s = V >= theta, in exact floats of 2^-15."""
-        units, reset = plain_units(np.array([threshold]), np.array([-500])), -500 / ONE
+        units, reset = plain_units(*(np.array([n]) for n in (threshold, -500, 0))), -500 / ONE
         v, timer, wanted = whole(0), whole(0), 0.0
         for value in inputs:
             sides = (whole(max(value, 0)), whole(max(-value, 0)))

@@ -27,9 +27,18 @@ def test_the_image_is_the_network_and_fires_as_the_oracle() -> None:
     synapses = sum(np.count_nonzero(one.weight) for one in core.network.synapses)
     units = sum(group.units for group in core.network.groups)
     assert report.figures["image_synapses"] == synapses
-    assert report.figures["image_parameters"] == 3 * units
+    assert report.figures["image_parameters"] == 4 * units
     assert report.figures["image_synapses_differing"] == 0
     assert report.figures["image_parameters_differing"] == 0
+
+
+@needs("spinnaker")
+def test_integrating_units_are_held_and_fire_as_the_oracle() -> None:
+    program = whole_program("rate", "spinnaker")
+    report = on_virtual_board(program, probe_points(program, 8))
+    assert report.comparison.equal
+    assert report.figures["image_parameters_differing"] == 0
+    assert {"rel_l2_soft_reset", "rel_l2_hard_reset"} <= set(report.figures)
 
 
 @needs("spinnaker")
