@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pinnir
@@ -58,8 +58,10 @@ RUNS = (
     Run("cortex-m4", "c", _LARGE, 16),
     Run("lava", "lava", {"rate": (16, UNITS), "population": (LEVELS,), "delta": (LEVELS,)}, 16,
         (LOIHI_2, 1)),
+    Run("lava-stock", "lava-stock", {"rate": (8, 8)}, 16, (LOIHI_2, 1)),
+    Run("lava-netx", "lava-stock", {"rate": (8, 8)}, 16, (LOIHI_2, 1)),
     Run("sanafe", "sanafe", {"rate": (STEPS, UNITS), "population": (64,)}, 16, (LOIHI_1, 1)),
-    Run("spinnaker", "spinnaker", {"population": (49,)}, 16, (SPINNAKER_1, 48)),
+    Run("spinnaker", "spinnaker", {"rate": (8, 16), "population": (49,)}, 16, (SPINNAKER_1, 48)),
     Run("nir-stock", "nir", {"rate": (STEPS, UNITS), "population": (LEVELS,)}, 16),
 )  # fmt: skip
 
@@ -91,21 +93,24 @@ def measure_bits(case: Case) -> None:
 
 def measure_run(case: Case, run: Run) -> None:
     """Errors in floating point and in the target's integers, and what running it there gave."""
-    integers = TARGETS[run.target].integers
+    target = TARGETS[run.target]
+    integers = target.integers
     for coding in run.programs:
         key = f"targets/{case.name}/{coding}/{run.name}"
         if key in load():
             continue
-        plain = run.pipeline(coding)
-        before = program = pinnir.compile(case.model, case.domain, pipeline=plain)
+        plain = pipelines.for_target(run.pipeline(coding), replace(target, integers=None))
+        # Neurons that others do not have keep their target.
+        own = None if target.soft_reset else run.target
+        before = program = pinnir.compile(case.model, case.domain, target=own, pipeline=plain)
         if integers is not None:
-            whole = pipelines.in_integers(plain, integers)
+            whole = pipelines.for_target(run.pipeline(coding), target)
             program = pinnir.compile(case.model, case.domain, target=run.target, pipeline=whole)
         report = verify(program, run.name, run.points)
         keep(key, {
             **{name: program.metrics[name] for name in KEPT},
             "float": before.metrics["rel_l2"],
-            "bits": integers.weight_bits if integers is not None else None,
+            "bits": _bits(integers, coding),
             "size": run.programs[coding],
             "events": report.comparison.events,
             "differing": report.comparison.differing,
@@ -113,6 +118,13 @@ def measure_run(case: Case, run: Run) -> None:
             **report.figures,
         })  # fmt: skip
         print(f"{key}: {load()[key]}", flush=True)
+
+
+def _bits(integers: Integers | None, coding: str) -> int | None:
+    """Of a weight, with its sign; None in floating point."""
+    if integers is None:
+        return None
+    return (coding == "rate" and integers.step_bits) or integers.weight_bits
 
 
 def _held(program: Program, run: Run) -> dict[str, Any]:

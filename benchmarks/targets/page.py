@@ -168,8 +168,11 @@ _RUNS = """## What was run and compared
 Rate programs are of so many steps and units a neuron, population and delta programs of so many
 levels, uneven and refitted: what each target holds. Every event of every unit in every step is
 compared, on 64 points for `c` and 16 for the others; outputs are equal as well wherever events are.
-*Error* is relative L2 against the source network on evaluation points; of NIR's stock readers,
-which compute in floating point, events in both readers count.
+*Error* is relative L2 against the source network on evaluation points. Lava's own neurons
+(`lava-stock`, and the same from `netx` files) and SpiNNaker's rate programs reset to zero, in
+floating point as well; what that costs is in [targets-lava.md](targets-lava.md) and
+[targets-chips.md](targets-chips.md). NIR's stock readers compute in floating point, and events in
+both of them count.
 """
 
 _HELD = """## Units, cores and memory
