@@ -31,9 +31,10 @@ from pinnir.job import (
 from pinnir.layout import separate_axes
 from pinnir.manager import PassObserver, parse_pipeline
 from pinnir.metrics import reference_errors
+from pinnir.neurons import LIF
 from pinnir.passes.lower import Lower
 from pinnir.program import Program
-from pinnir.search import make_search
+from pinnir.search import IF, check_neuron, make_search
 from pinnir.target import find_target
 
 DEFAULT_RTOL = 1e-2
@@ -62,6 +63,7 @@ def compile(
     progress: Progress = lambda text: None,
     resume: Path | None = None,
     train: int = 0,
+    neuron: str = IF,
 ) -> Program:
     """Compile a trained network to a spiking program, and measure what came out.
 
@@ -93,6 +95,8 @@ def compile(
         train: Iterations of training (minutes) that programs may be searched with as well; 0
             searches only what is made in seconds.
         resume: Folder where passes that train keep their state, and go on from it.
+        neuron: Of rate programs: ``if``, or a membrane model in the CONVERSIONS table, whose
+            programs alone are then searched.
 
     Returns:
         The program; its ``frontier`` holds all programs that were measured.
@@ -105,12 +109,13 @@ def compile(
     check_criterion(minimise)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
-    target = target or _default_target(coding, pipeline)
+    check_neuron(neuron, coding, pipeline)
+    target = target or _default_target(coding, pipeline, neuron)
     job = prepare(model, domain, target, seed, calibration, progress)
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, rtol, reference, fixed=bool(levels or pipeline))
-    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
+    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train, neuron)
     best: Program | None = None
     for _ in range(_TRIES):
         candidate = search.next()
@@ -129,7 +134,9 @@ def compile(
     raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
 
 
-def _default_target(coding: str, pipeline: str | None) -> str:
+def _default_target(coding: str, pipeline: str | None, neuron: str) -> str:
+    if neuron not in (IF, LIF.name):
+        return "programmable"
     if pipeline is not None:
         coding = next((p.coding for p in parse_pipeline(pipeline) if isinstance(p, Lower)), coding)
     return "programmable" if coding in PROGRAMMABLE else "nir"

@@ -50,6 +50,9 @@ def evaluate(
     Raises:
         VerifyError: If an input is missing or shapes do not fit.
     """
+    if graph.streamed is not None and graph.streamed.read_out == "mean":
+        # A form that takes time is what the program does; others are equal to the graph.
+        graph = graph.streamed
     values: dict[Node, Array] = {}
     for node in graph.nodes:
         if isinstance(node.op, Input):

@@ -37,9 +37,9 @@ class Target:
 
 _NIR = Target(
     name="nir",
-    summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
+    summary="plain NIR graph: Affine, Linear, Threshold, IF, LIF; float64 parameters",
     codings=("population", "rate"),
-    neurons=("Threshold", "IF"),
+    neurons=("Threshold", "IF", "LIF"),
     signed_spikes=False,
     recurrent=True,
     soft_reset=True,
@@ -51,10 +51,13 @@ _PROGRAMMABLE = replace(
     name="programmable",
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
     codings=("delta", "phase", "population", "rate"),
-    neurons=("Delta", "Phase", "Threshold", "IF"),
+    neurons=(
+        "Delta", "Phase", "Threshold", "IF", "LIF", "FitzHughNagumo", "Izhikevich",
+        "HodgkinHuxley",
+    ),
     signed_spikes=True,
     programmable=True,
-)
+)  # fmt: skip
 
 TARGETS: dict[str, Target] = {
     target.name: target for target in (_NIR, _NORSE, _PROGRAMMABLE)

@@ -10,6 +10,7 @@ PASSES: dict[str, str] = {
     "anticipate-rounding": "pinnir.passes.anticipate_rounding:AnticipateRounding",
     "balance-thresholds": "pinnir.passes.balance_thresholds:BalanceThresholds",
     "split-thresholds": "pinnir.passes.split_thresholds:SplitThresholds",
+    "fit-neurons": "pinnir.passes.fit_neurons:FitNeurons",
     "quantise-activations": "pinnir.passes.quantise_activations:QuantiseActivations",
     "refit": "pinnir.passes.refit:Refit",
     "distill": "pinnir.passes.distill:Distill",
@@ -17,6 +18,7 @@ PASSES: dict[str, str] = {
     "calibrate-advanced": "pinnir.passes.calibrate_advanced:CalibrateAdvanced",
     "fixed-point": "pinnir.passes.fixed_point:FixedPoint",
     "lower": "pinnir.passes.lower:Lower",
+    "refit-spikes": "pinnir.passes.refit_spikes:RefitSpikes",
     "split-signs": "pinnir.passes.split_signs:SplitSigns",
     "legalise": "pinnir.passes.legalise:Legalise",
 }

@@ -4,6 +4,7 @@ from pinnir.neurons.delta import Delta
 from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
 from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
+from pinnir.neurons.integrated import Integrated
 from pinnir.neurons.izhikevich import Izhikevich
 from pinnir.neurons.lif import LIF
 from pinnir.neurons.membrane import Membrane
@@ -13,11 +14,15 @@ from pinnir.neurons.threshold import Threshold
 
 __all__ = [
     "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "HodgkinHuxley",
-    "Izhikevich", "Membrane", "Phase", "Programmable", "Threshold",
+    "Integrated", "Izhikevich", "Membrane", "Phase", "Programmable", "Threshold",
 ]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
-PROGRAMMABLE: dict[str, type[Programmable]] = {"Delta": Delta, "Phase": Phase}
+PROGRAMMABLE: dict[str, type[Programmable]] = {
+    "Delta": Delta,
+    "Phase": Phase,
+    "Integrated": Integrated,
+}
 
 # Models of a membrane with their published parameters, by the name that a user gives.
 MEMBRANES: dict[str, Membrane] = {
