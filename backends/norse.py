@@ -24,11 +24,12 @@ from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParamet
 
 from pinnir.backends import CoreRunner, Observer
 from pinnir.backends.norse_follow import ScheduledSynapses, SignGradientCell
+from pinnir.backends.norse_membranes import IntegratedCell
 from pinnir.backends.norse_streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.errors import BackendError
 from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node, Scheduled
 from pinnir.matrix import BlockDiagonal, Matrix
-from pinnir.neurons import IF, Delta, Phase, SignGradient, Threshold
+from pinnir.neurons import IF, Delta, Integrated, Phase, SignGradient, Threshold
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -161,6 +162,8 @@ class NorseBackend:
             return ThresholdUnits(op, self.dtype)
         if isinstance(op, IF) and not op.signed and np.all(op.bias == 0):
             return IntegrateFire(op, self.dtype)
+        if isinstance(op, Integrated):
+            return IntegratedCell(op, self.dtype)
         raise BackendError(
             "Norse has no such neuron", node=node.name, op=type(op).__name__,
             hint="compile with --target norse",

@@ -21,6 +21,7 @@ from pinnir.frontier import Point, Record
 from pinnir.job import Job
 from pinnir.manager import parse_pipeline
 from pinnir.measure import JobMeasure, Measure
+from pinnir.neurons.conversion import CONVERSIONS
 from pinnir.simulated_search import SimulatedSearch
 from pinnir.staircase_search import StaircaseSearch
 from pinnir.target import Target
@@ -30,6 +31,8 @@ from pinnir.target import Target
 _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
+# The neuron of rate coding where none is asked for.
+IF = "if"
 _NO_BOUND = (math.inf, math.inf)
 # Codings that run for a number of steps that may be chosen.
 _TIMED = ("rate", "signgd")
@@ -157,18 +160,21 @@ def make_search(
     wanted: float | None,
     criterion: str = candidates.DEFAULT_CRITERION,
     train: int = 0,
+    neuron: str = IF,
 ) -> Search:
     """The search for what was asked; ``train`` iterations for families that are trained.
 
     Raises:
-        PinnirError: If coding, steps, levels and pipeline do not fit each other or the target.
+        PinnirError: If coding, steps, levels, pipeline and neuron do not fit each other or the
+            target.
     """
+    check_neuron(neuron, coding, pipeline)
     _check_numbers(steps, levels)
     fixed = levels is not None or pipeline is not None or wanted is None
     _check_training(train, fixed=fixed)
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
-    codings = _codings(job.target, coding)
+    codings = ("rate",) if neuron != IF else _codings(job.target, coding)
     if codings[0] not in _TIMED and steps not in (None, 1):
         own = "its own number of steps" if codings[0] == "phase" else "one step"
         raise PinnirError(
@@ -177,7 +183,7 @@ def make_search(
         )
     integers = job.target.integers
     if levels is not None or wanted is None:
-        return Fixed(_of_numbers(job, codings[0], steps, levels).within(integers))
+        return Fixed(_of_numbers(job, codings[0], steps, levels, neuron).within(integers))
     if steps == 1 and coding == "auto":
         codings = codings[:1]
     families = [
@@ -185,6 +191,8 @@ def make_search(
         for family in candidates.families(train)
         if family.coding in codings and family.features == job.features
     ]
+    if neuron != IF:
+        families = [candidates.membrane_family(neuron)]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
 
@@ -211,6 +219,29 @@ def over_families(
 
     started = {family.name: partial(start, family) for family in ordered}
     return CheapestSearch(started, criterion, record)
+
+
+def check_neuron(neuron: str, coding: str, pipeline: str | None) -> None:
+    """Find out whether programs of that neuron model can be made as asked.
+
+    Raises:
+        PinnirError: If it is unknown, or something else fixes the neurons.
+    """
+    if neuron == IF:
+        return
+    if neuron not in CONVERSIONS:
+        known = ", ".join((IF, *CONVERSIONS))
+        raise PinnirError("unknown neuron", node=neuron, hint=f"known are {known}")
+    if coding not in ("auto", "rate"):
+        raise PinnirError(
+            f"{coding} coding has neurons of its own, not {neuron}",
+            hint="leave --neuron out, or use --coding rate",
+        )
+    if pipeline is not None:
+        raise PinnirError(
+            "a pipeline fixes the neurons",
+            hint=f"leave --neuron out, and put 'fit-neurons{{neuron={neuron}}}' in the --pipeline",
+        )
 
 
 def _check_numbers(steps: int | None, levels: int | None) -> None:
@@ -248,7 +279,9 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     return (coding,)
 
 
-def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) -> Candidate:
+def _of_numbers(
+    job: Job, coding: str, steps: int | None, levels: int | None, neuron: str
+) -> Candidate:
     """What steps and levels fix; of sign-gradient programs the steps alone do."""
     t = steps or 32
     if coding == "signgd" and job.features:
@@ -264,7 +297,10 @@ def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) ->
     assert levels is not None
     if coding in _BY_LEVELS:
         return _BY_LEVELS[coding](levels)
-    return candidates.rate(t, max(1, round((levels - 1) / t)))
+    units = max(1, round((levels - 1) / t))
+    if neuron != IF:
+        return candidates.membranes(neuron, t, units)
+    return candidates.rate(t, units)
 
 
 def _own_pipeline(text: str) -> Candidate:

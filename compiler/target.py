@@ -68,9 +68,9 @@ class Target:
 
 _NIR = Target(
     name="nir",
-    summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
+    summary="plain NIR graph: Affine, Linear, Threshold, IF, LIF; float64 parameters",
     codings=("population", "rate"),
-    neurons=("Threshold", "IF"),
+    neurons=("Threshold", "IF", "LIF"),
     signed_spikes=False,
     recurrent=True,
     soft_reset=True,
@@ -82,9 +82,12 @@ _PROGRAMMABLE = replace(
     name="programmable",
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
     codings=("delta", "phase", "signgd", "population", "rate"),
-    neurons=("Delta", "Phase", "SignGradient", "Threshold", "IF"),
+    neurons=(
+        "Delta", "Phase", "SignGradient", "Threshold", "IF", "LIF", "FitzHughNagumo", "Izhikevich",
+        "HodgkinHuxley",
+    ),
     programmable=True,
-)
+)  # fmt: skip
 
 # Differences of sums must fit as well, so one bit of 32 stays free.
 _C = replace(
@@ -109,6 +112,7 @@ _SANAFE = replace(
     _NIR,
     name="sanafe",
     summary="SANA-FE's model of Loihi: 8-bit weights, 14-bit inputs, 30-bit sums",
+    neurons=("Threshold", "IF"),
     max_neurons=128 * 1024,
     integers=Integers(weight_bits=8, input_bits=14, state_bits=30),
 )

@@ -4,6 +4,9 @@
 2. A neuron's constant current moves into the affine maps that feed it: no target has another
    place for it.
 3. Everything else the target cannot do is refused, with the numbers.
+4. Membranes that NIR has no primitive for become the streamed form, which programmable neurons
+   run. In NIR's place stands the population program of their responses to constant currents,
+   which a rate program comes near as its steps become more; it does not equal it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnir.codings import check_programmable
+from pinnir.codings import check_programmable, population
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Graph, Level, Neuron, Node
 from pinnir.manager import Context, Pass
-from pinnir.neurons import IF, Programmable
+from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.target import Target
 
@@ -29,7 +32,7 @@ class Legalise(Pass):
     accepts = (Level.SPIKING,)
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Apply cases 1 to 3 for ``context.target``.
+        """Apply cases 1 to 4 for ``context.target``.
 
         Raises:
             LegalizeError: If the target cannot run the graph and no lowering exists.
@@ -38,7 +41,7 @@ class Legalise(Pass):
             graph = SplitSigns().apply(graph, context)
         graph = _move_biases(graph)
         _refuse_the_rest(graph, context.target)
-        return graph
+        return _beside_nir(graph, context) if _has_no_nir(graph) else graph
 
 
 def _move_biases(graph: Graph) -> Graph:
@@ -64,7 +67,11 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
     neurons = [node for node in graph.executed.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__
-        if isinstance(node.op, Programmable):
+        if isinstance(node.op, Integrated):
+            model = type(node.op.model).__name__
+            if not target.programmable:
+                node.op.to_nir()  # which refuses what NIR cannot say
+        elif isinstance(node.op, Programmable):
             check_programmable(node.op.coding, target, node=node.name, op=model)
         if model not in target.neurons:
             raise LegalizeError(
@@ -83,3 +90,20 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
             f"the program has {total} units, target {target.name} holds {target.max_neurons}",
             hint="allow a larger tolerance or fewer levels",
         )
+
+
+def _has_no_nir(graph: Graph) -> bool:
+    return any(isinstance(n.op, Integrated) and not n.op.in_nir for n in graph.nodes)
+
+
+def _beside_nir(graph: Graph, context: Context) -> Graph:
+    """Case 4."""
+
+    def change(node: Node) -> Node:
+        if not isinstance(node.op, Integrated):
+            return node
+        # What only the first step brings is part of the response.
+        return Node(node.name, node.op.response, node.operands[:1], node.segment)
+
+    responses = graph.rewrite(change, level=Level.STAIRCASE, steps=1, read_out="last")
+    return replace(population.lower(responses, context, 1), streamed=graph)

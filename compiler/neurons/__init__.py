@@ -4,6 +4,7 @@ from pinnir.neurons.delta import Delta
 from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
 from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
+from pinnir.neurons.integrated import Integrated
 from pinnir.neurons.izhikevich import Izhikevich
 from pinnir.neurons.lif import LIF
 from pinnir.neurons.membrane import Membrane
@@ -14,7 +15,7 @@ from pinnir.neurons.threshold import Threshold
 
 __all__ = [
     "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "HodgkinHuxley",
-    "Izhikevich", "Membrane", "Phase", "Programmable", "SignGradient", "Threshold",
+    "Integrated", "Izhikevich", "Membrane", "Phase", "Programmable", "SignGradient", "Threshold",
 ]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
@@ -22,6 +23,7 @@ PROGRAMMABLE: dict[str, type[Programmable]] = {
     "Delta": Delta,
     "Phase": Phase,
     "SignGradient": SignGradient,
+    "Integrated": Integrated,
 }
 
 # Models of a membrane with their published parameters, by the name that a user gives.
