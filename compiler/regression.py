@@ -3,21 +3,25 @@
 M. De Florio, A. Kahana, G. E. Karniadakis, "Analysis of biologically plausible neuron models for
 regression with spiking neural networks" (arXiv 2401.00369): an encoder turns the inputs into
 constant currents, one membrane a unit fires for the program's steps, and a trained read-out weighs
-the rates. Training is in ``backends/norse_regression.py``.
+the rates. Training is in ``regression_training.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.domain import Domain
+from pinnir.errors import PinnirError
 from pinnir.evaluate import evaluate
-from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Neuron, Node, Op
+from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Node, Op
 from pinnir.layout import layouts
 from pinnir.manager import Context
+from pinnir.matrix import apply
 from pinnir.metrics import source_cost
 from pinnir.neurons import LIF, Integrated
 from pinnir.neurons.conversion import Conversion
@@ -27,7 +31,7 @@ from pinnir.neurons.stability import check_scheme
 from pinnir.passes.legalise import Legalise
 from pinnir.passes.refit import regression
 from pinnir.program import Program
-from pinnir.response import measured
+from pinnir.response import counts, measured
 from pinnir.segments import build_segments
 from pinnir.target import TARGETS
 from pinnir.text import print_graph
@@ -36,6 +40,12 @@ from pinnir.verify import verify
 _CORE = "core.0"
 # Points that the units of a program in NIR's place are laid out on.
 _POINTS = 256
+# Weights of the size of a weight that a read-out is chosen from, relative to its input's variance.
+RIDGES = tuple(10.0**power for power in range(-5, 1))
+# Least and largest share of the domain over which a unit's current goes through the range.
+_SHARES = (0.2, 1.0)
+# Every so many points are held back, from the middle of the first so many on.
+_HELD_BACK = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +70,22 @@ class RegressionLayer:
         check_scheme(self.model, self.scheme)
 
     @property
+    def conversion(self) -> Conversion:
+        """What the membranes run at; synapses keep currents in the range of all models but LIF."""
+        tau = 0.0 if isinstance(self.model, LIF) else 1.0
+        return Conversion(self.model, self.scheme, self.model.drive, tau=tau)
+
+    @property
     def evaluations(self) -> int:
         """Evaluations of the right-hand side of one unit, an inference."""
         return self.steps * self.scheme.evaluations
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
         """The layer as a spiking graph, read out as the mean over its steps."""
         low, high = (np.full(len(self.encoder.bias), end) for end in self.model.drive)
-        conversion = Conversion(self.model, self.scheme, self.model.drive)
-        response = measured(conversion, (low, high), self.steps).by_current(self.steps)
-        units = Integrated(self.model, self.scheme, response)
+        response = measured(self.conversion, (low, high), self.steps).by_current(self.steps)
+        units = Integrated(self.model, self.scheme, response, self.conversion.synapse)
         return self._graph(Level.SPIKING, units, steps=self.steps, read_out="mean")
 
     def _graph(self, level: Level, units: Op, *, steps: int, read_out: str) -> Graph:
@@ -81,31 +96,26 @@ class RegressionLayer:
         return Graph(level, (source,), (decoder,), steps, read_out)
 
     def rates(self, points: Array) -> Array:
-        """Share of steps in which every unit fires, ``(samples, units)``."""
-        graph, total = self.graph, np.zeros((len(points), len(self.encoder.bias)))
-
-        def count(step: int, node: Node, value: Array) -> None:
-            if isinstance(node.op, Neuron):
-                total[:] += value
-
-        evaluate(graph, graph.bind(points), count)
-        return total / self.steps
+        """Spikes a step of every unit, ``(samples, units)``, as the oracle counts them."""
+        currents = apply(self.encoder.weight, points) + self.encoder.bias
+        synapse = self.conversion.synapse
+        if synapse is not None:
+            currents = synapse.saturated(currents)
+        return counts(self.model, self.scheme, currents, self.steps) / self.steps
 
     def outputs(self, points: Array) -> Array:
         """Values ``(samples, outputs)`` at points ``(samples, inputs)``."""
         (values,) = evaluate(self.graph, self.graph.bind(points))
         return values
 
-    def with_decoder_fitted(self, points: Array, values: Array, ridge: float) -> RegressionLayer:
-        """The layer with the read-out that fits these values best, by ridge regression.
+    def with_decoder_fitted(self, points: Array, values: Array) -> RegressionLayer:
+        """The layer with its read-out fitted to data, by :func:`read_out`.
 
         Args:
-            points: ``(samples, inputs)``.
+            points: ``(samples, inputs)``, at least eight.
             values: ``(samples, outputs)``.
-            ridge: Weight of the size of a weight, relative to its input's variance.
         """
-        weight, bias = regression(self.rates(points), values, ridge)
-        return replace(self, decoder=Affine(weight, bias))
+        return replace(self, decoder=read_out(self.rates(points), values))
 
     def program(self, domain: Domain) -> Program:
         """The layer as a program, which is saved, read and run like any other.
@@ -147,6 +157,36 @@ class RegressionLayer:
         )
 
 
+def held_back(samples: int) -> NDArray[np.bool_]:
+    """Which of the samples are held back to choose by, ``(samples,)``: a quarter, evenly spread."""
+    return np.arange(samples) % _HELD_BACK == _HELD_BACK // 2
+
+
+def read_out(rates: Array, values: Array) -> Affine:
+    """The map from rates to values by ridge regression.
+
+    The ridge that is best on the samples held back is taken, and the map is then fitted to all.
+
+    Args:
+        rates: ``(samples, units)``.
+        values: ``(samples, outputs)``.
+
+    Raises:
+        PinnirError: If there are too few samples.
+    """
+    held = held_back(len(rates))
+    if len(rates) < 2 * _HELD_BACK:
+        raise PinnirError(
+            f"{len(rates)} samples are too few", hint=f"give {2 * _HELD_BACK} or more"
+        )
+
+    def error(ridge: float) -> float:
+        weight, bias = regression(rates[~held], values[~held], ridge)
+        return float(((rates[held] @ weight.T + bias - values[held]) ** 2).sum())
+
+    return Affine(*regression(rates, values, min(RIDGES, key=error)))
+
+
 def spread_layer(
     model: Membrane,
     scheme: Scheme,
@@ -172,8 +212,9 @@ def spread_layer(
     weak, strong = model.drive
     directions = rng.normal(size=(units, middle.size))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # A unit's current goes through half the range, around a place of its own, over half the domain.
-    gain = (strong - weak) / 2 * directions / half
+    # A unit's current goes through the range around a place of its own, over a share of the domain.
+    share = rng.uniform(*_SHARES, size=(units, 1))
+    gain = (strong - weak) / 2 * directions / half / share
     places = middle + half * rng.uniform(-1, 1, size=(units, middle.size))
     bias = (strong + weak) / 2 - (gain * places).sum(axis=1)
     decoder = Affine(np.zeros((outputs, units)), np.zeros(outputs))

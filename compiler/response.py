@@ -52,12 +52,12 @@ class Response(Staircase):
 def counts(
     model: Membrane, scheme: Scheme, currents: Array, steps: int, kick: float = 0.0
 ) -> Array:
-    """Spikes of units from rest under constant currents, ``(currents,)``.
+    """Spikes of units from rest under constant currents, in the shape of these.
 
     Args:
         model: The membrane.
         scheme: How it is simulated.
-        currents: ``(currents,)``.
+        currents: Of any shape.
         steps: How many.
         kick: Added to the current in the first step.
     """
