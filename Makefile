@@ -33,7 +33,7 @@ install-targets: install-dev
 	command -v arm-none-eabi-gcc qemu-system-arm >/dev/null || { $(SUDO) apt-get update && \
 		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
 		libnewlib-arm-none-eabi qemu-system-arm; }
-	for target in nir-stock lava sanafe spinnaker; do $(BIN)/pinnir install $$target || exit 1; done
+	for target in nir-stock lava pynn sanafe spinnaker; do $(BIN)/pinnir install $$target || exit 1; done
 
 lint: install-dev
 	$(BIN)/ruff check .

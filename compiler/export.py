@@ -29,6 +29,7 @@ EXPORTERS: dict[str, str] = {
     "c": "pinnir.backends.c.write:write",
     "lava": "pinnir.backends.lava.write:write",
     "lava-stock": "pinnir.backends.lava.stock_write:write",
+    "pynn": "pinnir.backends.pynn.write:write",
     "sanafe": "pinnir.backends.sanafe.write:write",
     "spinnaker": "pinnir.backends.spinnaker.write:write",
 }

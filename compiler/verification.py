@@ -20,6 +20,7 @@ VERIFIERS: dict[str, str] = {
     "cortex-m4": "pinnir.backends.c.run:on_cortex_m4",
     "lava": "pinnir.backends.lava.run:on_lava",
     "lava-stock": "pinnir.backends.lava.stock_run:on_lava",
+    "pynn": "pinnir.backends.pynn.run:on_brian2",
     "sanafe": "pinnir.backends.sanafe.run:on_sanafe",
     "spinnaker": "pinnir.backends.spinnaker.run:on_virtual_board",
 }
