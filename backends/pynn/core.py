@@ -115,7 +115,8 @@ def _check_model(model: Membrane) -> None:
         )
     if type(model) not in _NAMES:
         raise LegalizeError(
-            f"PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; no simulator has {model.name}",
+            "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; no simulator has "
+            f"{model.name}",
             op=model.name,
             hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
         )

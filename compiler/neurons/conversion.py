@@ -50,7 +50,7 @@ def _lif() -> Conversion:
 CONVERSIONS: Mapping[str, Conversion] = {
     "lif": _lif(),
     "fitzhugh-nagumo": Conversion(
-        MEMBRANES["fitzhugh-nagumo"], Scheme("rk4", 5.0, 10), (0.2, 0.9), tau=32.0
+        MEMBRANES["fitzhugh-nagumo"], Scheme("euler", 8.0, 16), (0.2, 0.9), tau=32.0
     ),
     "izhikevich": Conversion(
         MEMBRANES["izhikevich"], Scheme("euler", 4.0, 8), (3.8, 40.0), tau=32.0
@@ -58,5 +58,7 @@ CONVERSIONS: Mapping[str, Conversion] = {
     "izhikevich-fast": Conversion(
         MEMBRANES["izhikevich-fast"], Scheme("euler", 4.0, 8), (3.8, 40.0), tau=32.0
     ),
-    "hodgkin-huxley": Conversion(MEMBRANES["hodgkin-huxley"], Scheme("rk4", 2.0, 40), (2.0, 80.0)),
+    "hodgkin-huxley": Conversion(
+        MEMBRANES["hodgkin-huxley"], Scheme("euler", 2.0, 40), (2.0, 80.0), tau=32.0
+    ),
 }
