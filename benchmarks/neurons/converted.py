@@ -63,9 +63,10 @@ class Cell:
         return pipelines.membranes(self.neuron, STEPS, UNITS).replace("refit-spikes", fitted)
 
 
-def cells() -> Iterator[Cell]:
-    """All programs, cheap ones first."""
-    yield from (Cell(neuron, problem) for neuron in POINTS for problem in PROBLEMS)
+def cells(neuron: str) -> Iterator[Cell]:
+    """Programs of a neuron; none if it is not converted."""
+    if neuron in POINTS:
+        yield from (Cell(neuron, problem) for problem in PROBLEMS)
 
 
 @cache
