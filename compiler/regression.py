@@ -159,7 +159,7 @@ class RegressionLayer:
 
 def held_back(samples: int) -> NDArray[np.bool_]:
     """Which of the samples are held back to choose by, ``(samples,)``: a quarter, evenly spread."""
-    return np.arange(samples) % _HELD_BACK == _HELD_BACK // 2
+    return np.asarray(np.arange(samples) % _HELD_BACK == _HELD_BACK // 2)
 
 
 def read_out(rates: Array, values: Array) -> Affine:
