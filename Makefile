@@ -38,7 +38,7 @@ install-targets: install-chips
 	command -v arm-none-eabi-gcc qemu-system-arm >/dev/null || { $(SUDO) apt-get update && \
 		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
 		libnewlib-arm-none-eabi qemu-system-arm; }
-	$(BIN)/pinnir install nir-stock
+	for target in nir-stock pynn lava-netx; do $(BIN)/pinnir install $$target || exit 1; done
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -129,6 +129,7 @@ def cache_folder() -> Path:
 ENVIRONMENTS: dict[str, Environment] = {
     one.name: one
     for one in (
+        Environment("pynn", ("PyNN==0.12.4", "brian2==2.9.0", "numpy==1.26.4")),
         Environment("sanafe", ("sanafe==2.2.9", "numpy==2.4.6")),
         Environment("spinnaker", ("sPyNNaker==1!7.4.1",)),
     )

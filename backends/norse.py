@@ -25,11 +25,21 @@ from norse.torch.functional.reset import reset_value
 
 from pinnir.backends import CoreRunner, Observer
 from pinnir.backends.norse_follow import ScheduledSynapses, SignGradientCell
+from pinnir.backends.norse_membranes import IntegratedCell
 from pinnir.backends.norse_streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.errors import BackendError
 from pinnir.ir import Affine, Array, Graph, Input, Neuron, Node, Scheduled
 from pinnir.matrix import BlockDiagonal, Matrix
-from pinnir.neurons import IF, Delta, FlooredIF, HardResetIF, Phase, SignGradient, Threshold
+from pinnir.neurons import (
+    IF,
+    Delta,
+    FlooredIF,
+    HardResetIF,
+    Integrated,
+    Phase,
+    SignGradient,
+    Threshold,
+)  # fmt: skip
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -165,6 +175,8 @@ class NorseBackend:
             return IntegrateFire(op, self.dtype)
         if isinstance(op, HardResetIF) and not isinstance(op, FlooredIF):
             return IntegrateFire(op, self.dtype)
+        if isinstance(op, Integrated):
+            return IntegratedCell(op, self.dtype)
         raise BackendError(
             "Norse has no such neuron", node=node.name, op=type(op).__name__,
             hint="compile with --target norse",

@@ -23,15 +23,38 @@ from norse.torch.functional.lif_box import (
     LIFBoxParameters,
     lif_box_feed_forward_step,
 )
+from norse.torch.functional.reset import reset_value
 from norse.torch.functional.threshold import threshold as norse_threshold
 
-from pinnir.neurons import LIF, Izhikevich, Membrane
+from pinnir.neurons import LIF, Integrated, Izhikevich, Membrane
 from pinnir.neurons.integrators import Scheme, integrate
 from pinnir.neurons.membrane import Value
 
 Tensors = tuple[torch.Tensor, ...]
 # (current, state) -> (spikes, state), one sub-step
 _SubStep = Callable[[torch.Tensor, Tensors], tuple[torch.Tensor, Tensors]]
+
+
+class IntegratedCell(torch.nn.Module):
+    """A population of a program: the membrane behind its synapses."""
+
+    def __init__(self, op: Integrated, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.op = op
+        self.membrane = MembraneCell(op.model, op.scheme, dtype)
+
+    def forward(
+        self, current: torch.Tensor, state: tuple[Tensors | None, Tensors] | None
+    ) -> tuple[torch.Tensor, tuple[Tensors | None, Tensors]]:
+        """Spikes ``(samples, units)`` in one step, and the states of membrane and synapses."""
+        if state is None:
+            zeros = torch.zeros_like(current)
+            state = None, (zeros, zeros)
+        membrane, synapses = state
+        if self.op.synapse is not None:
+            current, synapses = self.op.synapse.current(synapses, current)
+        spikes, membrane = self.membrane(current, membrane)
+        return spikes, (membrane, synapses)
 
 
 class MembraneCell(torch.nn.Module):
@@ -91,6 +114,10 @@ class MembraneCell(torch.nn.Module):
         return None
 
     def _lif_box(self, model: LIF, step: float) -> _SubStep:
+        def subtracted(z: Value, v: Value, reset: Value, below: Value) -> Value:
+            # Norse's reset_subtract would subtract v_th, the float below the threshold.
+            return v - z * model.threshold
+
         parameters = LIFBoxParameters(
             tau_mem_inv=torch.tensor(1.0 / model.tau, dtype=self.dtype),
             v_leak=torch.tensor(0.0, dtype=self.dtype),
@@ -98,6 +125,7 @@ class MembraneCell(torch.nn.Module):
             v_reset=torch.tensor(model.v_reset, dtype=self.dtype),
             method=self.method,
             alpha=torch.tensor(self.alpha, dtype=self.dtype),
+            reset_method=subtracted if model.subtract else reset_value,
         )
 
         def advance(current: torch.Tensor, state: Tensors) -> tuple[torch.Tensor, Tensors]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pinnir import pipelines
 from pinnir.errors import PinnirError
@@ -152,6 +153,18 @@ def rate(steps: int, units: int) -> Candidate:
     """A rate program of ``units`` clipped ramps per neuron."""
     levels = units * steps + 1
     return Candidate("rate", "rate", steps, levels, pipelines.rate(steps, units), units)
+
+
+def membranes(neuron: str, steps: int, units: int) -> Candidate:
+    """A rate program of so many membranes per neuron."""
+    pipeline = pipelines.membranes(neuron, steps, units)
+    return Candidate(f"rate-{neuron}", "rate", steps, units * steps + 1, pipeline, units)
+
+
+def membrane_family(neuron: str) -> Family:
+    """Rate programs of one membrane model."""
+    make = partial(membranes, neuron)
+    return Family(f"rate-{neuron}", "rate", _of_slots(make), slow=True)
 
 
 def rate_signed(steps: int) -> Candidate:

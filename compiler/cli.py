@@ -67,6 +67,9 @@ def main(debug: bool) -> None:
               "that need it]")  # fmt: skip
 @click.option("--coding", default="auto", show_default=True,
               help="auto, population, rate, phase, delta or signgd.")  # fmt: skip
+@click.option("--neuron", default="if", show_default=True,
+              help="Of a rate program: if, lif, fitzhugh-nagumo, izhikevich, izhikevich-fast or "
+                   "hodgkin-huxley.")  # fmt: skip
 @click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
 @click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
               help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "

@@ -32,9 +32,10 @@ from pinnir.job import (
 from pinnir.layout import has_features, separate_axes
 from pinnir.manager import PassObserver, parse_pipeline
 from pinnir.metrics import reference_errors
+from pinnir.neurons import LIF
 from pinnir.passes.lower import Lower
 from pinnir.program import Program
-from pinnir.search import make_search
+from pinnir.search import IF, check_neuron, make_search
 from pinnir.target import find_target
 
 DEFAULT_RTOL = 1e-2
@@ -64,6 +65,7 @@ def compile(
     progress: Progress = lambda text: None,
     resume: Path | None = None,
     train: int = 0,
+    neuron: str = IF,
 ) -> Program:
     """Compile a trained network to a spiking program, and measure what came out.
 
@@ -98,6 +100,8 @@ def compile(
         train: Iterations of training (minutes) that programs may be searched with as well; 0
             searches only what is made in seconds.
         resume: Folder where passes that train keep their state, and go on from it.
+        neuron: Of rate programs: ``if``, or a membrane model in the CONVERSIONS table, whose
+            programs alone are then searched.
 
     Returns:
         The program; its ``frontier`` holds all programs that were measured.
@@ -110,8 +114,9 @@ def compile(
     check_criterion(minimise)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
+    check_neuron(neuron, coding, pipeline)
     coding = coding if pipeline is None else _coding_of(pipeline, coding)
-    target = target or ("programmable" if coding in PROGRAMMABLE else "nir")
+    target = target or _default_target(coding, neuron)
     job = prepare(
         model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
     )
@@ -119,7 +124,7 @@ def compile(
     _check_core_share(job, min_core_share)
     fixed = bool(levels or pipeline or (coding == "signgd" and steps))
     wanted = _tolerance(job, rtol, reference, fixed=fixed)
-    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train)
+    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train, neuron)
     best: Program | None = None
     for _ in range(_TRIES):
         candidate = search.next()
@@ -142,6 +147,11 @@ def _coding_of(pipeline: str, otherwise: str) -> str:
     """The coding that a pipeline lowers to."""
     lowers = (one.coding for one in parse_pipeline(pipeline) if isinstance(one, Lower))
     return next(lowers, otherwise)
+
+
+def _default_target(coding: str, neuron: str) -> str:
+    plain = coding not in PROGRAMMABLE and neuron in (IF, LIF.name)
+    return "nir" if plain else "programmable"
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:

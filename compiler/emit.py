@@ -18,7 +18,7 @@ import numpy as np
 from pinnir.errors import LegalizeError, ProgramFileError
 from pinnir.ir import Affine, Graph, Input, Level, Node, Op
 from pinnir.matrix import BlockDiagonal, Matrix, dense
-from pinnir.neurons import IF, HardResetIF, Threshold
+from pinnir.neurons import IF, HardResetIF, Integrated, Threshold
 
 _INPUT, _OUTPUT, _FEEDBACK = "input", "output", "_feedback"
 # The inputs and outputs of the cores of one file are called core_1_input, core_1_output, ...
@@ -109,7 +109,7 @@ def _columns(core: Graph) -> int:
 def _to_nir_node(op: Op, name: str) -> nir.NIRNode:
     if isinstance(op, Affine):
         return _linear(op.weight, op.bias)
-    if isinstance(op, Threshold | IF | HardResetIF):
+    if isinstance(op, Threshold | IF | HardResetIF | Integrated):
         return op.to_nir()
     raise LegalizeError("NIR has no such node", node=name, op=type(op).__name__)
 
@@ -196,6 +196,8 @@ def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -
         if not (loop is None or isinstance(loop, BlockDiagonal)):
             raise ProgramFileError("has feedback between neurons", node=name, op="IF")
         return IF(IF.from_nir(node).threshold, feedback=loop)
+    if isinstance(node, nir.LIF):
+        return Integrated.from_nir(node)
     raise ProgramFileError("is not something pinnir writes", node=name, op=type(node).__name__)
 
 

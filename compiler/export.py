@@ -30,6 +30,7 @@ EXPORTERS: dict[str, str] = {
     "lava": "pinnir.backends.lava.write:write",
     "lava-stock": "pinnir.backends.lava.stock_write:write",
     "lava-netx": "pinnir.backends.lava.netx_write:write",
+    "pynn": "pinnir.backends.pynn.write:write",
     "sanafe": "pinnir.backends.sanafe.write:write",
     "spinnaker": "pinnir.backends.spinnaker.write:write",
 }

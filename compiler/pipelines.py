@@ -145,6 +145,15 @@ def rate(steps: int, units: int) -> str:
     )
 
 
+def membranes(neuron: str, steps: int, units: int) -> str:
+    """Rate program of a membrane model; ``neuron`` is a name in the CONVERSIONS table."""
+    return (
+        f"{TIDY},split-thresholds{{units={units}}},"
+        f"fit-neurons{{neuron={neuron},steps={steps}}},refit,"
+        f"lower{{coding=rate,steps={steps}}},refit-spikes,legalise"
+    )
+
+
 def rate_signed(
     steps: int,
     *,

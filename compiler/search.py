@@ -21,6 +21,8 @@ from pinnir.frontier import Point, Record
 from pinnir.job import Job
 from pinnir.manager import parse_pipeline
 from pinnir.measure import JobMeasure, Measure
+from pinnir.neurons.conversion import CONVERSIONS
+from pinnir.registry import look_up
 from pinnir.simulated_search import SimulatedSearch
 from pinnir.staircase_search import StaircaseSearch
 from pinnir.target import Target
@@ -30,6 +32,8 @@ from pinnir.target import Target
 _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
+# The neuron of rate coding where none is asked for.
+IF = "if"
 _NO_BOUND = (math.inf, math.inf)
 # Codings that run for a number of steps that may be chosen.
 _TIMED = ("rate", "signgd")
@@ -157,18 +161,21 @@ def make_search(
     wanted: float | None,
     criterion: str = candidates.DEFAULT_CRITERION,
     train: int = 0,
+    neuron: str = IF,
 ) -> Search:
     """The search for what was asked; ``train`` iterations for families that are trained.
 
     Raises:
-        PinnirError: If coding, steps, levels and pipeline do not fit each other or the target.
+        PinnirError: If coding, steps, levels, pipeline and neuron do not fit each other or the
+            target.
     """
+    check_neuron(neuron, coding, pipeline)
     _check_numbers(steps, levels)
     fixed = levels is not None or pipeline is not None or wanted is None
     _check_training(train, fixed=fixed)
     if pipeline is not None:
         return Fixed(_own_pipeline(pipeline))
-    codings = _codings(job.target, coding)
+    codings = ("rate",) if neuron != IF else _codings(job.target, coding)
     if codings[0] not in _TIMED and steps not in (None, 1):
         own = "its own number of steps" if codings[0] == "phase" else "one step"
         raise PinnirError(
@@ -176,7 +183,7 @@ def make_search(
             hint="leave --steps out, or use --coding rate",
         )
     if levels is not None or wanted is None:
-        return Fixed(_of_numbers(job, codings[0], steps, levels).within(job.target))
+        return Fixed(_of_numbers(job, codings[0], steps, levels, neuron).within(job.target))
     if steps == 1 and coding == "auto":
         codings = codings[:1]
     families = [
@@ -184,6 +191,8 @@ def make_search(
         for family in candidates.families(train)
         if family.coding in codings and family.features == job.features
     ]
+    if neuron != IF:
+        families = [candidates.membrane_family(neuron)]
     return over_families(families, steps, wanted, criterion, JobMeasure(job))
 
 
@@ -210,6 +219,27 @@ def over_families(
 
     started = {family.name: partial(start, family) for family in ordered}
     return CheapestSearch(started, criterion, record)
+
+
+def check_neuron(neuron: str, coding: str, pipeline: str | None) -> None:
+    """Find out whether programs of that neuron model can be made as asked.
+
+    Raises:
+        PinnirError: If it is unknown, or something else fixes the neurons.
+    """
+    if neuron == IF:
+        return
+    look_up({IF: None, **CONVERSIONS}, neuron, "neuron")
+    if coding not in ("auto", "rate"):
+        raise PinnirError(
+            f"{coding} coding has neurons of its own, not {neuron}",
+            hint="leave --neuron out, or use --coding rate",
+        )
+    if pipeline is not None:
+        raise PinnirError(
+            "a pipeline fixes the neurons",
+            hint=f"leave --neuron out, and put 'fit-neurons{{neuron={neuron}}}' in the --pipeline",
+        )
 
 
 def _check_numbers(steps: int | None, levels: int | None) -> None:
@@ -247,7 +277,9 @@ def _codings(target: Target, coding: str) -> tuple[str, ...]:
     return (coding,)
 
 
-def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) -> Candidate:
+def _of_numbers(
+    job: Job, coding: str, steps: int | None, levels: int | None, neuron: str
+) -> Candidate:
     """What steps and levels fix; of sign-gradient programs the steps alone do."""
     t = steps or 32
     if coding == "signgd" and job.features:
@@ -263,7 +295,10 @@ def _of_numbers(job: Job, coding: str, steps: int | None, levels: int | None) ->
     assert levels is not None
     if coding in _BY_LEVELS:
         return _BY_LEVELS[coding](levels)
-    return candidates.rate(t, max(1, round((levels - 1) / t)))
+    units = max(1, round((levels - 1) / t))
+    if neuron != IF:
+        return candidates.membranes(neuron, t, units)
+    return candidates.rate(t, units)
 
 
 def _own_pipeline(text: str) -> Candidate:

@@ -75,7 +75,7 @@ def build_segments(
             streamed = graph.streamed and _core(
                 graph.streamed, label, ports, streamed_names, layouts
             )
-            if any(isinstance(node.op, Programmable) for node in nodes):
+            if any(isinstance(n.op, Programmable) and not n.op.in_nir for n in nodes):
                 core, streamed = None, core
             found.append(Segment(label, *ports, core=core, streamed=streamed))
         else:

@@ -78,9 +78,9 @@ class Target:
 
 _NIR = Target(
     name="nir",
-    summary="plain NIR graph: Affine, Linear, Threshold, IF; float64 parameters",
+    summary="plain NIR graph: Affine, Linear, Threshold, IF, LIF; float64 parameters",
     codings=("population", "rate"),
-    neurons=("Threshold", "IF", "HardResetIF"),
+    neurons=("Threshold", "IF", "LIF", "HardResetIF"),
     signed_spikes=False,
     recurrent=True,
     soft_reset=True,
@@ -92,9 +92,12 @@ _PROGRAMMABLE = replace(
     name="programmable",
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
     codings=("delta", "phase", "signgd", "population", "rate"),
-    neurons=("Delta", "Phase", "SignGradient", "Threshold", "IF"),
+    neurons=(
+        "Delta", "Phase", "SignGradient", "Threshold", "IF", "LIF", "FitzHughNagumo", "Izhikevich",
+        "HodgkinHuxley",
+    ),
     programmable=True,
-)
+)  # fmt: skip
 
 # Differences of sums must fit as well, so one bit of 32 stays free.
 _C = replace(

@@ -21,6 +21,7 @@ VERIFIERS: dict[str, str] = {
     "lava": "pinnir.backends.lava.run:on_lava",
     "lava-stock": "pinnir.backends.lava.stock_run:on_lava",
     "lava-netx": "pinnir.backends.lava.stock_run:on_netx",
+    "pynn": "pinnir.backends.pynn.run:on_brian2",
     "sanafe": "pinnir.backends.sanafe.run:on_sanafe",
     "spinnaker": "pinnir.backends.spinnaker.run:on_virtual_board",
 }

@@ -5,6 +5,9 @@
    place for it.
 3. Start units stay as they are: they stand for initial potentials, which chips are told.
 4. Everything else the target cannot do is refused, with the numbers.
+5. Membranes that NIR has no primitive for become the streamed form, which programmable neurons
+   run. In NIR's place stands the population program of their responses to constant currents,
+   which a rate program comes near as its steps become more; it does not equal it.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnir.codings import check_programmable
+from pinnir.codings import check_programmable, population
 from pinnir.codings.rate import is_start
 from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Graph, Level, Neuron, Node
 from pinnir.manager import Context, Pass
-from pinnir.neurons import IF, Programmable
+from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.passes.split_signs import SplitSigns
 from pinnir.target import Target
 
@@ -31,7 +34,7 @@ class Legalise(Pass):
     accepts = (Level.SPIKING,)
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Apply cases 1 to 4 for ``context.target``.
+        """Apply cases 1 to 5 for ``context.target``.
 
         Raises:
             LegalizeError: If the target cannot run the graph and no lowering exists.
@@ -40,7 +43,7 @@ class Legalise(Pass):
             graph = SplitSigns().apply(graph, context)
         graph = _move_biases(graph)
         _refuse_the_rest(graph, context.target)
-        return graph
+        return _beside_nir(graph, context) if _has_no_nir(graph) else graph
 
 
 def _move_biases(graph: Graph) -> Graph:
@@ -67,7 +70,11 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
     neurons = [node for node in running.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         model = type(node.op).__name__
-        if isinstance(node.op, Programmable):
+        if isinstance(node.op, Integrated):
+            model = type(node.op.model).__name__
+            if not target.programmable:
+                node.op.to_nir()  # which refuses what NIR cannot say
+        elif isinstance(node.op, Programmable):
             check_programmable(node.op.coding, target, node=node.name, op=model)
         if isinstance(node.op, IF) and not target.soft_reset:
             if is_start(node, running.users[node]):
@@ -93,3 +100,20 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
             f"the program has {total} units, target {target.name} holds {target.max_neurons}",
             hint="allow a larger tolerance or fewer levels",
         )
+
+
+def _has_no_nir(graph: Graph) -> bool:
+    return any(isinstance(n.op, Integrated) and not n.op.in_nir for n in graph.nodes)
+
+
+def _beside_nir(graph: Graph, context: Context) -> Graph:
+    """Case 5."""
+
+    def change(node: Node) -> Node:
+        if not isinstance(node.op, Integrated):
+            return node
+        # What only the first step brings is part of the response.
+        return Node(node.name, node.op.response, node.operands[:1], node.segment)
+
+    responses = graph.rewrite(change, level=Level.STAIRCASE, steps=1, read_out="last")
+    return replace(population.lower(responses, context, 1), streamed=graph)

@@ -13,6 +13,9 @@ it gives the same count for a constant input, but every spike comes late, all ne
 are biased the same way, and the next layer fires on them: on the Burgers example that costs a
 factor of six in error (docs/codings.md). No file format carries initial potentials, so each
 layer gets a *start unit*, which fires once, in step 1, through synapses of weight ``v0``.
+
+A ``Response`` is a staircase that was measured from a membrane model; its neurons are such
+membranes (``fit-neurons``).
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from pinnir.errors import LegalizeError
 from pinnir.ir import Affine, Array, Graph, Node, Staircase
 from pinnir.manager import Context
 from pinnir.matrix import BlockDiagonal, dense
-from pinnir.neurons import IF
+from pinnir.neurons import IF, Integrated
+from pinnir.response import Response
 
 # What the name of a population's start synapses ends in.
 START = "_start_out"
@@ -49,6 +53,8 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
 
     def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
         assert isinstance(node.op, Staircase)
+        if isinstance(node.op, Response):
+            return _membranes(node, node.op, sources, steps)
         neuron = integrate_fire(node, steps)
         if neuron.rounds:
             start = start_synapses(node, sources[0], neuron.threshold / 2, steps)
@@ -61,6 +67,26 @@ def lower(graph: Graph, context: Context, steps: int) -> Graph:
         return Spiking((population,), node.op.base)
 
     return lower_core(graph, encode, steps=steps, read_out="mean")
+
+
+def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) -> Spiking:
+    """Units of a membrane behind synapses that turn pre-activations into currents.
+
+    The kick, a current of the first step that the response was measured with, comes from a start
+    unit, as the initial potential of integrate-and-fire neurons does.
+    """
+    scale = Affine(BlockDiagonal(op.gain[:, None, None]), op.offset)
+    current = Node(f"{node.name}_current", scale, sources, node.segment)
+    entries: tuple[Node, ...] = (current,)
+    if op.kick:
+        kick = np.full(op.base.size, op.kick)
+        entries = (current, start_synapses(node, current, kick, steps))
+    units = Integrated(op.model, op.scheme, op.by_current(steps), op.synapse)
+    decode = BlockDiagonal(op.step[:, None, None] * steps)
+    population = Population(
+        Node(node.name, units, entries, node.segment), np.arange(units.units), decode
+    )
+    return Spiking((population,), op.base)
 
 
 def integrate_fire(node: Node, steps: int) -> IF:

@@ -5,6 +5,7 @@ from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
 from pinnir.neurons.hard_reset import FlooredIF, HardResetIF
 from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
+from pinnir.neurons.integrated import Integrated
 from pinnir.neurons.izhikevich import Izhikevich
 from pinnir.neurons.lif import LIF
 from pinnir.neurons.membrane import Membrane
@@ -15,8 +16,8 @@ from pinnir.neurons.threshold import Threshold
 
 __all__ = [
     "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "FlooredIF",
-    "HardResetIF", "HodgkinHuxley", "Izhikevich", "Membrane", "Phase", "Programmable",
-    "SignGradient", "Threshold",
+    "HardResetIF", "HodgkinHuxley", "Integrated", "Izhikevich", "Membrane", "Phase",
+    "Programmable", "SignGradient", "Threshold",
 ]  # fmt: skip
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
@@ -25,6 +26,7 @@ PROGRAMMABLE: dict[str, type[Programmable]] = {
     "FlooredIF": FlooredIF,
     "Phase": Phase,
     "SignGradient": SignGradient,
+    "Integrated": Integrated,
 }
 
 # Models of a membrane with their published parameters, by the name that a user gives.

@@ -26,6 +26,8 @@ class LIF(Membrane):
         threshold: ``theta``, mV above rest.
         tau: Membrane time constant, ms.
         v_reset: ``v_r``, mV above rest.
+        subtract: Whether a spike subtracts ``theta`` instead, as pinnir's integrate-and-fire
+            neurons do: what the potential was above it then counts for the next spike.
     """
 
     name: ClassVar[str] = "lif"
@@ -40,6 +42,7 @@ class LIF(Membrane):
     threshold: float = 20.0
     tau: float = 20.0
     v_reset: float = 10.0
+    subtract: bool = False
 
     def rest(self) -> tuple[float, ...]:
         """Potential zero."""
@@ -51,6 +54,8 @@ class LIF(Membrane):
         return ((current - v) / self.tau,)
 
     def reset(self, state: State, spikes: Value) -> State:
-        """``v = v_r`` where there is a spike."""
+        """``v = v_r``, or ``v - theta``, where there is a spike."""
         (v,) = state
+        if self.subtract:
+            return (v - spikes * self.threshold,)
         return ((1 - spikes) * v + spikes * self.v_reset,)

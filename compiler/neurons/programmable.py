@@ -28,6 +28,11 @@ class Programmable(Neuron):
 
     coding: ClassVar[str]
 
+    @property
+    def in_nir(self) -> bool:
+        """Whether NIR has a primitive for it after all, which ``to_nir`` then gives."""
+        return False
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All parameters as arrays of finite or infinite numbers, none of them empty."""
         raise NotImplementedError

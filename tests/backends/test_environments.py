@@ -58,4 +58,4 @@ def test_what_is_unknown_is_not_installed() -> None:
         find_environment("nir")
     found = CliRunner().invoke(main, ["install", "nir"])
     assert found.exit_code == 2
-    assert "known: sanafe, spinnaker, lava, lava-netx, nir-stock" in found.output
+    assert "known: pynn, sanafe, spinnaker, lava, lava-netx, nir-stock" in found.output

@@ -9,10 +9,10 @@ pytest.importorskip("norse")
 import torch
 
 from pinnir.backends.norse_membranes import MembraneCell
-from pinnir.neurons import MEMBRANES
+from pinnir.neurons import LIF, MEMBRANES
 from pinnir.neurons.integrators import INTEGRATORS, Scheme, integrate, start
 
-OF_NORSE = {"lif", "izhikevich", "izhikevich-fast"}
+OF_NORSE = {"lif", "izhikevich"}
 
 
 def driven(model, steps, units):
@@ -26,10 +26,17 @@ def driven(model, steps, units):
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 @pytest.mark.parametrize("name", MEMBRANES)
 def test_spike_by_spike(name, integrator):
-    model = MEMBRANES[name]
+    same_spikes(MEMBRANES[name], integrator)
+
+
+def test_subtracting_lif():
+    same_spikes(LIF(subtract=True), "euler")
+
+
+def same_spikes(model, integrator):
     scheme = Scheme(integrator, 8 * model.fine_step, substeps=4)
     cell = MembraneCell(model, scheme, torch.float64)
-    assert (cell.norse is not None) == (integrator == "euler" and name in OF_NORSE)
+    assert (cell.norse is not None) == (integrator == "euler" and model.name in OF_NORSE)
     currents = driven(model, 400, 6)
     state, other, fired = start(model, (6,)), None, 0.0
     for current in currents:

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
 
+from benchmarks.neurons.orders import orders
 from pinnir.errors import PinnirError
 from pinnir.neurons import LIF, MEMBRANES
 from pinnir.neurons.integrators import INTEGRATORS, Scheme, integrate, start
-
-# Current and duration between spikes, and the longest step: short enough to be in the range where
-# the error falls as theory says. FitzHugh-Nagumo and Hodgkin-Huxley go through a whole spike.
-SMOOTH = {
-    "lif": (15.0, 20.0, 1.0),
-    "fitzhugh-nagumo": (0.5, 40.0, 0.1),
-    "izhikevich": (3.0, 10.0, 0.25),
-    "izhikevich-fast": (3.0, 10.0, 0.25),
-    "hodgkin-huxley": (20.0, 3.0, 0.02),
-}
-
-
-def end(model, scheme, current, duration):
-    state = start(model, (1,))
-    for _ in range(round(duration / scheme.step)):
-        spikes, state = integrate(model, scheme, state, np.array([current]))
-        assert not (model.resets and spikes.any()), "a spike lies in between"
-    return np.concatenate(state)
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 @pytest.mark.parametrize("name", MEMBRANES)
 def test_error_falls_with_the_order(name, integrator):
-    model, (current, duration, step) = MEMBRANES[name], SMOOTH[name]
-    exact = solve_ivp(
-        lambda t, y: model.slope(tuple(y), current), (0, duration), model.rest(),
-        method="DOP853", rtol=1e-13, atol=1e-13,
-    ).y[:, -1]  # fmt: skip
-    scale = 1 if integrator == "rk4" else 1 / 8
-    steps = [step * scale / 2**halvings for halvings in range(4)]
-    errors = [
-        np.abs(end(model, Scheme(integrator, one), current, duration) - exact).max()
-        for one in steps
-    ]
-    orders = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert orders[-1] == pytest.approx(INTEGRATORS[integrator].order, abs=0.15), orders
+    found = orders(name, integrator)
+    assert found[-1] == pytest.approx(INTEGRATORS[integrator].order, abs=0.15), found
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)

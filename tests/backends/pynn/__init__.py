@@ -1,0 +1,1 @@
+"""PyNN scripts."""

@@ -1,0 +1,38 @@
+"""The regression study measures what it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.neurons import results
+from benchmarks.neurons.study import CLOCKS, UNITS, cells, measure
+from pinnir.neurons import MEMBRANES
+from pinnir.neurons.integrators import INTEGRATORS, Scheme
+from pinnir.neurons.stability import check_scheme
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_all_steps_are_stable(name):
+    for integrator in INTEGRATORS:
+        for substeps in CLOCKS[name].substeps:
+            check_scheme(MEMBRANES[name], Scheme(integrator, CLOCKS[name].step, substeps))
+
+
+def test_a_cell():
+    first = measure(next(cells("lif")), iterations=2)
+    assert first["rel_l2"] < 0.5
+    assert first["spikes"] > UNITS
+    assert first["evaluations"] == UNITS * CLOCKS["lif"].steps
+
+
+def test_cells_are_three_functions_two_noises_two_integrators_three_steps_and_five_seeds():
+    for name in CLOCKS:
+        keys = [cell.key for cell in cells(name)]
+        assert len(keys) == len(set(keys)) == 3 * 2 * 2 * 3 * 5
+
+
+def test_only_what_is_missing_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    results.missing([("a", lambda: {"x": 1})])
+    results.missing([("a", lambda: {"x": 2}), ("b", lambda: {"x": 3})])
+    assert results.load() == {"a": {"x": 1}, "b": {"x": 3}}
