@@ -10,7 +10,7 @@ import pinnir
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.errors import PinnirError
 from pinnir.neurons import MEMBRANES, Integrated
-from pinnir.program import read
+from pinnir.program_file import read
 from tests.backends.networks import DOMAIN, mlp, model, neurons_of, run_core, same_spikes
 
 STEPS = 12

@@ -11,7 +11,7 @@ from pinnir.evaluate import evaluate
 from pinnir.metrics import relative_l2
 from pinnir.neurons import MEMBRANES
 from pinnir.neurons.integrators import Scheme
-from pinnir.program import read
+from pinnir.program_file import read
 from pinnir.regression import held_back, read_out, spread_layer
 from pinnir.regression_training import train
 
