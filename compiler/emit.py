@@ -196,7 +196,7 @@ def _from_nir_node(node: nir.NIRNode, feedback: nir.NIRNode | None, name: str) -
         if not (loop is None or isinstance(loop, BlockDiagonal)):
             raise ProgramFileError("has feedback between neurons", node=name, op="IF")
         return IF(IF.from_nir(node).threshold, feedback=loop)
-    if isinstance(node, nir.LIF):
+    if isinstance(node, nir.LIF) and "pinnir" in node.metadata:
         return Integrated.from_nir(node)
     raise ProgramFileError("is not something pinnir writes", node=name, op=type(node).__name__)
 

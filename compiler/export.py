@@ -17,6 +17,7 @@ from pinnir.backends.parts import host_files, program_json
 from pinnir.emit import to_nir
 from pinnir.errors import PinnirError, ProgramFileError
 from pinnir.files import write_files
+from pinnir.neurons import Integrated
 from pinnir.program import Program
 from pinnir.registry import imported, look_up
 
@@ -91,12 +92,17 @@ def plain_nir(program: Program) -> dict[str, bytes]:
 
     Raises:
         ProgramFileError: If there is none.
+        LegalizeError: If that would be another program: membranes do not equal theirs.
     """
     if not program.cores:
         raise ProgramFileError(
             "NIR cannot say this program: its neurons follow functions and have no levels",
             hint="its file runs with pinnir; or compile the network with another --coding",
         )
+    for core in program.running:
+        for node in core.nodes:
+            if isinstance(node.op, Integrated) and not node.op.in_nir:
+                node.op.to_nir()  # which refuses what NIR cannot say
     files = host_files(program)
     for segment in program.segments:
         if segment.core is not None:

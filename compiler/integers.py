@@ -102,7 +102,7 @@ def largest_input(pipeline: str) -> float:
     Raises:
         LegalizeError: If nothing rounds the inputs.
     """
-    for done in parse_pipeline(pipeline):
+    for done in parse_pipeline(pipeline) if pipeline else ():
         if isinstance(done, QuantiseInputs):
             return done.limit
     raise LegalizeError(

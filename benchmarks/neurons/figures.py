@@ -21,7 +21,8 @@ _LINES = {"euler": "o--", "rk4": "s-"}
 
 def errors(results: dict[str, Any]) -> str:
     """Error against the sub-step, a panel for each function and noise; its name below ``docs``."""
-    figure = matplotlib.figure.Figure(figsize=(13, 6.6), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(13, 6.6))
+    figure.set_layout_engine("constrained", wspace=0.06)
     panels = figure.subplots(len(NOISES), len(FUNCTIONS), sharex=True, sharey="col")
     found = list(groups(results))
     for row, noise in zip(panels, NOISES, strict=True):

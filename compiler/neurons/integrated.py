@@ -99,7 +99,8 @@ class Integrated(Programmable):
             raise LegalizeError(
                 f"NIR has no primitive for {model.name} neurons",
                 op=model.name,
-                hint="compile with --target programmable",
+                hint="--target programmable runs them; layers of Izhikevich and Hodgkin-Huxley "
+                "neurons are exported with --target pynn",
             )
         ones = np.ones(self.units)
         told = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.neurons import results
+from benchmarks.neurons import converted, results
 from benchmarks.neurons.study import CLOCKS, UNITS, cells, measure
 from pinnir.neurons import MEMBRANES
 from pinnir.neurons.integrators import INTEGRATORS, Scheme
@@ -29,6 +29,20 @@ def test_cells_are_three_functions_two_noises_two_integrators_three_steps_and_fi
     for name in CLOCKS:
         keys = [cell.key for cell in cells(name)]
         assert len(keys) == len(set(keys)) == 3 * 2 * 2 * 3 * 5
+
+
+def test_all_cells_are_measured():
+    known = results.load()
+    wanted = {cell.key for name in CLOCKS for cell in cells(name)}
+    wanted |= {cell.key for name in converted.POINTS for cell in converted.cells(name)}
+    assert set(known) == wanted
+
+
+def test_lif_is_as_good_as_integrate_and_fire_fitted_in_the_same_way():
+    known = results.load()
+    for problem in converted.PROBLEMS:
+        lif, plain = (known[converted.Cell(name, problem).key]["rel_l2"] for name in ("lif", "if"))
+        assert lif < 1.2 * plain
 
 
 def test_only_what_is_missing_is_measured(tmp_path, monkeypatch):

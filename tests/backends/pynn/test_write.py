@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 
+import nir
 import numpy as np
 import pytest
 
 import pinnir
+from pinnir.backends.c.write import write as write_c
 from pinnir.backends.pynn.write import constant_cores, write
 from pinnir.errors import LegalizeError
+from pinnir.export import export
 from pinnir.recording import probe_points, record
 from tests.backends.networks import DOMAIN as BOX
 from tests.backends.networks import mlp, model, small_program
@@ -62,6 +65,19 @@ def test_other_membranes_are_refused_with_the_reason(neuron: str, message: str) 
 def test_programs_without_membranes_are_refused() -> None:
     with pytest.raises(LegalizeError, match="is no model of a membrane"):
         write(small_program("population"))
+
+
+def test_nir_refuses_membranes_that_it_has_no_primitive_for(tmp_path) -> None:
+    with pytest.raises(LegalizeError, match="NIR has no primitive for izhikevich neurons"):
+        export(program("izhikevich"), "nir", tmp_path / "nir")
+    files = export(program("lif"), "nir", tmp_path / "lif")
+    (core,) = [path for path in files if path.suffix == ".nir"]
+    assert any(isinstance(node, nir.LIF) for node in nir.read(core).nodes.values())
+
+
+def test_integer_targets_refuse_layers() -> None:
+    with pytest.raises(LegalizeError, match="numbers that are not whole"):
+        write_c(program("lif"))
 
 
 def test_several_layers_are_refused() -> None:
