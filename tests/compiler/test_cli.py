@@ -907,7 +907,8 @@ def test_targets_tell_what_they_can():
     assert told["nir"]["codings"] == ["population", "rate"]
     assert told["nir"]["signed-spikes"] is False
     line = good("targets").splitlines()[0]
-    assert "codings: population, rate; neurons: Threshold, IF, LIF, HardResetIF; no signed-spikes" in line
+    assert "codings: population, rate; neurons: Threshold, IF, LIF, HardResetIF; " in line
+    assert "; no signed-spikes; " in line
 
 
 def test_backends_tell_whether_they_are_installed(monkeypatch):
