@@ -41,8 +41,12 @@ class Environment:
         """Where it is."""
         if self.parent is not None:
             return self.parent / self.name
-        given = os.environ.get(f"PINNIR_{self.name.upper()}")
+        given = os.environ.get(self._variable)
         return Path(given) if given else cache_folder() / self.name
+
+    @property
+    def _variable(self) -> str:
+        return f"PINNIR_{self.name.upper()}"
 
     @property
     def python(self) -> Path:
@@ -74,17 +78,19 @@ class Environment:
         return "".join(f"{one}\n" for one in (*self.requirements, *self.bare))
 
     def install(self) -> Path:
-        """Make it, or bring it to the pinned versions; nothing if it holds them.
+        """Make it anew, unless it holds the pinned versions.
 
         Returns:
             Its folder.
 
         Raises:
-            BackendError: If pip fails.
+            BackendError: If the folder holds something else, or pip fails.
         """
         if self.problem:
-            (self.folder / _STAMP).unlink(missing_ok=True)
-            venv.create(self.folder, with_pip=True)
+            check_removable(
+                self.folder, "name another folder" if self.parent else f"set {self._variable}"
+            )
+            venv.create(self.folder, clear=True, with_pip=True)
             self._pip(*self.requirements)
             if self.bare:
                 self._pip("--no-deps", *self.bare)
@@ -119,6 +125,17 @@ class Environment:
         self.check()
         command = [str(self.python), *arguments]
         return _call(command, folder, variables, f"{self.name}'s {arguments[0]}", seconds)
+
+
+def check_removable(folder: Path, hint: str) -> None:
+    """Find out whether a folder may make place for an environment.
+
+    Raises:
+        BackendError: If it holds something else than an environment.
+    """
+    used = folder.is_dir() and any(folder.iterdir())
+    if folder.exists() and (not folder.is_dir() or used) and not (folder / "pyvenv.cfg").exists():
+        raise BackendError(f"{folder} is there and is no Python environment", hint=hint)
 
 
 def cache_folder() -> Path:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pinnir.backends.environments import check_removable
 from pinnir.backends.lava.environment import VARIABLE, folder, interpreter, python_of
 from pinnir.errors import BackendError
 
@@ -41,10 +42,7 @@ def install(environment: Path) -> Path:
     Raises:
         BackendError: If the folder holds something else, or a command fails.
     """
-    if environment.exists() and not (environment / "pyvenv.cfg").exists():
-        raise BackendError(
-            f"{environment} is there and is no Python environment", hint=f"set {VARIABLE}"
-        )
+    check_removable(environment, f"set {VARIABLE}")
     try:
         _fill(environment, next(_pythons(), None))
     except BaseException:

@@ -59,3 +59,13 @@ def test_what_is_unknown_is_not_installed() -> None:
     found = CliRunner().invoke(main, ["install", "nir"])
     assert found.exit_code == 2
     assert "known: pynn, sanafe, spinnaker, lava, lava-netx, nir-stock" in found.output
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    monkeypatch.setenv("PINNIR_SMALL", str(tmp_path))
+    with pytest.raises(BackendError, match="is there and is no Python environment"):
+        Environment("small", ("one==1.0",)).install()
+    assert (tmp_path / "thesis.tex").exists()
