@@ -30,15 +30,15 @@ test-targets: install-dev install-targets
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/backends $(PYTEST_ARGS)
 
 # What needs no Debian package: simulators and mappers in environments of their own, below the
-# user's cache or where PINNIR_LAVA, PINNIR_SANAFE and PINNIR_SPINNAKER say.
+# user's cache or where PINNIR_LAVA, PINNIR_PYNN, PINNIR_SANAFE and PINNIR_SPINNAKER say.
 install-chips: install-dev
-	for target in lava sanafe spinnaker; do $(BIN)/pinnir install $$target || exit 1; done
+	for target in lava pynn sanafe spinnaker; do $(BIN)/pinnir install $$target || exit 1; done
 
 install-targets: install-chips
 	command -v arm-none-eabi-gcc qemu-system-arm >/dev/null || { $(SUDO) apt-get update && \
 		$(SUDO) apt-get install -y --no-install-recommends gcc-arm-none-eabi \
 		libnewlib-arm-none-eabi qemu-system-arm; }
-	for target in nir-stock pynn lava-netx; do $(BIN)/pinnir install $$target || exit 1; done
+	for target in nir-stock lava-netx; do $(BIN)/pinnir install $$target || exit 1; done
 
 lint: install-dev
 	$(BIN)/ruff check .

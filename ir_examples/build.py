@@ -87,6 +87,8 @@ _HARD_RESET = Golden(
     "hard-reset",
     pipelines.for_target(pipelines.rate(8, 4), TARGETS["lava-stock"]),
 )
+# Neurons that leak.
+_MEMBRANES = Golden("membranes", pipelines.membranes("lif", 8, 4))
 _EVERY_PASS = ("function_regression", "poisson", "burgers")
 GOLDEN_DUMPS = (
     *(
@@ -97,6 +99,7 @@ GOLDEN_DUMPS = (
     ),
     ("function_regression", _INTEGERS),
     ("function_regression", _HARD_RESET),
+    ("function_regression", _MEMBRANES),
     *((example, _FEATURES) for example in CLASSIFIERS),
 )
 
