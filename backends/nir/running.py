@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 import time
@@ -69,8 +68,8 @@ def run_reader(
         BackendError: If the reader is not installed, or does not even start.
     """
     reader, python = find_reader(name), find_python(name, folder)
-    # -s, -P: neither this project nor the reader's file, of the same name, hides the package.
-    command = [str(python), "-s", "-P", str(_HARNESS), str(reader.script)]
+    # -I: neither this project nor the reader's file, of the same name, hides the package.
+    command = [str(python), "-I", str(_HARNESS), str(reader.script)]
     found: dict[str, ReaderResult] = {}
     while left := [job for job in jobs if job not in found]:
         with tempfile.TemporaryDirectory(prefix="pinnir-reader-") as work:
@@ -93,9 +92,7 @@ def run_reader(
 def _run(command: list[str], place: Path) -> str:
     """Run jobs until they are done, or none has been for long; what went wrong, if anything."""
     with (place / "log").open("w+") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_variables()
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         count, since = 0, time.monotonic()
         while process.poll() is None:
             time.sleep(0.1)
@@ -108,16 +105,6 @@ def _run(command: list[str], place: Path) -> str:
                 return "hangs"
         log.seek(0)
         return f"crashes: {log.read().strip()[-2000:]}" if process.returncode else ""
-
-
-def _variables() -> dict[str, str]:
-    """The caller's variables without those for Python, and the same hashes in every run.
-
-    Some readers keep nodes in sets of strings, and what they make of a graph depends on the order
-    in which these come out.
-    """
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return own | {"PYTHONHASHSEED": "0"}
 
 
 def _is_done(place: Path, name: str) -> bool:

@@ -27,9 +27,9 @@ documented equations (upper table) or with the oracle in `compiler/evaluate.py` 
 | refuses | raises an exception; the messages are below |
 | hangs | no result within 90 s of work on this graph alone |
 
-Some importers order nodes by the hashes of their names, which Python draws anew in every process:
-of plain files, what they get wrong and what they refuse then differs from run to run. Here the
-seed of the hashes is 0.
+Some importers keep nodes in sets, whose order differs from process to process, and so does what
+they get wrong and what they refuse. Everything that ends was run three times: "or" joins what was
+seen.
 
 Plain files say what NIR documents, and what it does not say (soft reset, `>=`) in their metadata,
 which no reader looks at. **Stock** files are for these importers as they are: see
