@@ -26,13 +26,14 @@ from pinnir.neurons import Integrated
 
 PROBLEMS = {"function_regression": "x=-1:1", "poisson": "x=-1:1,y=-1:1", "burgers": "x=-1:1,t=0:1"}
 STEPS, UNITS = 64, 4
+_MANY = 4096
 # Points that maps are fitted to spikes on, and points that are measured, by neuron, cheap ones
-# first. ``if-counted`` is fitted to counts under constant currents instead, which only
-# integrate-and-fire neurons have a closed form of.
+# first. On many points little ridge is needed. ``if-counted`` is fitted to counts under constant
+# currents instead, which only integrate-and-fire neurons have a closed form of.
 POINTS = {
-    "if": (2048, 256),
+    "if": (8192, 256),
     "if-counted": (0, 256),
-    "lif": (2048, 256),
+    "lif": (8192, 256),
     "izhikevich": (512, 256),
     "izhikevich-fast": (512, 256),
     "fitzhugh-nagumo": (512, 256),
@@ -57,7 +58,8 @@ class Cell:
         """Passes."""
         if self.neuron == "if-counted":
             return pipelines.rate_refitted(STEPS, UNITS)
-        fitted = f"refit-spikes{{points={POINTS[self.neuron][0]}}}"
+        points = POINTS[self.neuron][0]
+        fitted = f"refit-spikes{{points={points}{',ridge=1e-5' if points > _MANY else ''}}}"
         if self.neuron == "if":
             return pipelines.rate(STEPS, UNITS).replace("legalise", f"{fitted},legalise")
         return pipelines.membranes(self.neuron, STEPS, UNITS).replace("refit-spikes", fitted)

@@ -190,7 +190,7 @@ neuron: relative L2 error against the network on evaluation points, and spikes o
 Steps are equal, times are not: a step takes 1 ms of LIF, 4 ms of Izhikevich and 2 ms of
 Hodgkin-Huxley neurons, and 8 units of FitzHugh and Nagumo's time, which was chosen out of five
 settings by the error of function regression on other points. Maps are fitted to the spikes that
-arrive, on 2,048 points (IF and LIF), 512, or 256 (Hodgkin-Huxley, measured on half as many points).
+arrive, on 8,192 points (IF and LIF), 512, or 256 (Hodgkin-Huxley, measured on half as many points).
 `if-counted` is `pipelines.rate_refitted`, which fits to counts that only integrate-and-fire neurons
 have in closed form. `counts` is how many different numbers of spikes a unit gives under the
 constant currents of its ramp.
