@@ -10,12 +10,10 @@ import h5py
 import numpy as np
 
 from pinnir.backends.lava.netx import UPPER, DenseLayer, dense_layers
-from pinnir.backends.lava.stock_write import events_of, read_out
-from pinnir.backends.lava.write import SAMPLES, chip_cores, entering, packed
+from pinnir.backends.lava.stock_write import read_out
+from pinnir.backends.lava.write import chip_cores, events_of, samples_file
 from pinnir.backends.parts import host_files, program_json
-from pinnir.integers import Whole
 from pinnir.program import Program
-from pinnir.recording import probe_points, record
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -25,10 +23,9 @@ def write(program: Program) -> dict[str, bytes]:
         LegalizeError: If the program is not for Lava's own neurons, or a core is no chain.
     """
     cores = chip_cores(program, "lava-stock")
-    samples: dict[str, Whole] = {}
     found: dict[str, bytes] = {}
     told: dict[str, dict[str, object]] = {}
-    for core, seen in zip(cores, record(program, probe_points(program, SAMPLES)), strict=True):
+    for core in cores:
         layers = dense_layers(core)
         found[f"{core.label}.net"] = network_file(layers)
         populations = [core.names[layer.node] for layer in layers]
@@ -37,11 +34,10 @@ def write(program: Program) -> dict[str, bytes]:
             "core": core.label, "file": f"{core.label}.net", "steps": core.steps,
             "populations": populations, "units": units, "upper": UPPER, **read_out(core),
         }  # fmt: skip
-        samples[f"{core.label}.inputs"] = entering(seen)[:SAMPLES]
-        events = events_of(core, seen).items()
-        samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in events}
-    found["samples.npz"] = packed(samples)
-    found["runner.py"] = (files("pinnir.backends.lava") / "exported/netx_runner.py").read_bytes()
+    found["samples.npz"] = samples_file(program, cores, events_of)
+    own = files("pinnir.backends.lava") / "exported"
+    found["runner.py"] = (own / "netx_runner.py").read_bytes()
+    found["checking.py"] = (own / "checking.py").read_bytes()
     found["README.md"] = _README.encode()
     found["program.json"] = program_json(program, told, cores=list(told))
     return found | host_files(program)

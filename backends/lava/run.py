@@ -12,9 +12,10 @@ import numpy as np
 
 from pinnir.backends.lava.environment import interpreter
 from pinnir.backends.lava.write import (
+    by_name,
     chip_cores,
-    entering,
     expected_of,
+    inputs_of,
     packed,
     write,
 )
@@ -52,14 +53,8 @@ def with_models(program: Program, points: Array, tag: str) -> Report:
     python = interpreter()
     cores, records = chip_cores(program), record(program, points)
     pairs = list(zip(cores, records, strict=True))
-    samples = {f"{core.label}.inputs": entering(seen) for core, seen in pairs}
-    expected = {
-        f"{core.label}.{name}": values
-        for core, seen in pairs
-        for name, values in expected_of(core, seen).items()
-    }
-    found = run_export(python, write(program), samples, tag)
-    return Report("lava", compared(expected, found), {})
+    found = run_export(python, write(program), by_name(pairs, inputs_of), tag)
+    return Report("lava", compared(by_name(pairs, expected_of), found), {})
 
 
 def compared(expected: dict[str, Whole], found: dict[str, Whole]) -> Comparison:

@@ -8,10 +8,9 @@ from pathlib import Path
 from pinnir.backends.lava.environment import interpreter, netx_interpreter
 from pinnir.backends.lava.netx_write import write as write_netx
 from pinnir.backends.lava.run import compared, run_export
-from pinnir.backends.lava.stock_write import events_of, sums_of, write
-from pinnir.backends.lava.write import chip_cores, entering
+from pinnir.backends.lava.stock_write import sums_of, write
+from pinnir.backends.lava.write import by_name, chip_cores, entering, events_of, inputs_of
 from pinnir.backends.parts import hard_reset_errors, sums_that_leave
-from pinnir.integers import Whole
 from pinnir.ir import Array
 from pinnir.program import Program
 from pinnir.recording import record
@@ -48,15 +47,10 @@ def _compared(
 ) -> Comparison:
     """Events of an export against the oracle's, and what the host makes of them."""
     pairs = list(zip(chip_cores(program, "lava-stock"), record(program, points), strict=True))
-    samples: dict[str, Whole] = {}
-    expected: dict[str, Whole] = {}
-    for core, seen in pairs:
-        samples[f"{core.label}.inputs"] = entering(seen)
-        expected |= {f"{core.label}.{name}": x for name, x in events_of(core, seen).items()}
-    found = run_export(python, contents, samples, "fixed_pt")
+    found = run_export(python, contents, by_name(pairs, inputs_of), "fixed_pt")
     outputs = 0
     for core, seen in pairs:
         events = {name: found[f"{core.label}.{name}"] for name in events_of(core, seen)}
         sums = sums_of(core, entering(seen), events)
         outputs += int((sums != sums_that_leave(core.whole, seen)).sum())
-    return replace(compared(expected, found), outputs=outputs)
+    return replace(compared(by_name(pairs, events_of), found), outputs=outputs)

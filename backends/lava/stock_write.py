@@ -20,14 +20,13 @@ from pinnir.backends.lava.arrange import (
     signed_digits,
 )
 from pinnir.backends.lava.write import (
-    SAMPLES,
     Network,
     about,
     chip_cores,
     described,
-    entering,
+    events_of,
     network_files,
-    packed,
+    samples_file,
 )
 from pinnir.backends.parts import value_of_sums
 from pinnir.errors import LegalizeError
@@ -35,7 +34,6 @@ from pinnir.flatten import FlatPopulation
 from pinnir.integers import Whole
 from pinnir.ir import Node
 from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
 
 # Bits of LIF's threshold.
 _THRESHOLD_BITS = 17
@@ -48,21 +46,9 @@ def write(program: Program) -> dict[str, bytes]:
         LegalizeError: If the program is not for these neurons, or its numbers are too large.
     """
     cores = chip_cores(program, "lava-stock")
-    records = record(program, probe_points(program, SAMPLES))
     found = network_files({core.label: network(core) for core in cores})
-    samples: dict[str, Whole] = {}
-    for core, seen in zip(cores, records, strict=True):
-        samples[f"{core.label}.inputs"] = entering(seen)[:SAMPLES]
-        events = events_of(core, seen).items()
-        samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in events}
-    found["samples.npz"] = packed(samples)
+    found["samples.npz"] = samples_file(program, cores, events_of)
     return found | about(program, {core.label: read_out(core) for core in cores})
-
-
-def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
-    """The oracle's events of every population, ``(samples, steps, units)``, by its name."""
-    named = {node: name for node, name in core.names.items() if node in seen.events}
-    return {name: seen.events[node].astype(np.int64) for node, name in named.items()}
 
 
 def sums_of(core: ChipCore, inputs: Whole, events: dict[str, Whole]) -> Whole:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -30,6 +30,8 @@ from pinnir.target import TARGETS
 SAMPLES = 16
 # What the runner builds a core from: a description as JSON, and arrays by name.
 Network: TypeAlias = tuple[dict[str, object], dict[str, Whole]]
+# Arrays by name that the oracle has for a core.
+Expected: TypeAlias = Callable[[ChipCore, CoreRecord], dict[str, Whole]]
 _PROCESSES = (
     "delta_neurons",
     "read_out",
@@ -47,14 +49,8 @@ def write(program: Program) -> dict[str, bytes]:
         LegalizeError: If a core has no form there, or its numbers are too large.
     """
     cores = chip_cores(program)
-    records = record(program, probe_points(program, SAMPLES))
     found = network_files({core.label: network(core) for core in cores})
-    samples: dict[str, Whole] = {}
-    for core, seen in zip(cores, records, strict=True):
-        samples |= {f"{core.label}.inputs": entering(seen)[:SAMPLES]}
-        expected = expected_of(core, seen).items()
-        samples |= {f"{core.label}.{name}": values[:SAMPLES] for name, values in expected}
-    found["samples.npz"] = packed(samples)
+    found["samples.npz"] = samples_file(program, cores, expected_of)
     units = {core.label: {"unit": value_of_sums(core.whole).tolist()} for core in cores}
     return found | about(program, units)
 
@@ -84,10 +80,27 @@ def chip_cores(program: Program, target: str = "lava") -> list[ChipCore]:
     return found
 
 
+def samples_file(program: Program, cores: Sequence[ChipCore], expected: Expected) -> bytes:
+    """What enters every core at some points, and what is then expected of it."""
+    records = record(program, probe_points(program, SAMPLES))
+    pairs = list(zip(cores, records, strict=True))
+    found = by_name(pairs, inputs_of) | by_name(pairs, expected)
+    return packed({name: values[:SAMPLES] for name, values in found.items()})
+
+
+def by_name(pairs: Iterable[tuple[ChipCore, CoreRecord]], values_of: Expected) -> dict[str, Whole]:
+    """Arrays of all cores, as the runner calls them."""
+    return {
+        f"{core.label}.{name}": values
+        for core, seen in pairs
+        for name, values in values_of(core, seen).items()
+    }
+
+
 def network_files(networks: Mapping[str, Network]) -> dict[str, bytes]:
     """The processes, what runs them, and the networks of some cores, by label."""
     own = files("pinnir.backends.lava") / "exported"
-    found = {"runner.py": (own / "runner.py").read_bytes()}
+    found = {name: (own / name).read_bytes() for name in ("runner.py", "checking.py")}
     found["processes/__init__.py"] = _PACKAGE.encode()
     for name in _PROCESSES:
         found[f"processes/{name}.py"] = (own / "processes" / f"{name}.py").read_bytes()
@@ -145,19 +158,28 @@ def entering(seen: CoreRecord) -> Whole:
     return np.asarray(np.rint(seen.inputs), np.int64)
 
 
-def expected_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
-    """What the oracle says of a core's run: events of every population, and what leaves.
+def inputs_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+    """What entered a core, as the runner takes it."""
+    return {"inputs": entering(seen)}
 
-    Returns:
-        ``(samples, steps, units)`` by the population's name; ``outputs`` as the sums that the chip
-        gives, ``(samples, columns)``.
-    """
-    found = {
+
+def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+    """The oracle's events of every population, ``(samples, steps, units)``, by its name."""
+    return {
         core.names[node]: events.astype(np.int64)
         for node, events in seen.events.items()
         if node in core.names
     }
-    return {**found, "outputs": sums_that_leave(core.whole, seen)}
+
+
+def expected_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+    """What the oracle says of a core's run: events of every population, and what leaves.
+
+    Returns:
+        As of :func:`events_of`; ``outputs`` as the sums that the chip gives,
+        ``(samples, columns)``.
+    """
+    return {**events_of(core, seen), "outputs": sums_that_leave(core.whole, seen)}
 
 
 _PACKAGE = '''"""Spiking neurons as Lava processes, each with a fixed and a floating-point model.

@@ -10,7 +10,7 @@ import numpy as np
 from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.parts import Arrays, packed
 from pinnir.backends.pynn.core import ConstantCore
-from pinnir.backends.pynn.write import constant_cores, expected_of, write
+from pinnir.backends.pynn.write import constant_cores, expected_of, files_of
 from pinnir.files import write_files
 from pinnir.ir import Array
 from pinnir.program import Program
@@ -35,7 +35,7 @@ def on_brian2(program: Program, points: Array) -> Report:
         given |= expected_of(core, seen)
     with tempfile.TemporaryDirectory(prefix="pinnir-pynn-") as name:
         folder = Path(name)
-        write_files(folder, write(program))
+        write_files(folder, files_of(program, cores))
         inputs = {key: value for key, value in given.items() if key.endswith("/inputs")}
         (folder / "inputs.npz").write_bytes(packed(inputs))
         script = ["runner.py", "--inputs", "inputs.npz", "--output", "results.npz"]

@@ -26,7 +26,11 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no form in PyNN.
     """
-    cores = constant_cores(program)
+    return files_of(program, constant_cores(program))
+
+
+def files_of(program: Program, cores: list[ConstantCore]) -> dict[str, bytes]:
+    """Contents by file name, of cores that were made before."""
     expected: Arrays = {}
     for core, seen in zip(cores, record(program, probe_points(program, SAMPLES)), strict=True):
         expected |= expected_of(core, seen)

@@ -13,8 +13,8 @@ from pinnir.backends.parts import Arrays, WrittenCore, packed
 from pinnir.backends.sanafe.network import Network
 from pinnir.backends.sanafe.write import (
     expected_of,
+    files_of,
     inputs_of,
-    write,
     written_cores,
 )
 from pinnir.files import write_files
@@ -37,7 +37,7 @@ def on_sanafe(program: Program, points: Array) -> Report:
     cores, records = written_cores(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-sanafe-") as name:
         folder = Path(name)
-        write_files(folder, write(program))
+        write_files(folder, files_of(program, cores))
         given: Arrays = {}
         for core, seen in zip(cores, records, strict=True):
             given |= inputs_of(core, seen, len(seen.inputs))

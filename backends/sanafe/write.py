@@ -35,7 +35,11 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no form on Loihi.
     """
-    cores = written_cores(program)
+    return files_of(program, written_cores(program))
+
+
+def files_of(program: Program, cores: list[WrittenCore[Network]]) -> dict[str, bytes]:
+    """Contents by file name, of cores that were made before."""
     records = record(program, probe_points(program, SAMPLES))
     expected: Arrays = {}
     for core, seen in zip(cores, records, strict=True):

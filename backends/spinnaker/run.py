@@ -14,7 +14,7 @@ from pinnir.backends.parts import WrittenCore, hard_reset_errors, sums_that_leav
 from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
 from pinnir.backends.spinnaker.groups import SUMS, Network
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
-from pinnir.backends.spinnaker.write import write, written_cores
+from pinnir.backends.spinnaker.write import files_of, written_cores
 from pinnir.files import write_files
 from pinnir.integers import Whole
 from pinnir.ir import Array
@@ -38,7 +38,7 @@ def on_virtual_board(program: Program, points: Array) -> Report:
     cores, records = written_cores(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-spinnaker-") as name:
         folder = Path(name)
-        write_files(folder, write(program))
+        write_files(folder, files_of(program, cores))
         environment.run(["runner.py", "--output", "image.npz"], folder, _SECONDS)
         with np.load(folder / "image.npz") as found:
             image = {key: found[key] for key in found.files if key != "counts"}

@@ -8,20 +8,18 @@ netx imports lava-dl's training part, slayer, and PyTorch, and uses neither for 
 they are missing, empty modules stand in for them.
 """
 
-import argparse
 import importlib.util
 import json
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
+from checking import HERE, check
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-HERE = Path(__file__).resolve().parent
 # Bits of what a graded event carries.
 MESSAGE_BITS = 24
 
@@ -59,8 +57,10 @@ def entering(told, inputs):
     return data
 
 
-def run(told, inputs):
+def run(label, inputs, tag):
     """Spikes of every population, ``(samples, steps, units)``, by name."""
+    segments = json.loads((HERE / "program.json").read_text())["segments"]
+    told = next(one for one in segments if one.get("core") == label)
     steps, count = told["steps"], len(told["populations"])
     network = load_netx()(
         net_config=str(HERE / told["file"]),
@@ -76,7 +76,7 @@ def run(told, inputs):
     sinks = [Sink(shape=layer.neuron.s_out.shape, buffer=chip_steps) for layer in network.layers]
     for layer, sink in zip(network.layers, sinks, strict=True):
         layer.neuron.s_out.connect(sink.a_in)
-    config = Loihi2SimCfg(select_tag="fixed_pt")
+    config = Loihi2SimCfg(select_tag=tag)
     source.run(condition=RunSteps(num_steps=chip_steps), run_cfg=config)
     found = {}
     populations = zip(told["populations"], told["units"], sinks, strict=True)
@@ -87,31 +87,6 @@ def run(told, inputs):
     return found
 
 
-def main():
-    """Run all cores; exit code 1 if anything differs from what was expected."""
-    parser = argparse.ArgumentParser(description="Run the networks with netx, and compare.")
-    parser.add_argument("--samples", default=str(HERE / "samples.npz"))
-    parser.add_argument("--output")
-    parser.add_argument("--tag", choices=("fixed_pt",), default="fixed_pt")
-    arguments = parser.parse_args()
-    with np.load(arguments.samples) as given:
-        samples = dict(given)
-    found = {}
-    for told in json.loads((HERE / "program.json").read_text())["segments"]:
-        if "core" in told:
-            label = told["core"]
-            events = run(told, samples[f"{label}.inputs"])
-            found |= {f"{label}.{name}": value for name, value in events.items()}
-    if arguments.output:
-        np.savez_compressed(arguments.output, **found)
-    expected = [name for name in found if name in samples]
-    if expected:
-        differing = sum(int((found[name] != samples[name]).sum()) for name in expected)
-        compared = sum(samples[name].size for name in expected)
-        print(f"{compared} spikes compared, {differing} differ")
-        return int(differing > 0)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    about = "Run the networks with netx, and compare."
+    sys.exit(check(about, run, ("fixed_pt",), "spikes"))

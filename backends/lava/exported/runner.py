@@ -9,13 +9,12 @@ The network is in ``<core>.json`` (populations, synapses) and ``<core>.npz`` (th
 own neurons cannot begin a sample by themselves: the runner stops after each and sets potentials.
 """
 
-import argparse
 import json
 import sys
 import tempfile
-from pathlib import Path
 
 import numpy as np
+from checking import HERE, check
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import DelayDense, Dense
@@ -28,7 +27,6 @@ from processes.recorder import Recorder
 from processes.soft_reset_if import SoftResetIF
 from processes.threshold_units import ThresholdUnits
 
-HERE = Path(__file__).resolve().parent
 NEURONS = {
     "DeltaNeurons": DeltaNeurons,
     "ReadOut": ReadOut,
@@ -150,29 +148,11 @@ class Core:
         return DelayDense(delays=more, **settings) if more else Dense(**settings)
 
 
-def main():
-    """Run all cores; exit code 1 if anything differs from what was expected."""
-    parser = argparse.ArgumentParser(description="Run the network with Lava, and compare.")
-    parser.add_argument("--samples", default=str(HERE / "samples.npz"))
-    parser.add_argument("--output")
-    parser.add_argument("--tag", choices=("fixed_pt", "floating_pt"), default="fixed_pt")
-    arguments = parser.parse_args()
-    with np.load(arguments.samples) as given:
-        samples = dict(given)
-    found = {}
-    for label in json.loads((HERE / "program.json").read_text())["cores"]:
-        values = Core(label, arguments.tag).run(samples[f"{label}.inputs"])
-        found |= {f"{label}.{name}": value for name, value in values.items()}
-    if arguments.output:
-        np.savez_compressed(arguments.output, **found)
-    expected = [name for name in found if name in samples]
-    if expected:
-        differing = sum(int((found[name] != samples[name]).sum()) for name in expected)
-        compared = sum(samples[name].size for name in expected)
-        print(f"{compared} events and outputs compared, {differing} differ")
-        return int(differing > 0)
-    return 0
+def run(label, inputs, tag):
+    """Events and outputs of a core, by name."""
+    return Core(label, tag).run(inputs)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    tags = ("fixed_pt", "floating_pt")
+    sys.exit(check("Run the network with Lava, and compare.", run, tags, "events and outputs"))

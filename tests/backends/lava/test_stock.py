@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pinnir.backends.lava.stock_run import on_lava
-from pinnir.backends.lava.stock_write import events_of, sums_of, write
-from pinnir.backends.lava.write import chip_cores, entering
+from pinnir.backends.lava.stock_write import sums_of, write
+from pinnir.backends.lava.write import chip_cores, entering, events_of
 from pinnir.backends.parts import hard_reset_errors, sums_that_leave
 from pinnir.errors import LegalizeError
 from pinnir.neurons import HardResetIF

@@ -95,7 +95,7 @@ def test_an_export_has_folders_and_may_be_written_again(tmp_path):
 def test_exported_files_do_not_need_pinnir():
     files = write(program("resnet", "rate"))
     sources = [data.decode() for name, data in files.items() if name.endswith(".py")]
-    assert len(sources) == 8
+    assert len(sources) == 9
     assert not any("pinnir" in source for source in sources)
 
 
