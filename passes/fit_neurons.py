@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnir.errors import PipelineError
+from pinnir.errors import LegalizeError, PipelineError
 from pinnir.ir import Activation, Graph, Level, Node
 from pinnir.manager import Context, Pass
 from pinnir.neurons.conversion import CONVERSIONS, Conversion
@@ -51,9 +51,18 @@ class FitNeurons(Pass):
 
         Raises:
             PipelineError: If there is no such neuron, or activations that are no ramps.
+            LegalizeError: If the target computes with integers.
             PinnirError: If a step blows up; it names the largest stable one.
         """
         conversion = self._conversion()
+        if context.target.integers is not None:
+            raise LegalizeError(
+                f"target {context.target.name} computes with integers, and membranes are "
+                "integrated in floating point",
+                node=self.neuron,
+                op="neuron",
+                hint="compile with --target programmable, or lif with --target nir",
+            )
         check_scheme(conversion.model, conversion.scheme)
 
         def change(node: Node) -> Node:

@@ -97,6 +97,15 @@ def test_unknown_neuron_is_refused():
         after("split-thresholds,fit-neurons{neuron=foo}")
 
 
+def test_targets_of_integers_have_no_membranes():
+    with pytest.raises(LegalizeError) as caught:
+        after("split-thresholds,fit-neurons{neuron=izhikevich}", "c")
+    assert str(caught.value).startswith(
+        "neuron 'izhikevich': target c computes with integers, and membranes are integrated in "
+        "floating point\nhint: compile with --target programmable"
+    )
+
+
 def test_what_is_no_ramp_is_refused():
     with pytest.raises(PipelineError, match="tanh is no clipped ramp"):
         after("fit-neurons")
