@@ -19,8 +19,8 @@ from pinnir.program import Program
 from pinnir.smooth import smooth
 
 IMAGES = DOCS / "images"
-_SHOWN = ("published", "published-advanced", "rate-refitted", "rate-signed-trained", "population",
-          "population-trained")  # fmt: skip
+_SHOWN = ("published", "published-advanced", "rate-refitted", "rate-signed-trained",
+          "rate-signed-distilled", "population", "population-trained")  # fmt: skip
 _GRID = (257, 101)
 
 
@@ -43,8 +43,9 @@ def errors_by_size(results: dict[str, Any]) -> Path:
         panel.set_xlabel("time steps T, or levels L")
     for panel in axes[:, 0]:
         panel.set_ylabel("relative L2 error against the network")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    # Not every row is in every panel.
+    drawn = {line.get_label(): line for panel in axes.flat for line in panel.get_lines()}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=3, frameon=False)
     return _save(figure, "paper_a_errors.png")
 
 
