@@ -137,11 +137,18 @@ def rate_signed_distilled(steps: int, iterations: int = 1500, taught: int = 6000
     return f"{plain}{distill},{lower}{rest}"
 
 
-def rate(steps: int, units: int) -> str:
-    """Rate program of ``units`` clipped ramps per neuron over ``steps`` steps."""
+def rate(steps: int, units: int, calibration: str = "") -> str:
+    """Rate program of ``units`` clipped ramps per neuron over ``steps`` steps.
+
+    Args:
+        steps: Time steps T.
+        units: Of each neuron.
+        calibration: Pass that follows, such as ``"calibrate-light"``; empty for none.
+    """
+    calibrate = f"{calibration}," if calibration else ""
     return (
         f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
-        f"lower{{coding=rate,steps={steps}}},legalise"
+        f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
     )
 
 

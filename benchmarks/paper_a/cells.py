@@ -26,6 +26,7 @@ SIZES = (8, 16, 32, 64, 128)
 LEVELS = (*SIZES, 256)
 ITERATIONS = 3000
 UNITS = 16
+_ADVANCED = "calibrate-advanced{iterations=500,rates=2}"
 # Points of the reference solution that programs are compared on, at most.
 REFERENCE_POINTS = 4096
 KEPT = (
@@ -65,6 +66,11 @@ ROWS = (
     Row("population-refitted", "population, uneven levels, refitted", (64, 256),
         pipelines.population_refitted),
     Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
+    Row("rate-light", f"rate, {UNITS} units, light", (8, 16, 32, 64),
+        lambda t: pipelines.rate(t, UNITS, "calibrate-light")),
+    # Maps with 16 times the inputs take as much longer to train: fewer sizes and iterations.
+    Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 16, 32),
+        lambda t: pipelines.rate(t, UNITS, _ADVANCED)),
     Row("published", "published converter", SIZES,
         lambda t: pipelines.rate_signed(t, calibration="none")),
     Row("published-light", "published converter, light", SIZES,
