@@ -19,6 +19,7 @@ from pinnir.manager import Context, Pass
 from pinnir.neurons.conversion import CONVERSIONS, Conversion
 from pinnir.neurons.integrators import Scheme
 from pinnir.neurons.stability import check_scheme
+from pinnir.registry import look_up
 from pinnir.response import measured
 
 
@@ -81,11 +82,7 @@ class FitNeurons(Pass):
         return graph.rewrite(change, level=Level.STAIRCASE)
 
     def _conversion(self) -> Conversion:
-        if self.neuron not in CONVERSIONS:
-            raise PipelineError(
-                "unknown neuron", node=self.neuron, hint=f"known are if, {', '.join(CONVERSIONS)}"
-            )
-        known = CONVERSIONS[self.neuron]
+        known = look_up(CONVERSIONS, self.neuron, "neuron", PipelineError)
         scheme = Scheme(
             self.integrator or known.scheme.integrator,
             self.time or known.scheme.step,

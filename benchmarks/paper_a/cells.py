@@ -66,7 +66,7 @@ ROWS = (
     Row("population-refitted", "population, uneven levels, refitted", (64, 256),
         pipelines.population_refitted),
     Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
-    Row("rate-light", f"rate, {UNITS} units, light", (8, 16, 32, 64),
+    Row("rate-light", f"rate, {UNITS} units, light", SIZES,
         lambda t: pipelines.rate(t, UNITS, "calibrate-light")),
     # Maps with 16 times the inputs take as much longer to train: fewer sizes and iterations.
     Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 16, 32),

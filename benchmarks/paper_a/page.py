@@ -43,7 +43,9 @@ network, *reference* that against the analytic or Cole-Hopf solution, on at most
 - *Published converter*: one signed integrate-and-fire neuron per neuron, thresholds by least mean
   squared error, T steps; without calibration, with light, and with advanced calibration.
 - *Rate, {UNITS} units*: every activation is a sum of {UNITS} clipped ramps, each an
-  integrate-and-fire neuron over T steps; *refitted*: every map fitted to the spikes that arrive.
+  integrate-and-fire neuron over T steps; *light*, *advanced*: with the published converter's
+  calibrations, the latter at two learning rates of 500 iterations; *refitted*: every map fitted to
+  the spikes that arrive.
 - *Rate, one signed IF, trained*: the published converter's network, trained before the rounding
   ({ITERATIONS} iterations), then refitted; *distilled*: then trained end to end through the spikes
   of its neurons over time, which takes longer.
@@ -249,12 +251,12 @@ _FRONT = f"""
 ### The steep gradient of Burgers
 
 Where the field falls most steeply in each of 101 time slices, on a grid of 256 cells, against where
-the network's does, and against x = 0, where the solution's stays: population programs, refitted. A
-target is that no slice is more than one cell away. Before the front stands (t about 0.3) the slope
-is nearly the same over several cells, so the position asks for far more than the field: at t = 0 the
-slopes of the four cells in the middle differ by 6 parts in 10,000. *Smoothed*: `pinnir run
---smooth`, by itself (*auto*), or with the cutoff {CUTOFF:g}, which takes the front's steepness away
-but leaves it where it is; the network is not smoothed.
+the network's does, and against x = 0, where the solution's stays; population programs, refitted.
+The target is that no slice is more than one cell away. Before the front stands (t about 0.3) that
+asks for far more than the field itself: at t = 0 the slopes of the four cells in the middle differ
+by 6 parts in 10,000. *Smoothed*: `pinnir run --smooth`, by itself (*auto*), or with the cutoff
+{CUTOFF:g}, which takes the front's steepness away but leaves it where it is; the network is not
+smoothed.
 """
 
 _COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (

@@ -93,7 +93,7 @@ def test_a_step_that_blows_up_is_refused():
 
 
 def test_unknown_neuron_is_refused():
-    with pytest.raises(PipelineError, match="'foo': unknown neuron\nhint: known are if, lif"):
+    with pytest.raises(PipelineError, match="'foo': unknown neuron\nhint: known are lif, fitz"):
         after("split-thresholds,fit-neurons{neuron=foo}")
 
 
