@@ -69,7 +69,7 @@ ROWS = (
     Row("rate-light", f"rate, {UNITS} units, light", SIZES,
         lambda t: pipelines.rate(t, UNITS, "calibrate-light")),
     # Maps with 16 times the inputs take as much longer to train: fewer sizes and iterations.
-    Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 16, 32),
+    Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 32),
         lambda t: pipelines.rate(t, UNITS, _ADVANCED)),
     Row("published", "published converter", SIZES,
         lambda t: pipelines.rate_signed(t, calibration="none")),
