@@ -154,9 +154,15 @@ def _times(results: Results) -> Iterator[str]:
 
 def _course(name: str) -> dict[str, list[float]]:
     """CPU seconds and errors while a network was trained, of its repetition if it was repeated."""
-    told = json.loads((ROOT / name / "training.json").read_text())
+    told = _training(name)
     course: dict[str, list[float]] = told.get("repeat", told)["curve"]
     return course
+
+
+def _training(name: str) -> dict[str, Any]:
+    """What was written down when a network was trained."""
+    told: dict[str, Any] = json.loads((ROOT / name / "training.json").read_text())
+    return told
 
 
 def _cell(results: Results, problem: str, row: str, size: int) -> dict[str, Any] | None:
@@ -290,7 +296,11 @@ def _problem(problem: str, results: Results) -> Iterator[str]:
     found = [c for key, c in results.items() if key.startswith(f"{problem}/") and "asked" not in c]
     own = next((c["source_rel_l2_reference"] for c in found if "pipeline" in c), None)
     if own is not None:
-        yield f"The network's own error against the reference is {own:.2e}.\n"
+        zero = _training(problem)["zero_rel_l2_reference"]
+        yield (
+            f"The network's own error against the reference is {own:.2e}; that of a "
+            f"network that gives zeros is {zero:.3g}.\n"
+        )
     if problem in PAPER_RATES:
         yield f"Spiking rate in the paper: {PAPER_RATES[problem]:.3f}.\n"
     for told in ("T", "L"):
