@@ -83,7 +83,7 @@ measured error, errors are too large for a first-order prediction, and `pinnir i
 
 Written by `python -m benchmarks.budget`: {len(DEPTHS) * len(WIDTHS)} networks of one variable
 (1-w-...-1, tanh, {DEPTHS[0]} to {DEPTHS[-1]} hidden layers of {WIDTHS[0]} to {WIDTHS[-1]} neurons,
-trained on `function_regression`) and the eight examples; population programs of
+trained on `function_regression`) and the examples; population programs of
 {", ".join(map(str, LEVELS))} levels, rate programs of {UNITS} units per neuron and T =
 {", ".join(map(str, STEPS))} (the regression networks: T = {", ".join(map(str, FEW_STEPS))}). None
 is trained or refitted. The local errors are those of the program's own layers on the same points,

@@ -1,6 +1,6 @@
 """What uneven levels, refitted maps and training before the rounding gain, network by network.
 
-``python -m benchmarks.calibration`` measures the eight examples and writes the table of
+``python -m benchmarks.calibration`` measures the study's eight networks and writes the table of
 ``docs/calibration.md``; with names of examples, only their rows are measured anew.
 """
 
