@@ -115,7 +115,7 @@ def rate_refitted(steps: int, units: int) -> str:
     """Rate program of ramps whose maps are fitted to the spikes that arrive."""
     return (
         f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
-        f"refit{{steps={steps}}},lower{{coding=rate,steps={steps}}},legalise"
+        f"refit{{steps={steps}}},{_counted(steps)}"
     )
 
 
@@ -126,7 +126,7 @@ def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
         f"{TIDY},split-thresholds{{units=1}},refit,"
         f"anticipate-rounding{{levels={levels},allocation=even,iterations={iterations}}},"
         f"quantise-activations{{levels={levels},rounding=signed}},refit{{steps={steps}}},"
-        f"lower{{coding=rate,steps={steps}}},legalise"
+        f"{_counted(steps)}"
     )
 
 
@@ -145,10 +145,9 @@ def rate(steps: int, units: int, calibration: str = "") -> str:
         units: Of each neuron.
         calibration: Pass that follows, such as ``"calibrate-light"``; empty for none.
     """
-    calibrate = f"{calibration}," if calibration else ""
     return (
         f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
-        f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
+        f"{_counted(steps, calibration)}"
     )
 
 
@@ -156,8 +155,7 @@ def membranes(neuron: str, steps: int, units: int) -> str:
     """Rate program of a membrane model; ``neuron`` is a name in the CONVERSIONS table."""
     return (
         f"{TIDY},split-thresholds{{units={units}}},"
-        f"fit-neurons{{neuron={neuron},steps={steps}}},refit,"
-        f"lower{{coding=rate,steps={steps}}},refit-spikes,legalise"
+        f"fit-neurons{{neuron={neuron},steps={steps}}},refit,{_counted(steps, 'refit-spikes')}"
     )
 
 
@@ -176,12 +174,18 @@ def rate_signed(
         per: One threshold a ``layer`` or a ``channel``.
         calibration: Which calibration follows.
     """
-    calibrate = "" if calibration == "none" else f"calibrate-{calibration},"
+    calibrate = "" if calibration == "none" else f"calibrate-{calibration}"
     return (
         f"{TIDY},balance-thresholds{{method={method},per={per},steps={steps}}},"
         f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},"
-        f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
+        f"{_counted(steps, calibrate)}"
     )
+
+
+def _counted(steps: int, calibration: str = "") -> str:
+    """The end of a rate pipeline, with a pass that calibrates the lowered program, if any."""
+    calibrate = f"{calibration}," if calibration else ""
+    return f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
 
 
 def in_integers(pipeline: str, integers: Integers) -> str:

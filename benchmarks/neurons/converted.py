@@ -61,7 +61,7 @@ class Cell:
         points = POINTS[self.neuron][0]
         fitted = f"refit-spikes{{points={points}{',ridge=1e-5' if points > _MANY else ''}}}"
         if self.neuron == "if":
-            return pipelines.rate(STEPS, UNITS).replace("legalise", f"{fitted},legalise")
+            return pipelines.rate(STEPS, UNITS, fitted)
         return pipelines.membranes(self.neuron, STEPS, UNITS).replace("refit-spikes", fitted)
 
 

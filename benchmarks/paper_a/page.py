@@ -75,6 +75,16 @@ class Goal:
     error: float
     spikes: float | None = None
 
+    def cell(self, results: Results, problem: str) -> dict[str, Any] | None:
+        """What counts of a problem; None if nothing was measured."""
+        found = [_cell(results, problem, row, self.size) for row in self.rows]
+        return next((cell for cell in reversed(found) if cell is not None), None)
+
+    def is_met(self, cell: dict[str, Any]) -> bool:
+        """Whether a program errs and spikes as little as asked."""
+        few = self.spikes is None or cell["spikes_per_activation"] <= self.spikes
+        return bool(few and cell["rel_l2"] <= self.error)
+
 
 GOALS = (
     Goal(f"rate, T = 32, {UNITS} units, calibrated", ("rate-refitted",), 32, 1e-2),
@@ -180,24 +190,18 @@ def _goals(results: Results) -> Iterator[str]:
     yield "Error against the network, and spikes per activation where they are limited.\n"
     rows = []
     for goal in GOALS:
-        cells = [_last(results, problem, goal) for problem in PROBLEMS]
+        cells = [goal.cell(results, problem) for problem in PROBLEMS]
         limit = f"{goal.error:.0e}" + (f", {goal.spikes:g} spikes" if goal.spikes else "")
         rows.append([goal.title, limit, *(_judged(goal, cell) for cell in cells)])
     yield table(["", "at most", *_titles()], rows)
 
 
-def _last(results: Results, problem: str, goal: Goal) -> dict[str, Any] | None:
-    found = [_cell(results, problem, row, goal.size) for row in goal.rows]
-    return next((cell for cell in reversed(found) if cell is not None), None)
-
-
 def _judged(goal: Goal, cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "not measured"
-    spikes = cell["spikes_per_activation"]
-    met = cell["rel_l2"] <= goal.error and (goal.spikes is None or spikes <= goal.spikes)
-    told = f"{cell['rel_l2']:.1e}" + (f", {spikes:.1f}" if goal.spikes else "")
-    return told if met else f"**{told}**"
+    told = f"{cell['rel_l2']:.1e}"
+    told += f", {cell['spikes_per_activation']:.1f}" if goal.spikes else ""
+    return told if goal.is_met(cell) else f"**{told}**"
 
 
 def _baseline(results: Results) -> Iterator[str]:

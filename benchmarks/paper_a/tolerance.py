@@ -53,24 +53,23 @@ def measure_front(problem: str) -> dict[str, Any]:
     """
     of = case(problem)
     shape = (CELLS + 1, TIMES)
-    found: dict[str, Any] = {"programs": []}
+    programs = []
     for levels in FRONT_LEVELS:
         pipeline = pipelines.population_refitted(levels)
         program = pinnir.compile(of.model, of.domain, pipeline=pipeline)
         plain = program.run_grid(shape)
         assert plain.source is not None
         network = steepest(plain.source.reshape(shape))
-        found["network"] = _told(_from_middle(network))
         fields = {"no": plain, "auto": smooth_run(plain, shape),
                   f"{CUTOFF:g}": smooth_run(plain, shape, CUTOFF)}  # fmt: skip
         for smoothed, result in fields.items():
             cells = steepest(result.outputs.reshape(shape))
-            found["programs"].append({
+            programs.append({
                 "levels": levels, "smoothed": smoothed, "rel_l2": result.metrics["rel_l2"],
                 "spikes_per_activation": program.metrics["spikes_per_activation"],
                 "network": _told(np.abs(cells - network)), "solution": _told(_from_middle(cells)),
             })  # fmt: skip
-    return found
+    return {"network": _told(_from_middle(network)), "programs": programs}
 
 
 def _from_middle(cells: Array) -> Array:
