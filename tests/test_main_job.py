@@ -33,8 +33,7 @@ def test_third_party_models_are_there_if_promised() -> None:
         assert len(third_party_cases()) == 4
 
 
-# Of the others python -m benchmarks.paper_a asks it.
-@pytest.mark.parametrize("case", [c for c in own_cases() if c.name == "poisson"], ids=by_name)
+@pytest.mark.parametrize("case", own_cases(), ids=by_name)
 def test_auto_tolerance_keeps_the_error_against_the_reference(case: Case) -> None:
     assert case.reference is not None
     every_fifth = tuple(values[::5] for values in case.reference)
