@@ -101,6 +101,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("networks", nargs="*", default=PROBLEMS, metavar="NETWORK")
     asked = parser.parse_args().networks
+    for network in asked:
+        if network not in DOMAINS:
+            parser.error(f"no network {network!r}: choose from {', '.join(DOMAINS)}")
     kept = DOCS / "calibration.json"
     rows = [Row(**row) for row in json.loads(kept.read_text())] if kept.exists() else []
     for network in asked:
