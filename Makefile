@@ -44,6 +44,7 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports importlinter.ini
 
 # Only the default environment: VENV may name a folder that holds more than this project's.
 clean:

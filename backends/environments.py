@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pinnir.errors import BackendError
-from pinnir.registry import imported
+from pinnir.base.errors import BackendError
+from pinnir.base.registry import imported
 
 _STAMP = "pinnir-requirements.txt"
 _TOLD = 2000  # characters of what failed
@@ -155,8 +155,8 @@ ENVIRONMENTS: dict[str, Environment] = {
 
 # What else there is to install: name of the target -> function that makes its environments.
 INSTALLERS: dict[str, str] = {
-    "lava": "pinnir.backends.lava.install:install_default",
-    "lava-netx": "pinnir.backends.lava.install:install_netx",
+    "lava": "pinnir.backends.lava.environment:install_default",
+    "lava-netx": "pinnir.backends.lava.environment:install_netx",
     "nir-stock": "pinnir.backends.nir.environments:create_exact",
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pinnir.backends import CoreRunner, Observer
-from pinnir.evaluate import evaluate
-from pinnir.ir import Array, Graph
-from pinnir.streaming import stream_runner
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Graph
+from pinnir.numerics.matrix import Array
+from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.streamed_cores import stream_runner
 
 
 class ReferenceBackend:

@@ -22,11 +22,11 @@ from ir_examples.function_regression import train as regression
 from ir_examples.networks import spread_mlp
 from ir_examples.runs import export
 from ir_examples.training import Progress, Settings, train
-from pinnir import pipelines
-from pinnir.budget import Budget, LayerErrors
-from pinnir.driver import prepare
-from pinnir.job import Job
-from pinnir.stages import Stages
+from pinnir.diagnosis.error_budget import Budget, LayerErrors
+from pinnir.diagnosis.observed_layers import Stages
+from pinnir.passes import pipelines
+from pinnir.search.compile import prepare
+from pinnir.search.job import Job
 
 DEPTHS, WIDTHS = (1, 2, 3, 4, 5), (10, 20, 40, 80)
 LEVELS = (32, 64, 128, 256)
@@ -77,7 +77,7 @@ measured error, errors are too large for a first-order prediction, and `pinnir i
 - In rate programs *predicted* and *without* hold what a layer adds because spikes arrive unevenly;
   *alone* does not, because there the layer gets constant currents.
 - `quantise-activations{{allocation=sensitivity}}` chooses the levels of every neuron by the same
-  weights (`compiler/sensitivity.py`, `compiler/allocation.py`).
+  weights (`compiler/diagnosis/sensitivity.py`, `passes/fitting/level_allocation.py`).
 
 ## Measured
 

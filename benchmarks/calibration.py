@@ -14,10 +14,10 @@ import numpy as np
 from benchmarks.common import DOCS, table
 from benchmarks.paper_a.cells import PROBLEMS
 from ir_examples.build import DOMAINS, ROOT
-from pinnir import pipelines
-from pinnir.driver import prepare
-from pinnir.ir import Graph, Neuron, Staircase
-from pinnir.manager import Pass
+from pinnir.ir.graph import Graph, Neuron, Staircase
+from pinnir.passes import pipelines
+from pinnir.pipeline.manager import Pass
+from pinnir.search.compile import prepare
 
 LEVELS, ITERATIONS = 256, 1500
 _UNEVEN = f"{pipelines.TIDY},quantise-activations{{levels={LEVELS},allocation=sensitivity}}"

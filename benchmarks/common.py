@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.driver import load_reference
+from pinnir.points.point_files import load_reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -8,8 +8,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.common import ROOT, table, write_page
 from ir_examples.build import DOMAINS
-from pinnir import pipelines
-from pinnir.driver import prepare
+from pinnir.passes import pipelines
+from pinnir.search.compile import prepare
 
 EXAMPLES = ("function_regression", "burgers", "poisson", "wave")
 STEPS = (8, 16, 32, 64, 128)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 import pinnir
 from benchmarks.common import Case, own_cases, table, third_party_cases, write_page
-from pinnir.backends.norse import NorseBackend
+from pinnir.backends.norse.backend import NorseBackend
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.ir import Array, Graph, Neuron, Node
-from pinnir.program import Program
+from pinnir.ir.graph import Graph, Neuron, Node
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program
 
 _HEAD = """# Measured: default programs
 
@@ -92,7 +93,7 @@ def _norse() -> Iterator[str]:
         "In float64 every spike of every unit is equal. In float32 a pre-activation is off by its "
         "rounding, about 1e-7 of the terms summed; a unit whose input lies that close to its "
         "threshold then fires differently, and what it feeds differs for that point "
-        "(`tests/backends/test_norse.py` checks that this explains every difference).\n"
+        "(`tests/backends/norse/test_backend.py` checks that this explains every difference).\n"
     )
     rows = []
     for case in own_cases():

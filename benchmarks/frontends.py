@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pinnir
 from benchmarks.common import MODELS, Case, table, third_party_cases, write_page
-from pinnir.errors import PinnirError
+from pinnir.base.errors import PinnirError
 
 RTOL = 1e-2
 

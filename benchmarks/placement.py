@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pinnir
 from benchmarks.common import DOCS, own_cases, table, write_page
-from pinnir import pipelines
-from pinnir.connectivity import connectivity
-from pinnir.errors import LegalizeError
-from pinnir.place_program import place_program
-from pinnir.program import Program
+from pinnir.base.chips import CHIPS, Cores
+from pinnir.base.errors import LegalizeError
+from pinnir.mapping.connectivity import connectivity
+from pinnir.passes import pipelines
+from pinnir.program.placing import place_program
+from pinnir.program.program import Program
 from pinnir.report.placement import placement_row, plot_placement
-from pinnir.target import CHIPS, Cores
 
 LEVELS, UNITS, STEPS = 256, 8, 16
 # One board of SpiNNaker chips; one chip of the others.
@@ -33,8 +33,8 @@ that a program does changes.
 What is counted:
 
 - *Synapses* are flattened: one for every pair of units that the maps between their populations
-  connect (`compiler/connectivity.py`). A core has no dendrite that all units of a neuron share. The
-  input of the first layer is a current and takes none; the read-out is the host's.
+  connect (`compiler/mapping/connectivity.py`). A core has no dendrite that all units of a neuron
+  share. The input of the first layer is a current and takes none; the read-out is the host's.
 - *Axons in* of a core: units, on any core, that its units hear. *Axons out*: pairs of a unit there
   and a core that hears it, its own included.
 - *Messages*: a spike that units on k other cores hear is k messages. Distances are not counted.
@@ -42,9 +42,9 @@ What is counted:
 - Spikes are measured: per inference on 256 points, of delta programs per point of lines through
   the domain, of separable networks per sample of each core's own axis.
 
-How it is searched (`compiler/partition.py`): units move in groups, those of one neuron of the
-network, which hear the same; a group is split only where it does not fit. Three starts, a greedy
-packing in the order of layers, one that takes the cheapest core, and recursive Kernighan-Lin
+How it is searched (`compiler/mapping/partition.py`): units move in groups, those of one neuron of
+the network, which hear the same; a group is split only where it does not fit. Three starts, a
+greedy packing in the order of layers, one that takes the cheapest core, and recursive Kernighan-Lin
 bisection (networkx) of the graph of groups that share spikes, are refined by moves and trades that
 save messages. The best is taken, so it is never worse than the greedy packing; the same seed gives
 the same. Graphs of more than 100,000 edges are not bisected.
@@ -57,7 +57,7 @@ synapse memory.
 ## Chips
 
 {{chips}}
-"-": none, or none published. The numbers and where they come from are in `compiler/target.py`,
+"-": none, or none published. The numbers and where they come from are in `compiler/base/chips.py`,
 which also says what is *unverified*: Loihi 2's synapse memory, and SpiNNaker's memory and number of
 cores for neurons. No vendor's compiler was asked: a chip may need more than these limits say.
 

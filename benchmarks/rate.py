@@ -9,14 +9,16 @@ from dataclasses import replace
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common import own_cases, table, write_page
-from pinnir import pipelines
-from pinnir.driver import prepare
-from pinnir.evaluate import evaluate
-from pinnir.ir import Affine, Graph, Node
-from pinnir.job import Job
-from pinnir.matrix import dense
-from pinnir.metrics import SpikeCounter, relative_l2, source_cost
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Affine, Graph, Node
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.metrics.source_cost import source_cost
+from pinnir.metrics.spikes import SpikeCounter
 from pinnir.neurons import IF
+from pinnir.numerics.matrix import dense
+from pinnir.passes import pipelines
+from pinnir.search.compile import prepare
+from pinnir.search.job import Job
 
 STEPS = (8, 16, 32, 64, 128)
 UNITS = (1, 4, 16, 32)

@@ -11,12 +11,12 @@ import numpy as np
 
 import pinnir
 from benchmarks.common import ROOT, table, write_page
-from pinnir.domain import Domain
-from pinnir.driver import load_reference
-from pinnir.matrix import Array
-from pinnir.metrics import relative_l2
-from pinnir.program import Program
-from pinnir.smooth import smooth
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.numerics.matrix import Array
+from pinnir.points.domain import Domain
+from pinnir.points.point_files import load_reference
+from pinnir.program.program import Program
+from pinnir.program.smoothing import smooth
 
 EXAMPLES = ROOT / "ir_examples"
 STEPS = (8, 16, 32)
@@ -29,10 +29,10 @@ HARDLY = 0.95
 _HEAD = """# Measured: smoothed fields
 
 Written by `python -m benchmarks.smooth`. `pinnir run --smooth` takes noise off the output field
-with a low-pass filter over the grid (`compiler/smooth.py`); how much to keep is read off the field
-alone. *Before* and *after* are relative L2 errors on the grid, against the source network and,
-where the grid holds the points of the example's reference solution, against that solution; *own*
-is the network's own error against it. The last columns are the ratio after/before against the
+with a low-pass filter over the grid (`compiler/program/smoothing.py`); how much to keep is read off
+the field alone. *Before* and *after* are relative L2 errors on the grid, against the source network
+and, where the grid holds the points of the example's reference solution, against that solution;
+*own* is the network's own error against it. The last columns are the ratio after/before against the
 network for fixed cutoffs, `--smooth 0.25` and `--smooth 0.5`. Rate programs have K IF neurons per
 neuron and T steps, population programs L levels.
 """

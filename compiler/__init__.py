@@ -10,20 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pinnir.driver import compile as compile
-    from pinnir.errors import PinnirError as PinnirError
-    from pinnir.errors import ToleranceError as ToleranceError
-    from pinnir.program import Program as Program
-    from pinnir.program import RunResult as RunResult
-    from pinnir.program_file import read as read
+    from pinnir.base.errors import PinnirError as PinnirError
+    from pinnir.program.frontier import ToleranceError as ToleranceError
+    from pinnir.program.program import Program as Program
+    from pinnir.program.program import RunResult as RunResult
+    from pinnir.program.reading import read as read
+    from pinnir.search.compile import compile as compile
 
 _WHERE = {
-    "compile": "pinnir.driver",
-    "read": "pinnir.program_file",
-    "Program": "pinnir.program",
-    "RunResult": "pinnir.program",
-    "PinnirError": "pinnir.errors",
-    "ToleranceError": "pinnir.errors",
+    "compile": "pinnir.search.compile",
+    "read": "pinnir.program.reading",
+    "Program": "pinnir.program.program",
+    "RunResult": "pinnir.program.program",
+    "PinnirError": "pinnir.base.errors",
+    "ToleranceError": "pinnir.base.errors",
 }
 
 __all__ = ["PinnirError", "Program", "RunResult", "ToleranceError", "compile", "read"]

@@ -17,7 +17,7 @@ from fuzz.bytes import FLOATS, NUMBERS, TEXTS, mutate_bytes
 from fuzz.harness import main
 from fuzz.onnx_bases import EXAMPLES, bases, patches
 from fuzz.onnx_fields import mutate_fields
-from pinnir.files import seal, unseal
+from pinnir.base.files import seal, unseal
 from pinnir.frontend.reader import import_bytes
 
 Rng = np.random.Generator

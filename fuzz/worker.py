@@ -25,7 +25,8 @@ from click.testing import CliRunner, Result
 import pinnir
 from fuzz.watch import Decoys, watch_opens
 from fuzz.zygote import read_frame, write_frame
-from pinnir import cli, isolate
+from pinnir.base import sandbox as isolate
+from pinnir.cli import app as cli
 
 SECONDS, BYTES = 10.0, 2**31
 _LONGEST_MESSAGE = 20_000

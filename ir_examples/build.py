@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pinnir
-from pinnir import pipelines
-from pinnir.driver import load_reference
-from pinnir.held_out import HeldOut, load_held_out
-from pinnir.program import Program
-from pinnir.target import TARGETS, Integers
+from pinnir.base.targets import TARGETS, Integers
+from pinnir.passes import pipelines
+from pinnir.points.held_out import HeldOut, load_held_out
+from pinnir.points.point_files import load_reference
+from pinnir.program.program import Program
 
 ROOT = Path(__file__).parent
 DOMAINS = {

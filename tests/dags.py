@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from pinnir.ir import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
 from tests.helpers import FUNCTIONS
 from tests.strategies import SEEDS
 

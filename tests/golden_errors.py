@@ -175,7 +175,7 @@ def _working_folder() -> Iterator[None]:
 
 def printed(case: Case) -> str:
     """The command and what it prints."""
-    from pinnir import cli
+    from pinnir.cli import app as cli
 
     with _working_folder():
         case.prepare()

@@ -10,14 +10,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.evaluate import evaluate
-from pinnir.ir import Activation, Affine, Array, Graph, Input, Level, Node
-from pinnir.manager import Context, PassManager, parse_pipeline
-from pinnir.matrix import dense, entries
+from pinnir.base.targets import TARGETS, Target
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node
 from pinnir.neurons import Threshold
-from pinnir.staircase import build_staircase
-from pinnir.student import Parameters
-from pinnir.target import TARGETS, Target
+from pinnir.numerics.matrix import Array, dense, entries
+from pinnir.passes.fitting.trainable_core import Parameters
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.passes.rounding.staircases import build_staircase
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import PassManager
 
 CORE = "core.1"
 FUNCTIONS = ("tanh", "sigmoid", "relu", "sin", "cos")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import pinnir
-from pinnir import pipelines
-from pinnir.program import Program
-from pinnir.target import TARGETS
+from pinnir.base.targets import TARGETS
+from pinnir.passes import pipelines
+from pinnir.program.program import Program
 from tests.networks import family
 
 STEPS = 6

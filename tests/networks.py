@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
-from pinnir.ir import Graph
-from pinnir.layout import separate_axes
-from pinnir.pipelines import TIDY
+from pinnir.ir.graph import Graph
+from pinnir.ir.sample_axes import separate_axes
+from pinnir.passes.pipelines import TIDY
 from tests.helpers import compiled
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from pinnir.frontend.reader import IMPORTERS
-from pinnir.ir import Array
+from pinnir.numerics.matrix import Array
 from tests.random_ops import GENERATORS
 from tests.random_ops.builder import DOUBLE_ONLY_IN, Builder, Value, info, runs_in_double
 

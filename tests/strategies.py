@@ -9,7 +9,7 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.ir import Graph
+from pinnir.ir.graph import Graph
 from tests.helpers import FUNCTIONS, core_graph
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir import job
-from pinnir.driver import prepare
-from pinnir.evaluate import evaluate
 from pinnir.frontend import Model
-from pinnir.ir import Graph
-from pinnir.layout import separate_axes
-from pinnir.program import Program
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Graph
+from pinnir.ir.sample_axes import separate_axes
+from pinnir.program.program import Program
+from pinnir.search import job
+from pinnir.search.compile import prepare
 from tests.networks import Net
 
 
@@ -144,7 +144,7 @@ def test_cores_pay_for_samples_of_their_own_axis():
 
 def test_the_wrong_number_of_tables():
     _, program = compiled(flattened_backwards)
-    with pytest.raises(pinnir.errors.DomainError) as caught:
+    with pytest.raises(pinnir.base.errors.DomainError) as caught:
         program.run(program.domain.grid_tables((3, 3))[:1])
     assert str(caught.value) == (
         "points has 1 tables, the network has 2 sample axes\n"

@@ -17,10 +17,11 @@ from ir_examples.build import (
     Golden,
     compile_golden,
 )
-from pinnir.driver import load_reference, prepare
-from pinnir.held_out import load_held_out
-from pinnir.metrics import relative_l2
+from pinnir.metrics.field_errors import relative_l2
 from pinnir.passes import PASSES
+from pinnir.points.held_out import load_held_out
+from pinnir.points.point_files import load_reference
+from pinnir.search.compile import prepare
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.backends import Backend, find_backend
-from pinnir.driver import prepare
-from pinnir.evaluate import evaluate
-from pinnir.ir import Array
-from pinnir.metrics import relative_l2
-from pinnir.program import Points, Program
+from pinnir.ir.evaluate import evaluate
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Points, Program
+from pinnir.program.simulators import Backend, find_backend
+from pinnir.search.compile import prepare
 from tests.backends.networks import run_core, same_spikes
 from tests.networks import FAMILIES, SEPARABLE, family, graph_of
 

@@ -6,9 +6,9 @@ import pytest
 
 import pinnir
 from benchmarks.common import MODELS, Case, own_cases, third_party_cases
-from pinnir import pipelines
-from pinnir.driver import prepare
-from pinnir.metrics import relative_l2
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.passes import pipelines
+from pinnir.search.compile import prepare
 
 CASES = [*own_cases(), *third_party_cases()]
 

@@ -17,13 +17,14 @@ import pytest
 
 import pinnir
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.driver import prepare
-from pinnir.evaluate import evaluate
-from pinnir.ir import Activation, Array, Graph, Node, Staircase
-from pinnir.manager import parse_pipeline
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Graph, Node, Staircase
 from pinnir.neurons import Threshold
-from pinnir.pipelines import rate_signed, staircase
-from pinnir.program import Program
+from pinnir.numerics.matrix import Array
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.passes.pipelines import rate_signed, staircase
+from pinnir.program.program import Program
+from pinnir.search.compile import prepare
 from tests.backends.networks import (
     DOMAIN,
     EXAMPLES,

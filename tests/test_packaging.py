@@ -156,13 +156,13 @@ def test_every_installed_module_imports(installed: Path, tmp_path: Path) -> None
 
 
 def test_console_script_is_installed(installed: Path, tmp_path: Path) -> None:
-    assert SETTINGS["project"]["scripts"] == {"pinnir": "pinnir.cli:main"}
+    assert SETTINGS["project"]["scripts"] == {"pinnir": "pinnir.cli.app:main"}
     script = installed / "bin" / "pinnir"
     assert "Usage: pinnir" in run(script, "--help", cwd=tmp_path, PYTHONPATH=str(installed))
 
 
 def test_command_line_imports_nothing_heavy(installed: Path, tmp_path: Path) -> None:
     heavy = {"torch", "onnxruntime", "matplotlib", "scipy", "onnx"}
-    code = "import json, sys, pinnir, pinnir.cli; print(json.dumps(sorted(sys.modules)))"
+    code = "import json, sys, pinnir, pinnir.cli.app; print(json.dumps(sorted(sys.modules)))"
     output = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(installed))
     assert heavy.intersection(json.loads(output)) == set()

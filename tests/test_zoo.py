@@ -9,7 +9,7 @@ import pytest
 
 import pinnir
 from benchmarks.common import MODELS
-from pinnir.errors import LegalizeError
+from pinnir.base.errors import LegalizeError
 
 RTOL = 5e-2
 FOLDER = Path(os.environ.get(MODELS, "")) / "zoo"

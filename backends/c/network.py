@@ -25,14 +25,14 @@ from pinnir.backends.c.tables import (
     table,
     width,
 )
-from pinnir.backends.parts import check_neurons
-from pinnir.errors import LegalizeError
-from pinnir.integers import WholeCore, WholeMap, check_range
-from pinnir.ir import Input, Neuron, Node
+from pinnir.backends.exported_parts import check_neurons
+from pinnir.backends.recording import populations
+from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
+from pinnir.ir.graph import Input, Neuron, Node
+from pinnir.mapping.integer_cores import WholeCore, WholeMap, check_range
 from pinnir.neurons import IF, Delta, Threshold
-from pinnir.recording import populations
-from pinnir.streaming import is_streaming
-from pinnir.target import TARGETS
+from pinnir.program.streamed_cores import is_streaming
 
 _INDENT = "    "
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pinnir.integers import Whole, WholeMap, bits_of
-from pinnir.ir import Staircase
+from pinnir.ir.graph import Staircase
+from pinnir.mapping.integer_cores import Whole, WholeMap, bits_of
 from pinnir.neurons import IF
 
 _WIDTHS = (8, 16, 32)

@@ -13,16 +13,16 @@ import numpy as np
 
 from pinnir.backends.c.network import CoreSource, header, source
 from pinnir.backends.c.tables import table
-from pinnir.backends.parts import (
+from pinnir.backends.exported_parts import (
     host_files,
     program_json,
     sums_that_leave,
     value_of_sums,
     whole_cores,
 )
-from pinnir.integers import Whole
-from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
+from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.mapping.integer_cores import Whole
+from pinnir.program.program import Program
 
 SAMPLES = 16
 _PLAIN = ("spiking.h", "spiking.c", "check.c", "stream.c")

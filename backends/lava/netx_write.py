@@ -9,11 +9,11 @@ from importlib.resources import files
 import h5py
 import numpy as np
 
-from pinnir.backends.lava.netx import UPPER, DenseLayer, dense_layers
+from pinnir.backends.exported_parts import host_files, program_json
+from pinnir.backends.lava.netx_network import UPPER, DenseLayer, dense_layers
 from pinnir.backends.lava.stock_write import read_out
 from pinnir.backends.lava.write import chip_cores, events_of, samples_file
-from pinnir.backends.parts import host_files, program_json
-from pinnir.program import Program
+from pinnir.program.program import Program
 
 
 def write(program: Program) -> dict[str, bytes]:

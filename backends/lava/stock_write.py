@@ -12,13 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pinnir.backends.lava.arrange import (
-    INPUT,
-    ChipCore,
-    ChipPopulation,
-    Synapses,
-    signed_digits,
-)
+from pinnir.backends.exported_parts import value_of_sums
+from pinnir.backends.lava.network import INPUT, ChipCore, ChipPopulation, Synapses, signed_digits
 from pinnir.backends.lava.write import (
     Network,
     about,
@@ -28,12 +23,11 @@ from pinnir.backends.lava.write import (
     network_files,
     samples_file,
 )
-from pinnir.backends.parts import value_of_sums
-from pinnir.errors import LegalizeError
-from pinnir.flatten import FlatPopulation
-from pinnir.integers import Whole
-from pinnir.ir import Node
-from pinnir.program import Program
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import Node
+from pinnir.mapping.flat_units import FlatPopulation
+from pinnir.mapping.integer_cores import Whole
+from pinnir.program.program import Program
 
 # Bits of LIF's threshold.
 _THRESHOLD_BITS = 17

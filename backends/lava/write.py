@@ -13,19 +13,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pinnir.backends.lava.arrange import ChipCore, ChipPopulation, Synapses
-from pinnir.backends.parts import (
+from pinnir.backends.exported_parts import (
     host_files,
     program_json,
     sums_that_leave,
     value_of_sums,
     whole_cores,
 )
-from pinnir.backends.parts import packed as compressed
-from pinnir.integers import Whole
-from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
-from pinnir.target import TARGETS
+from pinnir.backends.exported_parts import packed as compressed
+from pinnir.backends.lava.network import ChipCore, ChipPopulation, Synapses
+from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.base.targets import TARGETS
+from pinnir.mapping.integer_cores import Whole
+from pinnir.program.program import Program
 
 SAMPLES = 16
 # What the runner builds a core from: a description as JSON, and arrays by name.

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pinnir.backends import CoreRunner, Observer
-from pinnir.backends.nir.stock import Stock, stock
-from pinnir.errors import LegalizeError
-from pinnir.evaluate import evaluate
-from pinnir.ir import Array, Graph, Neuron, Node
-from pinnir.metrics import SpikeCounter
-from pinnir.order import Streaming
-from pinnir.program import Program, execute
-from pinnir.running import prepare
+from pinnir.backends.nir.stock.stock import Stock, stock
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Graph, Neuron, Node
+from pinnir.metrics.spikes import SpikeCounter
+from pinnir.numerics.matrix import Array
+from pinnir.points.streaming_order import Streaming
+from pinnir.program.program import Program, execute, prepare
+from pinnir.program.simulators import CoreRunner, Observer
 
 # Points on which the range of every core's input is seen.
 _POINTS, _SEED = 1024, 0

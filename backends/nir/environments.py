@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinnir.backends.environments import Environment, cache_folder
-from pinnir.errors import BackendError
-from pinnir.registry import look_up
+from pinnir.base.errors import BackendError
+from pinnir.base.registry import look_up
 
 READERS_FOLDER = Path(__file__).with_name("readers")
 _COMMAND = "python -m pinnir.backends.nir.environments"

@@ -12,10 +12,10 @@ from importlib.resources import files
 import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.parts import Arrays, host_files, packed, program_json
-from pinnir.backends.pynn.core import ConstantCore, constant_core
-from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
+from pinnir.backends.exported_parts import Arrays, host_files, packed, program_json
+from pinnir.backends.pynn.network import ConstantCore, constant_core
+from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.program.program import Program
 
 SAMPLES = 16
 
@@ -36,7 +36,7 @@ def files_of(program: Program, cores: list[ConstantCore]) -> dict[str, bytes]:
         expected |= expected_of(core, seen)
     found = {f"{core.name}.npz": _core_file(core) for core in cores}
     found["samples.npz"] = packed(expected)
-    found["runner.py"] = (files("pinnir.backends.pynn") / "runner.py").read_bytes()
+    found["runner.py"] = (files("pinnir.backends.pynn") / "exported/runner.py").read_bytes()
     found["README.md"] = _README.format(" ".join(ENVIRONMENTS["pynn"].requirements)).encode()
     found["program.json"] = program_json(
         program, {core.label: {"file": f"{core.name}.npz"} for core in cores}

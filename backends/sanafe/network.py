@@ -7,7 +7,7 @@ means what ``>=`` means on whole numbers, while what is taken away stays the thr
 memoryless unit has a decay of 0 and its threshold inside its bias. A group of units that never
 fire adds up what leaves the core, and is read at the end.
 
-A spike takes a step, so populations begin one after the other (``pinnir.hops``). The host sets
+A spike takes a step, so populations begin one after the other (``chip_steps.py``). The host sets
 initial potentials and biases in the step in which a population begins, and clears them after its
 last one.
 """
@@ -20,14 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.parts import value_of_sums
-from pinnir.errors import LegalizeError
-from pinnir.flatten import FlatCore, FlatPopulation, flatten
-from pinnir.hops import after, first_steps, waiting
-from pinnir.integers import Whole, WholeCore, check_range
-from pinnir.ir import Array, Input, Neuron, Node
+from pinnir.backends.exported_parts import value_of_sums
+from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
+from pinnir.ir.graph import Input, Neuron, Node
+from pinnir.mapping.chip_steps import after, first_steps, waiting
+from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
+from pinnir.mapping.integer_cores import Whole, WholeCore, check_range
 from pinnir.neurons import IF
-from pinnir.target import TARGETS
+from pinnir.numerics.matrix import Array
 
 UNIT = 1.0 / 32.0
 # Beyond the one step that any spike takes.

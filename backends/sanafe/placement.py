@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.parts import WrittenCore
+from pinnir.backends.exported_parts import WrittenCore
 from pinnir.backends.sanafe.network import Network
-from pinnir.errors import LegalizeError
-from pinnir.place_program import place_program
-from pinnir.program import Program
-from pinnir.target import LOIHI_1
+from pinnir.base.chips import LOIHI_1
+from pinnir.base.errors import LegalizeError
+from pinnir.program.placing import place_program
+from pinnir.program.program import Program
 
 # Of every group of a network, the core of each of its units.
 Cores = list[NDArray[np.int32]]

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from pinnir.backends.parts import (
+from pinnir.backends.exported_parts import (
     Arrays,
     WrittenCore,
     core_rows,
@@ -21,10 +21,10 @@ from pinnir.backends.parts import (
     sums_that_leave,
     whole_cores,
 )
+from pinnir.backends.recording import CoreRecord, probe_points, record
 from pinnir.backends.sanafe.network import Network, network
 from pinnir.backends.sanafe.placement import Cores, place
-from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
+from pinnir.program.program import Program
 
 SAMPLES = 16
 
@@ -49,7 +49,7 @@ def files_of(program: Program, cores: list[WrittenCore[Network]]) -> dict[str, b
         for core, placed in zip(cores, place(program, cores), strict=True)
     }
     found["samples.npz"] = packed(expected)
-    found["runner.py"] = (files("pinnir.backends.sanafe") / "runner.py").read_bytes()
+    found["runner.py"] = (files("pinnir.backends.sanafe") / "exported/runner.py").read_bytes()
     found["README.md"] = _README.encode()
     found["program.json"] = program_json(program, core_rows(cores))
     return found | host_files(program)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.backends.spinnaker.neuron import TruncatedIF, ring
-from pinnir.integers import Whole
+from pinnir.mapping.integer_cores import Whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING
-from pinnir.errors import LegalizeError
-from pinnir.integers import Whole
-from pinnir.ir import Array, Node
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import Node
+from pinnir.mapping.integer_cores import Whole
+from pinnir.numerics.matrix import Array
 
 CLOCK, SUMS = "clock", "sums"
 # Beyond the one step that any spike takes.

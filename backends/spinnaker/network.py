@@ -6,9 +6,9 @@ one step: their initial potential is their bias and their input, their reset pot
 anything, and synapses bring the rest in the one step that is their own. They fire then or never:
 having fired, they lie far below.
 
-A spike takes a step (``pinnir.hops``), so a unit must not fire before its own step. One that would,
-by its bias alone, begins lower by a *hold*, which a clock unit, firing in step 0, gives back in the
-right step. A last group that never fires adds up what leaves the core.
+A spike takes a step (``chip_steps.py``), so a unit must not fire before its own step. One that
+would, by its bias alone, begins lower by a *hold*, which a clock unit, firing in step 0, gives back
+in the right step. A last group that never fires adds up what leaves the core.
 
 One whole number is 2^-15, the last bit of a potential; a weight is a 16-bit magnitude, shifted left
 by as much as all that reach a population have in common, and its receptor's sign.
@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pinnir.backends.parts import value_of_sums
+from pinnir.backends.exported_parts import value_of_sums
 from pinnir.backends.spinnaker.groups import (
     CLOCK,
     MOST_WAITING,
@@ -34,13 +34,13 @@ from pinnir.backends.spinnaker.groups import (
 )
 from pinnir.backends.spinnaker.neuron import LOWEST
 from pinnir.backends.spinnaker.timed import ticking, timed
-from pinnir.errors import LegalizeError
-from pinnir.flatten import FlatCore, FlatPopulation, flatten
-from pinnir.hops import after, first_steps, waiting
-from pinnir.integers import WholeCore, check_range
-from pinnir.ir import Input, Neuron, Node
+from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
+from pinnir.ir.graph import Input, Neuron, Node
+from pinnir.mapping.chip_steps import after, first_steps, waiting
+from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
+from pinnir.mapping.integer_cores import WholeCore, check_range
 from pinnir.neurons import FlooredIF, Threshold
-from pinnir.target import TARGETS
 
 
 def network(whole: WholeCore, largest_input: float) -> Network:

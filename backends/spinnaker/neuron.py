@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.integers import Whole
+from pinnir.mapping.integer_cores import Whole
 
 ONE = 1 << 15
 MOST_RING = (1 << 16) - 1

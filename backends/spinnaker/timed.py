@@ -2,7 +2,7 @@
 
 ``IFTruncDelta`` with the reset potential 0 is a unit that resets to zero and has a floor there. Its
 bias and its input are its constant current, which runs from step 0 on, whereas a population begins
-when the last of those that it listens to has begun (``pinnir.hops``). So until then clock units,
+when the last of those that it listens to has begun (``chip_steps.py``). So until then clock units,
 one a step, pull each unit to its floor, and the last of them brings its initial potential. In
 step 0, when nothing can have arrived, it lies so low that its current does not lift it from the
 floor. After its steps a unit goes on, and nobody listens.
@@ -16,8 +16,8 @@ import numpy as np
 
 from pinnir.backends.spinnaker.groups import CLOCK, Group, Synapses, check_rings, shift_of
 from pinnir.backends.spinnaker.neuron import LOWEST
-from pinnir.flatten import FlatPopulation
-from pinnir.integers import Whole
+from pinnir.mapping.flat_units import FlatPopulation
+from pinnir.mapping.integer_cores import Whole
 
 
 def timed(

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from pinnir.backends.parts import (
+from pinnir.backends.exported_parts import (
     Arrays,
     WrittenCore,
     core_rows,
@@ -22,10 +22,10 @@ from pinnir.backends.parts import (
     sums_that_leave,
     whole_cores,
 )
+from pinnir.backends.recording import CoreRecord, probe_points, record
 from pinnir.backends.spinnaker.groups import SUMS, Network
 from pinnir.backends.spinnaker.network import network
-from pinnir.program import Program
-from pinnir.recording import CoreRecord, probe_points, record
+from pinnir.program.program import Program
 
 SAMPLES = 16
 
@@ -48,7 +48,8 @@ def files_of(program: Program, cores: list[WrittenCore[Network]]) -> dict[str, b
         samples |= _samples(core, seen)
     found = {f"{core.name}.npz": _core_file(core.network, seen) for core, seen in both}
     found["samples.npz"] = packed(samples)
-    found["runner.py"] = (files("pinnir.backends.spinnaker") / "runner.py").read_bytes()
+    own = files("pinnir.backends.spinnaker") / "exported"
+    found["runner.py"] = (own / "runner.py").read_bytes()
     found["README.md"] = _README.encode()
     found["program.json"] = program_json(program, core_rows(cores))
     return found | host_files(program)

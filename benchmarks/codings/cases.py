@@ -8,9 +8,9 @@ from functools import cache
 
 from benchmarks.common import Case, third_party_cases
 from ir_examples.build import DOMAINS, ROOT
-from pinnir.candidates import level_counts
-from pinnir.driver import prepare
-from pinnir.job import Job
+from pinnir.search.candidates import level_counts
+from pinnir.search.compile import prepare
+from pinnir.search.job import Job
 
 _OWN = ("poisson", "burgers", "beltrami_pinn", "beltrami_spinn")
 

@@ -12,10 +12,10 @@ from benchmarks.codings.figures import save
 from benchmarks.common import table
 from ir_examples.build import ROOT
 from ir_examples.digits import TRAINING, read_digits
-from pinnir.build import assemble
-from pinnir.candidates import signgd_features
-from pinnir.driver import prepare
-from pinnir.held_out import load_held_out
+from pinnir.points.held_out import load_held_out
+from pinnir.search.build import assemble
+from pinnir.search.candidates import signgd_features
+from pinnir.search.compile import prepare
 
 NETWORKS = ("digits_resmlp", "digits_mixer", "digits_convnext")
 STEPS = (8, 12, 16, 24, 32, 48, 64)

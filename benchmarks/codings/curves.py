@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.codings.cases import job_of
 from benchmarks.codings.streams import Row, built, row_of, streamed
-from pinnir import pipelines
+from pinnir.passes import pipelines
 
 LEVELS = (16, 36, 64, 144, 256, 576, 1024, 2304)
 # Time steps and units of rate programs, from cheap to dear.

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.codings.streams import Row
 from benchmarks.common import DOCS
-from pinnir.metrics import ADD_PJ, MAC_PJ
+from pinnir.metrics.spikes import ADD_PJ, MAC_PJ
 
 IMAGES = DOCS / "images"
 _COLOURS = {"rate": "tab:orange", "population": "tab:blue", "phase": "tab:purple",

@@ -12,11 +12,11 @@ from benchmarks.codings import results
 from benchmarks.codings.figures import save
 from benchmarks.common import table
 from ir_examples.build import DOMAINS, ROOT
-from pinnir import pipelines
-from pinnir.build import assemble
-from pinnir.candidates import Candidate
-from pinnir.driver import prepare
-from pinnir.job import Job
+from pinnir.passes import pipelines
+from pinnir.program.frontier import Candidate
+from pinnir.search.build import assemble
+from pinnir.search.compile import prepare
+from pinnir.search.job import Job
 
 NETWORKS = ("deep_regression", "function_regression", "poisson", "burgers")
 STEPS = (8, 16, 32, 64)

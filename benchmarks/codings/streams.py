@@ -10,16 +10,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.codings.cases import job_of, smallest
-from pinnir import pipelines
-from pinnir.build import assemble
-from pinnir.candidates import Candidate
-from pinnir.evaluate import preactivations
-from pinnir.ir import Array, Staircase
+from pinnir.ir.evaluate import preactivations
+from pinnir.ir.graph import Staircase
 from pinnir.neurons import Delta
-from pinnir.order import Streaming
-from pinnir.program import Program
-from pinnir.proof import pooled
-from pinnir.streaming import DeltaStream
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.points.streaming_order import Streaming
+from pinnir.program.frontier import Candidate
+from pinnir.program.program import Program
+from pinnir.program.streamed_cores import DeltaStream
+from pinnir.search.build import assemble, pooled
 
 # Points of a line; in all other columns together there are about as many lines as _LINES.
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)

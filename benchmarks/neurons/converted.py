@@ -16,13 +16,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common import ROOT
-from pinnir import pipelines
-from pinnir.driver import prepare
-from pinnir.evaluate import evaluate
-from pinnir.ir import Graph
-from pinnir.job import Job
-from pinnir.metrics import SpikeCounter, relative_l2
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Graph
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.metrics.spikes import SpikeCounter
 from pinnir.neurons import Integrated
+from pinnir.passes import pipelines
+from pinnir.search.compile import prepare
+from pinnir.search.job import Job
 
 PROBLEMS = {"function_regression": "x=-1:1", "poisson": "x=-1:1,y=-1:1", "burgers": "x=-1:1,t=0:1"}
 STEPS, UNITS = 64, 4

@@ -13,7 +13,7 @@ from benchmarks.neurons.protocols import SETTINGS, measure
 from benchmarks.neurons.study import CLOCKS, FUNCTIONS, NOISES
 from benchmarks.neurons.summary import Group, groups
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.integrators import INTEGRATORS
+from pinnir.neurons.membranes.integrators import INTEGRATORS
 
 IMAGES = DOCS / "images"
 _LINES = {"euler": "o--", "rk4": "s-"}

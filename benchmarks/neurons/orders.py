@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 from benchmarks.neurons.protocols import Array
 from pinnir.neurons import MEMBRANES, Membrane
-from pinnir.neurons.integrators import INTEGRATORS, Scheme, integrate, start
+from pinnir.neurons.membranes.integrators import INTEGRATORS, Scheme, integrate, start
 
 # Current and duration between spikes, and the longest step: short enough to be in the range where
 # the error falls as theory says. FitzHugh-Nagumo and Hodgkin-Huxley go through a whole spike.

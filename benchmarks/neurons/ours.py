@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.neurons.protocols import Drive, Trace
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.integrators import Scheme, integrate, start
+from pinnir.neurons.membranes.integrators import Scheme, integrate, start
 
 
 def simulate(name: str, drive: Drive, duration: float) -> Trace:

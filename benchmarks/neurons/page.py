@@ -15,10 +15,10 @@ from benchmarks.neurons.protocols import SETTINGS, measure
 from benchmarks.neurons.study import FUNCTIONS, ITERATIONS, SAMPLES, SEEDS, UNITS
 from benchmarks.neurons.summary import PAIRS, Group, finest, groups
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.conversion import CONVERSIONS
-from pinnir.neurons.integrators import INTEGRATORS
-from pinnir.neurons.stability import largest_stable_step
-from pinnir.response import counts
+from pinnir.neurons.membranes.conversion import CONVERSIONS
+from pinnir.neurons.membranes.integrators import INTEGRATORS
+from pinnir.neurons.membranes.response import counts
+from pinnir.neurons.membranes.stability import largest_stable_step
 
 _PLAUSIBLE = ("izhikevich", "hodgkin-huxley")
 _ANALYTIC, _CORNER, _JUMP = FUNCTIONS

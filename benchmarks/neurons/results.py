@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pinnir.files import write_atomic
+from pinnir.base.files import write_atomic
 
 FILE = Path(__file__).parent / "results.json"
 # Cells between two writings.

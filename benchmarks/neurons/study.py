@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.neurons.protocols import Array
-from pinnir.domain import Domain
-from pinnir.metrics import relative_l2
+from benchmarks.neurons.regression import RegressionLayer, spread_layer
+from benchmarks.neurons.regression_training import train
+from pinnir.metrics.field_errors import relative_l2
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.integrators import INTEGRATORS, Scheme
-from pinnir.regression import RegressionLayer, spread_layer
-from pinnir.regression_training import train
+from pinnir.neurons.membranes.integrators import INTEGRATORS, Scheme
+from pinnir.points.domain import Domain
 
 DOMAIN = Domain(("x",), np.array([-1.0]), np.array([1.0]))
 UNITS, SAMPLES, ITERATIONS, SEEDS = 50, 64, 100, 5

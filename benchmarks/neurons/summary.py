@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.neurons.study import CLOCKS, FUNCTIONS, NOISES, SEEDS, Cell, cells
-from pinnir.neurons.integrators import INTEGRATORS
+from pinnir.neurons.membranes.integrators import INTEGRATORS
 
 PAIRS = tuple(product(FUNCTIONS, NOISES))
 

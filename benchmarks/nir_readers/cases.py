@@ -10,14 +10,14 @@ import nir
 
 from ir_examples.build import DOMAINS, ROOT
 from pinnir import compile as compile_network
-from pinnir import pipelines
 from pinnir import read as read_program
 from pinnir.backends.nir.cores import StockProgram, expected, stock_program
-from pinnir.backends.nir.running import ReaderJob
-from pinnir.emit import to_nir
-from pinnir.evaluate import evaluate
-from pinnir.ir import Array
-from pinnir.program import Program
+from pinnir.backends.nir.reader_process import ReaderJob
+from pinnir.ir.evaluate import evaluate
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.program.nir_graph import to_nir
+from pinnir.program.program import Program
 
 POINTS = 16
 

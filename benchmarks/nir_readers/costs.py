@@ -6,7 +6,7 @@ from benchmarks.common import table
 from ir_examples.build import ROOT
 from pinnir import read as read_program
 from pinnir.backends.nir.cores import stock_program
-from pinnir.metrics import relative_l2
+from pinnir.metrics.field_errors import relative_l2
 
 _EXAMPLES = ("function_regression", "poisson", "burgers")
 _POINTS, _SEED = 2048, 9

@@ -15,9 +15,9 @@ import nir
 import numpy as np
 
 from benchmarks.nir_readers.cases import Case, written
-from pinnir.backends.nir.running import ReaderJob
-from pinnir.backends.nir.stock import DT, threshold_units
-from pinnir.ir import Array
+from pinnir.backends.nir.reader_process import ReaderJob
+from pinnir.backends.nir.stock.stock import DT, threshold_units
+from pinnir.numerics.matrix import Array
 
 _UNITS, _STEPS, _SAMPLES = 4, 40, 16
 _ONES, _ZEROS = np.ones(_UNITS), np.zeros(_UNITS)

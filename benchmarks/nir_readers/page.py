@@ -16,7 +16,7 @@ _HEAD = f"""# Readers of NIR
 
 Measured by `python -m benchmarks.nir_readers`, which installs every reader in an environment of its
 own: the importers as they are on PyPI, run on the same files. Their output is compared with NIR's
-documented equations (upper table) or with the oracle in `compiler/evaluate.py` (lower table).
+documented equations (upper table) or with the oracle in `compiler/ir/evaluate.py` (lower table).
 
 | | |
 |---|---|

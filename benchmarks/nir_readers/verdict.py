@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.nir_readers.cases import Case
-from pinnir.backends.nir.running import ReaderResult, run_reader
-from pinnir.metrics import relative_l2
+from pinnir.backends.nir.reader_process import ReaderResult, run_reader
+from pinnir.metrics.field_errors import relative_l2
 
 # Relative L2 error of the outputs. Single precision is good for the first; what is further off than
 # the second is another function, given without a word.

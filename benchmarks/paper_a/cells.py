@@ -14,9 +14,9 @@ import numpy as np
 import pinnir
 from benchmarks.common import Case
 from ir_examples.build import DOMAINS, ROOT
-from pinnir import pipelines
-from pinnir.files import write_atomic
-from pinnir.ir import Array
+from pinnir.base.files import write_atomic
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
 
 # The paper's, of the examples.
 PROBLEMS = tuple(name for name in DOMAINS if name != "deep_regression")

@@ -12,11 +12,12 @@ import numpy as np
 import pinnir
 from benchmarks.common import DOCS
 from benchmarks.paper_a.cells import PROBLEMS, ROWS, case
-from pinnir import pipelines
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.ir import Array, Neuron, Node
-from pinnir.program import Program
-from pinnir.smooth import smooth
+from pinnir.ir.graph import Neuron, Node
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.program.program import Program
+from pinnir.program.smoothing import smooth
 
 IMAGES = DOCS / "images"
 _SHOWN = ("published", "published-advanced", "rate-refitted", "rate-signed-trained",

@@ -9,9 +9,9 @@ import numpy as np
 
 import pinnir
 from benchmarks.paper_a.cells import KEPT, case, reference
-from pinnir import pipelines
-from pinnir.ir import Array
-from pinnir.smooth import smooth_run
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.program.smoothing import smooth_run
 
 TOLERANCES: tuple[float | str, ...] = (1e-3, "auto")
 # Of the grid on which the steepest point is looked for: 256 cells, and times.

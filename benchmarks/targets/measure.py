@@ -9,12 +9,13 @@ from typing import Any
 
 import pinnir
 from benchmarks.common import DOCS, Case
-from pinnir import pipelines
-from pinnir.driver import prepare
-from pinnir.place_program import place_program
-from pinnir.program import Program
-from pinnir.target import LOIHI_1, LOIHI_2, SPINNAKER_1, TARGETS, Cores, Integers
-from pinnir.verification import verify
+from pinnir.backends.verify import verify
+from pinnir.base.chips import LOIHI_1, LOIHI_2, SPINNAKER_1, Cores
+from pinnir.base.targets import TARGETS, Integers
+from pinnir.passes import pipelines
+from pinnir.program.placing import place_program
+from pinnir.program.program import Program
+from pinnir.search.compile import prepare
 
 FILE = DOCS / "targets.json"
 BITS = (4, 5, 6, 8, 10, 12, 16)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.common import table, write_page
 from benchmarks.targets.measure import BITS, LEVELS, RUNS
-from pinnir.metrics import MAC_PJ
+from pinnir.metrics.spikes import MAC_PJ
 
 # Of one synaptic operation, by SANA-FE's constants of Loihi 1.
 LOIHI_SYNOP_PJ = 35.5

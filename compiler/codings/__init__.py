@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pinnir.errors import LegalizeError, PipelineError
-from pinnir.registry import imported, look_up
+from pinnir.base.errors import LegalizeError, PipelineError
+from pinnir.base.registry import imported, look_up
 
 if TYPE_CHECKING:
-    from pinnir.ir import Graph
-    from pinnir.manager import Context
-    from pinnir.target import Target
+    from pinnir.base.targets import Target
+    from pinnir.ir.graph import Graph
+    from pinnir.pipeline.context import Context
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.evaluate import add, trace
-from pinnir.ir import Affine, Array, Graph, Level, Node, Op, Staircase
-from pinnir.matrix import BlockDiagonal, compose, dense
+from pinnir.ir.evaluate import add, trace
+from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Staircase
+from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
 
 
 @dataclass(frozen=True, eq=False)

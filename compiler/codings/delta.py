@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from pinnir.codings.streamed import Levels, lower_streamed
-from pinnir.ir import Graph, Staircase
-from pinnir.manager import Context
+from pinnir.ir.graph import Graph, Staircase
 from pinnir.neurons import Delta
+from pinnir.pipeline.context import Context
 
 
 def lower(

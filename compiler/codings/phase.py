@@ -19,11 +19,11 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from pinnir.codings.streamed import Levels, level_counts, lower_streamed
-from pinnir.ir import Graph, Node, Staircase
-from pinnir.manager import Context
-from pinnir.metrics import depth
+from pinnir.ir.graph import Graph, Node, Staircase
+from pinnir.metrics.spikes import depth
 from pinnir.neurons import Phase
 from pinnir.neurons.phase import needed_digits, weight
+from pinnir.pipeline.context import Context
 
 
 def lower(graph: Graph, context: Context, steps: int) -> Graph:

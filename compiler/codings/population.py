@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.codings.common import Population, Spiking, lower_core, upper_bounds
-from pinnir.evaluate import preactivations
-from pinnir.ir import Affine, Array, Graph, Node, Op, Staircase
-from pinnir.manager import Context
-from pinnir.matrix import BlockDiagonal, Matrix, dense
+from pinnir.ir.evaluate import preactivations
+from pinnir.ir.graph import Affine, Graph, Node, Op, Staircase
 from pinnir.neurons import Threshold
+from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, dense
+from pinnir.pipeline.context import Context
 
 # Largest dense lateral matrix that a NIR file is asked to hold; larger layers are cut into
 # groups of neurons.

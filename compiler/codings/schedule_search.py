@@ -17,13 +17,13 @@ from math import floor, log
 
 import numpy as np
 
-from pinnir.codings.signgd import Layers
-from pinnir.errors import LegalizeError
-from pinnir.evaluate import evaluate
-from pinnir.ir import Affine, Array, Graph, Input
-from pinnir.matrix import entries
-from pinnir.metrics import relative_l2
-from pinnir.schedules import Kind, Schedule, reaching
+from pinnir.base.errors import LegalizeError
+from pinnir.codings.followers import Layers
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Affine, Graph, Input
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.numerics.matrix import Array, entries
+from pinnir.numerics.step_schedules import Kind, Schedule, reaching
 
 _DECAYS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 _RATIOS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 16.0, 32.0)

@@ -2,7 +2,7 @@
 
 A neuron holds an estimate ``y`` of its activation and in every step spikes to say whether it moves
 it down (a spike) or up (none); whoever reads it moves along, because all know the schedule
-(``neurons/sign_gradient.py``, ``schedules.py``). So at the end
+(``neurons/sign_gradient.py``, ``step_schedules.py``). So at the end
 
     m = W y + b,    |y - f(m)| about the last step,
 
@@ -12,7 +12,7 @@ neurons like any other. The paper's form is refined in four ways:
 1. ``y`` starts in the middle of the neuron's range on the calibration points, and its steps are
    scaled by half that range (``scale=neuron``; ``none`` is the paper's: ``y`` starts at zero, and
    one step is the same for all).
-2. Layers start one after the other (``schedules.py``).
+2. Layers start one after the other (``step_schedules.py``).
 3. Analog inputs enter exactly, once, in the first step (``inputs=exact``). The paper's codec lets
    neurons follow them (``inputs=spikes``), which leaves a residual of about the last step.
 4. The read-out is the last map of the last ``y``; as a mean over the steps of scheduled synapses.
@@ -22,38 +22,10 @@ What the schedule leaves open is chosen on the calibration points (``schedule_se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal
-
-import numpy as np
-
-from pinnir.codings import population
-from pinnir.errors import LegalizeError
-from pinnir.evaluate import apply_activation, preactivations
-from pinnir.ir import (
-    Activation,
-    Affine,
-    Array,
-    Graph,
-    Input,
-    Level,
-    Node,
-    Primitive,
-    Scheduled,
-)
-from pinnir.manager import Context
-from pinnir.matrix import BlockDiagonal, apply, dense
-from pinnir.neurons import SignGradient
-from pinnir.passes.quantise_activations import QuantiseActivations
-from pinnir.schedules import Kind, Schedule
-
-# How far ranges of values and arguments reach beyond the calibration points, as a share of their
-# width. An argument never loses its sign, so that roots and quotients stay what they are.
-_VALUE_MARGIN, _ARGUMENT_MARGIN = 0.05, 0.25
-
-Scale = Literal["neuron", "none"]
-Inputs = Literal["exact", "spikes"]
+from pinnir.codings.followers import Inputs, Layers, Scale, with_input_neurons
+from pinnir.ir.graph import Graph
+from pinnir.numerics.step_schedules import Kind
+from pinnir.pipeline.context import Context
 
 
 def lower(
@@ -67,7 +39,6 @@ def lower(
     delay: float = -1.0,
     scale: Scale = "neuron",
     inputs: Inputs = "exact",
-    levels: int = 256,
 ) -> Graph:
     """Give every activation of the cores neurons that follow it.
 
@@ -81,12 +52,9 @@ def lower(
         delay: Steps between layers; -1 to choose it.
         scale: See case 1 above.
         inputs: See case 3.
-        levels: Of the population program beside it; 0 for none.
 
     Returns:
-        A population program of the same network, with the neurons as its streamed form; the
-        latter alone if that is wanted, or if neurons are functions of several values, which no
-        staircase is.
+        The program of these neurons.
 
     Raises:
         LegalizeError: If no such schedule reaches the range of every neuron.
@@ -96,212 +64,4 @@ def lower(
     followed = with_input_neurons(graph) if inputs == "spikes" else graph
     layers = Layers(followed, context.calibration, scale)
     wish = Wish(schedule, eta or None, decay or None, None if delay < 0 else delay)
-    streamed = layers.lower(choose(layers, wish, steps, context.progress), steps)
-    several = any(isinstance(n.op, Activation) and n.op.arguments > 1 for n in graph.nodes)
-    if several or not levels:
-        return streamed
-    rounded = QuantiseActivations(levels=levels).apply(graph, context)
-    return replace(population.lower(rounded, context, 1), streamed=streamed)
-
-
-@dataclass(frozen=True, eq=False)
-class Range:
-    """What a layer's values were on the calibration points, with a margin.
-
-    Attributes:
-        low: Lower end of its activation's arguments, ``(arguments x neurons,)``.
-        high: Their upper end.
-        middle: Middle of its values, ``(neurons,)``.
-        half: Half their width.
-    """
-
-    low: Array
-    high: Array
-    middle: Array
-    half: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Layers:
-    """A tensor graph whose cores hold maps and activations only, ready to be lowered.
-
-    Attributes:
-        graph: The graph after ``gather-synapses``.
-        calibration: Points, ``(samples, columns)``.
-        scale: Of steps and starting points, see case 1.
-    """
-
-    graph: Graph
-    calibration: Array
-    scale: Scale = "neuron"
-
-    @cached_property
-    def ranges(self) -> dict[str, Range]:
-        """Ranges of all activations of the cores, by name."""
-        values = preactivations(self.graph, self.graph.bind(self.calibration))
-        ops = {node.name: node.op for node in self.graph.nodes}
-        return {name: self._range(ops[name], z) for name, z in values.items()}
-
-    def _range(self, op: object, z: Array) -> Range:
-        assert isinstance(op, Activation)
-        low, high = _widened(z, _ARGUMENT_MARGIN)
-        low = np.where(z.min(axis=0) > 0, np.maximum(low, z.min(axis=0) / 2), low)
-        high = np.where(z.max(axis=0) < 0, np.minimum(high, z.max(axis=0) / 2), high)
-        bottom, top = _widened(apply_activation(op, z), _VALUE_MARGIN)
-        return Range(low, high, (bottom + top) / 2, (top - bottom) / 2)
-
-    @cached_property
-    def depths(self) -> dict[Node, int]:
-        """How many layers of the same core come before each activation."""
-        found: dict[Node, int] = {}
-        reached: dict[Node, int] = {}
-        for node in self.graph.nodes:
-            before = [reached[o] for o in node.operands if o.segment == node.segment]
-            reached[node] = max(before, default=0)
-            if node.in_core and isinstance(node.op, Activation):
-                found[node] = reached[node]
-                reached[node] += 1
-        return found
-
-    def lower(self, schedule: Schedule, steps: int) -> Graph:
-        """The spiking graph.
-
-        Raises:
-            LegalizeError: If the schedule does not reach a neuron's range.
-        """
-        return _Lowering(self, schedule, steps).graph()
-
-    def start(self, name: str) -> tuple[Array, Array]:
-        """``y`` before the first step and the scale of steps of a layer's neurons."""
-        found = self.ranges[name]
-        if self.scale == "none":
-            return np.zeros_like(found.middle), np.ones_like(found.half)
-        return found.middle, found.half
-
-
-def _widened(values: Array, margin: float) -> tuple[Array, Array]:
-    low, high = values.min(axis=0), values.max(axis=0)
-    reach = margin * (high - low)
-    return low - reach, high + reach
-
-
-@dataclass(frozen=True, eq=False)
-class _Lowering:
-    """One schedule put into a graph."""
-
-    layers: Layers
-    schedule: Schedule
-    steps: int
-
-    def graph(self) -> Graph:
-        """The spiking graph."""
-        source = self.layers.graph
-        new: dict[Node, Node] = {}
-        for node in source.nodes:
-            operands = tuple(new[operand] for operand in node.operands)
-            if not node.in_core:
-                new[node] = node.with_operands(*operands)
-            elif isinstance(node.op, Activation):
-                new[node] = Node(node.name, self._neurons(node), operands, node.segment)
-            else:
-                new[node] = Node(node.name, self._synapses(node), operands, node.segment)
-        return replace(
-            source,
-            level=Level.SPIKING,
-            inputs=tuple(new[node] for node in source.inputs),
-            outputs=tuple(new[node] for node in source.outputs),
-            steps=self.steps,
-            read_out="mean",
-        )
-
-    def _rates(self, node: Node) -> Array:
-        return self.schedule.rates(self.steps, self.layers.depths[node])
-
-    def _neurons(self, node: Node) -> SignGradient:
-        assert isinstance(node.op, Activation)
-        found, rates = self.layers.ranges[node.name], self._rates(node)
-        estimate, scale = self.layers.start(node.name)
-        farthest = np.abs(found.middle - estimate) + found.half
-        self._check_reach(node, rates, scale, farthest)
-        potential = sum(self._constant(operand) for operand in node.operands)
-        return SignGradient(
-            node.op, rates, scale, found.low, found.high, np.asarray(potential), estimate
-        )
-
-    def _check_reach(self, node: Node, rates: Array, scale: Array, farthest: Array) -> None:
-        reach = scale * rates.sum()
-        short = reach < farthest * (1 - 1e-9)
-        if short.any():
-            worst = int(np.argmax(farthest - reach))
-            raise LegalizeError(
-                f"the schedule ({self.schedule}) cannot reach the range of {int(short.sum())} of "
-                f"{short.size} neurons: in {self.steps} steps a neuron moves by up to "
-                f"{reach[worst]:.3g}, and its values lie up to {farthest[worst]:.3g} away",
-                node=node.name,
-                op="Activation",
-                hint="give longer steps (eta), a slower decay, fewer steps between layers (delay), "
-                "or more steps",
-            )
-
-    def _constant(self, node: Node) -> Array:
-        """What a map gives before the first step: its bias, and what it makes of ``y`` then."""
-        assert isinstance(node.op, Affine)
-        source = node.operands[0]
-        if not _is_layer(source, node):
-            return node.op.bias
-        return apply(node.op.weight, self.layers.start(source.name)[0]) + node.op.bias
-
-    def _synapses(self, node: Node) -> Affine:
-        assert isinstance(node.op, Affine)
-        source = node.operands[0]
-        graph = self.layers.graph
-        into_neurons = any(isinstance(user.op, Activation) for user in graph.users[node])
-        assert not (into_neurons and graph.leaves(node)), node
-        if not _is_layer(source, node):
-            return _once(node.op, self.steps) if into_neurons else node.op
-        # A spike takes 2 eta_t c away from what its absence leaves.
-        weight = dense(node.op.weight) * (2 * self.layers.start(source.name)[1])
-        rates = -self._rates(source)
-        if into_neurons:
-            return Scheduled(weight, np.zeros(len(weight)), rates, centre=0.5)
-        # The mean over the steps of what leaves is the value after the last one.
-        return Scheduled(weight, self._constant(node), rates * self.steps, centre=0.5)
-
-
-def _is_layer(source: Node, user: Node) -> bool:
-    return source.segment == user.segment and isinstance(source.op, Activation)
-
-
-def _once(op: Affine, steps: int) -> Scheduled:
-    """Case 3: an analog value, which arrives in the first step."""
-    gains = np.zeros(steps)
-    gains[0] = 1.0
-    return Scheduled(op.weight, np.zeros_like(op.bias), gains)
-
-
-def with_input_neurons(graph: Graph) -> Graph:
-    """The same graph with neurons that follow every value that enters a core."""
-    followed: dict[tuple[Node, str], Node] = {}
-
-    def change(node: Node) -> Node:
-        if not (node.in_core and isinstance(node.op, Affine)):
-            return node
-        (source, *others) = node.operands
-        if others or source.segment == node.segment:
-            return node
-        key = (source, node.segment)
-        if key not in followed:
-            followed[key] = _follower(source, node)
-        return node.with_operands(followed[key])
-
-    return graph.rewrite(change)
-
-
-def _follower(source: Node, user: Node) -> Node:
-    assert isinstance(user.op, Affine)
-    columns = user.op.weight.shape[1]
-    one = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
-    entry = Node(f"{source.name}:{user.segment}", one, (source,), user.segment)
-    z = Node("z", Input(columns))
-    body = Graph(Level.TENSOR, (z,), (Node("y", Primitive("Identity"), (z,)),))
-    return Node(f"{entry.name}:spikes", Activation("identity", body=body), (entry,), user.segment)
+    return layers.lower(choose(layers, wish, steps, context.progress), steps)

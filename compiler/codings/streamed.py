@@ -13,14 +13,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.base.errors import PipelineError
 from pinnir.codings import population
-from pinnir.errors import PipelineError
-from pinnir.evaluate import preactivations
-from pinnir.ir import Affine, Array, Graph, Level, Node, Staircase
-from pinnir.manager import Context
-from pinnir.matrix import dense
+from pinnir.ir.evaluate import preactivations
+from pinnir.ir.exact_sums import is_whole, reads_levels
+from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.neurons.programmable import LevelNeuron
-from pinnir.whole import is_whole, reads_levels
+from pinnir.numerics.matrix import Array, dense
+from pinnir.pipeline.context import Context
 
 Levels = NDArray[np.int32]
 

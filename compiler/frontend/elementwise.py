@@ -6,8 +6,8 @@ import numpy as np
 from onnx import helper
 
 from pinnir.frontend.table import Importer, OnnxNode, keeping
-from pinnir.ir import Activation, Constant, Node, Primitive
-from pinnir.kinds import is_floating
+from pinnir.ir.graph import Activation, Constant, Node, Primitive
+from pinnir.ir.value_types import is_floating
 
 # ONNX TensorProto.FLOAT, FLOAT16, DOUBLE
 _FLOATS = (1, 10, 11)

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
 
-from pinnir.errors import FrontendError
+from pinnir.base.errors import FrontendError
+from pinnir.base.sandbox_child import allow
 from pinnir.frontend.protos import tensors
-from pinnir.isolated import allow
 
 # What one ONNX model with all its weights inside can hold.
 _LARGEST = 2**31 - 2**20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 import onnx.inliner
 
-from pinnir.errors import FrontendError
+from pinnir.base.errors import FrontendError
 from pinnir.frontend.protos import Body
 
 MOST_NODES = 1000

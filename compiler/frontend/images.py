@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pinnir.frontend.table import Importer, OnnxNode
-from pinnir.ir import Constant, Node
+from pinnir.ir.graph import Constant, Node
 
 _WHERE = ("strides", "pads", "dilations")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pinnir.frontend.table import Importer, OnnxNode, keeping
-from pinnir.ir import Node, Primitive
+from pinnir.ir.graph import Node, Primitive
 
 
 def _einsum(node: OnnxNode) -> Node:

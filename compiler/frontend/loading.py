@@ -1,7 +1,7 @@
 """From an ONNX file to a checked model with everything inside.
 
-:func:`load` runs in a child process (``isolate.py``); :func:`load_isolated` starts it. Modules that
-this one imports take part in that start, so they are few and light.
+:func:`load` runs in a child process (``base/sandbox.py``); :func:`load_isolated` starts it. Modules
+that this one imports take part in that start, so they are few and light.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from pinnir.errors import BackendError, FrontendError
+from pinnir.base.errors import BackendError, FrontendError
+from pinnir.base.onnx_trial import rehearse
 from pinnir.frontend.external import load_external
 from pinnir.frontend.functions import inline_functions
 from pinnir.frontend.protos import has_bad_text
-from pinnir.rehearsal import rehearse
 
 OLDEST_OPSET = 9
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -34,7 +34,7 @@ def load_isolated(path: Path, operators: Collection[str]) -> bytes:
         FrontendError: As :func:`load`, and if ONNX or ONNX Runtime crash, hang, or need too much
             memory.
     """
-    from pinnir.isolate import run_isolated
+    from pinnir.base.sandbox import run_isolated
 
     size = _find(path)
     return run_isolated(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import onnx
 
-from pinnir.errors import FrontendError
+from pinnir.base.errors import FrontendError
 from pinnir.frontend import elementwise, images, linear, shapes
 from pinnir.frontend.loading import DEFAULT_DOMAINS, load_isolated, not_onnx, opset_of
 from pinnir.frontend.table import Importer, OnnxNode, attributes_of, constant_value
-from pinnir.ir import Constant, Graph, Input, Level, Node
+from pinnir.ir.graph import Constant, Graph, Input, Level, Node
 
 IMPORTERS: dict[str, Importer] = {
     **elementwise.IMPORTERS,

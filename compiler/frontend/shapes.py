@@ -6,8 +6,8 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from pinnir.frontend.table import Importer, OnnxNode, constant_value, keeping
-from pinnir.ir import Constant, Node, Primitive
-from pinnir.kinds import is_floating
+from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.value_types import is_floating
 
 
 def _slice(node: OnnxNode) -> Node:

@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from pinnir.errors import FrontendError
-from pinnir.ir import Constant, Node, Primitive
+from pinnir.base.errors import FrontendError
+from pinnir.ir.graph import Constant, Node, Primitive
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Neuron models: one file each, a dataclass whose docstring is the equation."""
 
 from pinnir.neurons.delta import Delta
-from pinnir.neurons.fitzhugh_nagumo import FitzHughNagumo
 from pinnir.neurons.hard_reset import FlooredIF, HardResetIF
-from pinnir.neurons.hodgkin_huxley import HodgkinHuxley
 from pinnir.neurons.integrate_fire import IF
-from pinnir.neurons.integrated import Integrated
-from pinnir.neurons.izhikevich import Izhikevich
-from pinnir.neurons.lif import LIF
-from pinnir.neurons.membrane import Membrane
+from pinnir.neurons.membranes.fitzhugh_nagumo import FitzHughNagumo
+from pinnir.neurons.membranes.hodgkin_huxley import HodgkinHuxley
+from pinnir.neurons.membranes.integrated import Integrated
+from pinnir.neurons.membranes.izhikevich import Izhikevich
+from pinnir.neurons.membranes.lif import LIF
+from pinnir.neurons.membranes.membrane import Membrane
 from pinnir.neurons.phase import Phase
 from pinnir.neurons.programmable import Programmable
 from pinnir.neurons.sign_gradient import SignGradient

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.ir import Array
 from pinnir.neurons.programmable import Arrays, LevelNeuron, staircase_of
+from pinnir.numerics.matrix import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.errors import LegalizeError
-from pinnir.ir import Array, Neuron
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import Neuron
 from pinnir.neurons.programmable import Arrays, Programmable
+from pinnir.numerics.matrix import Array
 
 # How a file's metadata calls this reset.
 _RESET = "zero"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from pinnir.errors import LegalizeError
-from pinnir.ir import Array, Neuron
-from pinnir.matrix import BlockDiagonal, apply
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import Neuron
+from pinnir.numerics.matrix import Array, BlockDiagonal, apply
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """What programmable neurons have in common: NIR has no word for them, so they carry themselves.
 
 A chip with programmable neurons (microcode) runs them as they are. A program file keeps them in
-pinnir's private group (``stored.py``), next to the equal population program that NIR can say.
+pinnir's private group (``streamed_groups.py``), next to the equal population program that NIR can
+say.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.ir import Neuron, Staircase
+from pinnir.ir.graph import Neuron, Staircase
 
 # Arrays of numbers by name, the form in which a program file keeps a neuron.
 Arrays = Mapping[str, NDArray[Any]]

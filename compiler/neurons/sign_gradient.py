@@ -8,10 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.evaluate import apply_activation
-from pinnir.functions import function_from_bytes, function_to_bytes
-from pinnir.ir import Activation, Array
+from pinnir.ir.activation_bytes import function_from_bytes, function_to_bytes
+from pinnir.ir.evaluate import apply_activation
+from pinnir.ir.graph import Activation
 from pinnir.neurons.programmable import Arrays, Programmable
+from pinnir.numerics.matrix import Array
 
 # Parameters that are plain arrays.
 _ARRAYS = ("rates", "scale", "low", "high", "potential", "estimate")

@@ -8,7 +8,8 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.ir import Array, Neuron
+from pinnir.ir.graph import Neuron
+from pinnir.numerics.matrix import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from pinnir.budget import Budget, LayerErrors
-from pinnir.errors import ProgramFileError
-from pinnir.program import Program
+from pinnir.base.errors import ProgramFileError
+from pinnir.diagnosis.error_budget import Budget, LayerErrors
+from pinnir.program.program import Program
 from pinnir.report.tables import console
 
 _HEADINGS = ("layer", "core", "neurons", "units", "levels", "local error", "weight", "predicted",

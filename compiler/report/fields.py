@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pinnir.files import write_atomic
-from pinnir.matrix import Array
-from pinnir.program import Program, RunResult
+from pinnir.base.files import write_atomic
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program, RunResult
 
 # Points (samples, columns), or the shape of a grid over the program's domain.
 Where: TypeAlias = Array | tuple[int, ...]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pinnir.errors import BackendError
-from pinnir.files import write_atomic
-from pinnir.matrix import Array
-from pinnir.program import Program, RunResult
+from pinnir.base.errors import BackendError
+from pinnir.base.files import write_atomic
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program, RunResult
 from pinnir.report.fields import Where
 
 

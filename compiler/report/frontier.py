@@ -10,9 +10,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from pinnir.errors import PinnirError
-from pinnir.files import check_writable, write_atomic
-from pinnir.frontier import EVALUATION, Frontier, Point
+from pinnir.base.errors import PinnirError
+from pinnir.base.files import check_writable, write_atomic
+from pinnir.program.frontier import EVALUATION, Frontier, Point
 from pinnir.report.tables import console
 
 _AXES = {

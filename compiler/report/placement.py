@@ -11,11 +11,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from pinnir.files import write_atomic
-from pinnir.ir import Array, Neuron
-from pinnir.metrics import depths
-from pinnir.placement import Occupancy, Placement
-from pinnir.program import Program
+from pinnir.base.files import write_atomic
+from pinnir.ir.graph import Neuron
+from pinnir.ir.placement import Placement
+from pinnir.mapping.occupancy import Occupancy
+from pinnir.metrics.spikes import depths
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program
 from pinnir.report.figures import check_format, picture_format
 from pinnir.report.tables import console
 

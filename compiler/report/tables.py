@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pinnir.errors import PipelineError
-from pinnir.program import Program, RunResult
-from pinnir.text import diff
-from pinnir.verification import Report
+from pinnir.base.errors import PipelineError
+from pinnir.ir.printing import diff
+from pinnir.program.program import Program, RunResult
 
 
 def console() -> Console:
@@ -30,29 +29,15 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     table.add_column("value", justify="right")
     wanted = told.get("rtol")
     asked = f" (asked: {wanted:.3g})" if wanted is not None else ""
-    _add(table, f"relative L2 error against the network{asked}", f"{metrics['rel_l2']:.3e}")
+    add_row(table, f"relative L2 error against the network{asked}", f"{metrics['rel_l2']:.3e}")
     if "rel_l2_upper" in metrics:
-        _add(table, "the same on other points, at most (95 %)", f"{metrics['rel_l2_upper']:.3e}")
-    _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
+        add_row(table, "the same on other points, at most (95 %)", f"{metrics['rel_l2_upper']:.3e}")
+    add_row(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
     if metrics["levels"]:
-        _add(table, "levels per neuron", f"{metrics['levels']:,}")
+        add_row(table, "levels per neuron", f"{metrics['levels']:,}")
     _add_costs(table, program, metrics)
-    _add(table, "seconds", f"{seconds:.1f}")
-    console().print(table)
-
-
-def print_verified(report: Report) -> None:
-    """What a verification found."""
-    table = Table(title=Text(f"run as {report.target}, compared with the oracle"))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    found = report.comparison
-    _add(table, "events compared", f"{found.events:,}")
-    _add(table, "events that differ", f"{found.differing:,}")
-    _add(table, "outputs that differ", f"{found.outputs:,}")
-    for name, value in report.figures.items():
-        _add(table, name.replace("_", " "), f"{round(value, 3):,}")
+    add_row(table, "seconds", f"{seconds:.1f}")
     console().print(table)
 
 
@@ -64,51 +49,56 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
     table.add_column("value", justify="right")
     smoothed = " after smoothing" if "smooth" in metrics else ""
     if "rel_l2" in metrics:
-        _add(table, f"relative L2 error against the network{smoothed}", f"{metrics['rel_l2']:.3e}")
+        add_row(
+            table, f"relative L2 error against the network{smoothed}", f"{metrics['rel_l2']:.3e}"
+        )
         if smoothed:
-            _add(table, "the same before smoothing", f"{metrics['rel_l2_unsmoothed']:.3e}")
-        _add(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
+            add_row(table, "the same before smoothing", f"{metrics['rel_l2_unsmoothed']:.3e}")
+        add_row(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
     _add_reference(table, metrics)
     _add_costs(table, program, metrics)
-    _add(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
+    add_row(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
     console().print(table)
     console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)
 
 
-def _add(table: Table, figure: str, value: str) -> None:
+def add_row(table: Table, figure: str, value: str) -> None:
+    """One figure of a table of two columns."""
     table.add_row(figure, value)
 
 
 def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
     if "accuracy" in metrics:
         own = f" (the network's: {metrics['source_accuracy']:.2%})" * ("source_accuracy" in metrics)
-        _add(table, f"accuracy{own}", f"{metrics['accuracy']:.2%}")
+        add_row(table, f"accuracy{own}", f"{metrics['accuracy']:.2%}")
     if "rel_l2_reference" in metrics:
-        _add(table, "relative L2 error against the reference", f"{metrics['rel_l2_reference']:.3e}")
+        add_row(
+            table, "relative L2 error against the reference", f"{metrics['rel_l2_reference']:.3e}"
+        )
     if "source_rel_l2_reference" in metrics:
         own = metrics["source_rel_l2_reference"]
-        _add(table, "the network's own error against the reference", f"{own:.3e}")
+        add_row(table, "the network's own error against the reference", f"{own:.3e}")
 
 
 def _add_costs(table: Table, program: Program, metrics: dict[str, Any]) -> None:
-    _add(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
-    _add(table, "time steps", f"{metrics['steps']:,}")
+    add_row(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
+    add_row(table, "time steps", f"{metrics['steps']:,}")
     spikes = "events" if program.streams else "spikes"
-    _add(table, f"{spikes} per activation", _figure(metrics["spikes_per_activation"]))
-    _add(table, "spiking rate", f"{metrics['spiking_rate']:.4f}")
-    _add(table, "synaptic operations per MAC", _figure(metrics["synops_per_mac"]))
+    add_row(table, f"{spikes} per activation", _figure(metrics["spikes_per_activation"]))
+    add_row(table, "spiking rate", f"{metrics['spiking_rate']:.4f}")
+    add_row(table, "synaptic operations per MAC", _figure(metrics["synops_per_mac"]))
     ratio = metrics["energy_ratio"]
     one = "point"
     if program.domain.axis_count > 1:
         one = "sample of every axis"
-        _add(table, "spikes per point of the field", f"{metrics['spikes_per_point']:,.2f}")
-    _add(
+        add_row(table, "spikes per point of the field", f"{metrics['spikes_per_point']:,.2f}")
+    add_row(
         table,
         f"energy per {one} at 45 nm (the network's)",
         f"{metrics['energy_45nm_pj'] / 1e3:,.1f} nJ "
         f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {_figure(ratio)} x",
     )
-    _add(table, "share of the network's MACs that spikes", f"{metrics['core_mac_share']:.1%}")
+    add_row(table, "share of the network's MACs that spikes", f"{metrics['core_mac_share']:.1%}")
 
 
 def _figure(value: float) -> str:

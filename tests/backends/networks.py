@@ -15,12 +15,13 @@ import onnx
 from onnx import TensorProto, helper
 
 import pinnir
-from pinnir import pipelines
-from pinnir.backends import Backend
 from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
-from pinnir.ir import Array, Graph, Neuron, Node
-from pinnir.program import Program
+from pinnir.ir.graph import Graph, Neuron, Node
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.program.program import Program
+from pinnir.program.simulators import Backend
 from tests.helpers import onnx_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def command(*arguments: object, code: str = "") -> dict[str, Any]:
         arguments: Of the command line.
         code: Run before it.
     """
-    start = f"import conftest\n{code}\nfrom pinnir.cli import main\nmain()"
+    start = f"import conftest\n{code}\nfrom pinnir.cli.app import main\nmain()"
     path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
     return {
         "args": [sys.executable, "-c", start, *map(str, arguments)],

@@ -8,7 +8,7 @@ import pytest
 
 import pinnir
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.program import Program
+from pinnir.program.program import Program
 from tests.backends.networks import DOMAIN, mlp, model
 
 # Signed neurons become pairs that feed each other back.
@@ -27,7 +27,7 @@ def whole_program(coding: str, target: str) -> Program:
     if coding == "rate":
         ask |= {"steps": 4, "levels": 9}
     elif coding == "signed":
-        integers = pinnir.target.find_target(target).integers
+        integers = pinnir.base.targets.find_target(target).integers
         assert integers is not None
         ask = {"pipeline": SIGNED.format(bits=integers.input_bits)}
     network = mlp(sizes=(2, 6, 6, 1), function="Sin")

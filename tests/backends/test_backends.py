@@ -8,11 +8,12 @@ from importlib.abc import MetaPathFinder
 import numpy as np
 import pytest
 
-from pinnir.backends import BACKENDS, describe, find_backend
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.errors import BackendError
-from pinnir.evaluate import evaluate
-from pinnir.ir import Array, Node
+from pinnir.base.errors import BackendError
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Node
+from pinnir.numerics.matrix import Array
+from pinnir.program.simulators import BACKENDS, describe, find_backend
 from tests.backends.networks import RATE, neurons_of, population, run_core, small_program
 from tests.helpers import compiled, core_graph, points, record
 
@@ -38,7 +39,7 @@ class Missing(MetaPathFinder):
 def missing(request, monkeypatch) -> str:
     """A package that is not installed, as far as imports can tell."""
     for name in list(sys.modules):
-        if name == "pinnir.backends.norse" or name.partition(".")[0] == request.param:
+        if name == "pinnir.backends.norse.backend" or name.partition(".")[0] == request.param:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Missing(request.param), *sys.meta_path])
     return request.param

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import pinnir
+from pinnir.backends.recording import probe_points, record
 from pinnir.backends.sanafe import write as sanafe_write
 from pinnir.backends.spinnaker import write as spinnaker_write
-from pinnir.backends.spinnaker.run import compare, run_network
-from pinnir.program import Program
-from pinnir.recording import probe_points, record
+from pinnir.backends.spinnaker.verify import compare, run_network
+from pinnir.program.program import Program
 from tests.backends.sanafe.chip import Chip
 from tests.networks import family
 

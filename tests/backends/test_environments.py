@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from pinnir.backends.environments import Environment, find_environment
-from pinnir.cli import main
-from pinnir.errors import BackendError
+from pinnir.base.errors import BackendError
+from pinnir.cli.app import main
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.neurons import converted, results
 from benchmarks.neurons.study import CLOCKS, UNITS, cells, measure
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.integrators import INTEGRATORS, Scheme
-from pinnir.neurons.stability import check_scheme
+from pinnir.neurons.membranes.integrators import INTEGRATORS, Scheme
+from pinnir.neurons.membranes.stability import check_scheme
 
 
 @pytest.mark.parametrize("name", CLOCKS)

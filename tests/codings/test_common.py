@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from pinnir.base.errors import PipelineError
 from pinnir.codings import CODINGS, lower_with
 from pinnir.codings.common import upper_bounds
-from pinnir.errors import PipelineError
-from pinnir.evaluate import preactivations
-from pinnir.ir import Staircase
+from pinnir.ir.evaluate import preactivations
+from pinnir.ir.graph import Staircase
 from tests.helpers import context, core_graph, points, residual_core, staircase_graph
 from tests.strategies import SEEDS, core_graphs
 

@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pinnir.codings.population import build_table
-from pinnir.evaluate import evaluate
-from pinnir.ir import Activation, Graph, Staircase
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Graph, Staircase
 from pinnir.neurons import Threshold
-from pinnir.staircase import build_staircase
+from pinnir.passes.rounding.staircases import build_staircase
 from tests.helpers import (
     FUNCTIONS,
     compiled,

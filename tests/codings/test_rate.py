@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pinnir.codings.rate import lower, potentials, with_potentials
-from pinnir.errors import LegalizeError
-from pinnir.ir import Activation, Graph, Node, Staircase
+from pinnir.base.errors import LegalizeError
+from pinnir.codings.rate import lower
+from pinnir.ir.graph import Activation, Graph, Node, Staircase
+from pinnir.ir.verify import verify
 from pinnir.neurons import IF
-from pinnir.passes.quantise_activations import QuantiseActivations
-from pinnir.verify import verify
+from pinnir.neurons.start_units import potentials, with_potentials
+from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from tests.helpers import assert_same_values, compiled, context, one_neuron, points, record
 
 HINT = (

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinnir.base.errors import LegalizeError, PipelineError
+from pinnir.base.targets import TARGETS
+from pinnir.codings.followers import Layers
 from pinnir.codings.schedule_search import Wish, choose
-from pinnir.codings.signgd import Layers, lower
-from pinnir.errors import LegalizeError, PipelineError
-from pinnir.evaluate import evaluate
-from pinnir.ir import Activation, Graph, Level, Neuron, Scheduled
-from pinnir.manager import Context
+from pinnir.codings.signgd import lower
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Graph, Level, Neuron, Scheduled
+from pinnir.ir.verify import verify
 from pinnir.neurons import SignGradient, Threshold
-from pinnir.passes.legalise import Legalise
-from pinnir.passes.lower import Lower
-from pinnir.schedules import Schedule
-from pinnir.target import TARGETS
-from pinnir.verify import verify
+from pinnir.numerics.step_schedules import Schedule
+from pinnir.passes.lowering.legalise import Legalise
+from pinnir.passes.lowering.lower import Lower
+from pinnir.pipeline.context import Context
 from tests.helpers import context, core_graph, one_neuron, points, relative_error, residual_core
 from tests.strategies import SEEDS, core_graphs
 

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from pinnir.connectivity import Connectivity
-from pinnir.ir import Array
-from pinnir.target import Cores
+from pinnir.base.chips import Cores
+from pinnir.mapping.connectivity import Connectivity
+from pinnir.numerics.matrix import Array
 
 
 def wiring(seed: int, neurons: int, units: int, density: float, *, loops: bool) -> Connectivity:

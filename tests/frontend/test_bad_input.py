@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.errors import FrontendError
+from pinnir.base.errors import FrontendError
 from pinnir.frontend import read_model
 from pinnir.frontend.loading import load
 from pinnir.frontend.reader import IMPORTERS, Model, import_bytes

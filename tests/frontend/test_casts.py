@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from pinnir.driver import compile as compile_
-from pinnir.evaluate import evaluate
+from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend.reader import import_bytes
-from pinnir.ir import Primitive
-from pinnir.onnx_runner import OnnxRunner
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Primitive
+from pinnir.search.compile import compile as compile_
 from tests.backends.networks import model
 from tests.helpers import onnx_model
 

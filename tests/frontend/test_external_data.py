@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from pinnir.errors import FrontendError
-from pinnir.evaluate import evaluate
+from pinnir.base.errors import FrontendError
 from pinnir.frontend import read_model
 from pinnir.frontend.reader import import_bytes
+from pinnir.ir.evaluate import evaluate
 from tests.helpers import onnx_model, save
 
 WEIGHT = np.array([[1.0], [2.0]], np.float32)

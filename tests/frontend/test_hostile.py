@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.errors import FrontendError, PinnirError
-from pinnir.evaluate import evaluate
+from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.frontend import read_model
-from pinnir.layout import separate_axes
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.sample_axes import separate_axes
 from tests.helpers import onnx_model, save
 
 WEIGHT = np.array([[1.0], [2.0]], np.float32)

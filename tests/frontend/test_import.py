@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.evaluate import evaluate
+from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend import read_model
 from pinnir.frontend.reader import import_bytes
-from pinnir.ir import Input, Level
-from pinnir.onnx_runner import OnnxRunner
-from pinnir.verify import verify
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Input, Level
+from pinnir.ir.verify import verify
 from tests.helpers import largest, onnx_model, points, save
 from tests.strategies import onnx_models
 

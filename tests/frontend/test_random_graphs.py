@@ -14,15 +14,16 @@ import onnxruntime
 import pytest
 from hypothesis import given, seed, settings
 
-from pinnir.evaluate import evaluate
 from pinnir.frontend.reader import IMPORTERS, import_bytes
-from pinnir.host import to_onnx
-from pinnir.ir import Array, Constant, Graph, Input, Level, Node, Primitive
-from pinnir.passes.drop_identity import DropIdentity
-from pinnir.passes.fold_constants import FoldConstants
-from pinnir.passes.fuse_activations import FuseActivations
-from pinnir.passes.fuse_affine import FuseAffine
-from pinnir.verify import verify
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.verify import verify
+from pinnir.numerics.matrix import Array
+from pinnir.passes.tidying.drop_identity import DropIdentity
+from pinnir.passes.tidying.fold_constants import FoldConstants
+from pinnir.passes.tidying.fuse_activations import FuseActivations
+from pinnir.passes.tidying.fuse_affine import FuseAffine
+from pinnir.program.host_parts import to_onnx
 from tests.helpers import context
 from tests.random_graphs import OPSETS, RandomModel, double_twin, onnx_graphs, operators
 from tests.random_ops import GENERATORS

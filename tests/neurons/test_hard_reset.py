@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.emit import from_nir, to_nir
-from pinnir.errors import LegalizeError
-from pinnir.ir import Affine, Array, Graph, Input, Level, Neuron, Node
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import Affine, Graph, Input, Level, Neuron, Node
 from pinnir.neurons import IF, FlooredIF, HardResetIF
+from pinnir.numerics.matrix import Array
+from pinnir.program.nir_graph import from_nir, to_nir
 from tests.helpers import dyadic
 from tests.strategies import SEEDS
 

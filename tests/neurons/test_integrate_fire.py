@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.errors import LegalizeError
-from pinnir.matrix import BlockDiagonal
+from pinnir.base.errors import LegalizeError
 from pinnir.neurons import IF
+from pinnir.numerics.matrix import BlockDiagonal
 from tests.helpers import dyadic
 from tests.strategies import SEEDS
 

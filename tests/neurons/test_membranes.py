@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.neurons import LIF, MEMBRANES, HodgkinHuxley, Izhikevich
-from pinnir.neurons.hodgkin_huxley import _linoid
-from pinnir.neurons.integrators import Scheme, heaviside, integrate, start
+from pinnir.neurons.membranes.hodgkin_huxley import _linoid
+from pinnir.neurons.membranes.integrators import Scheme, heaviside, integrate, start
 
 MODELS = pytest.mark.parametrize("model", MEMBRANES.values(), ids=MEMBRANES)
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.functions import function_to_bytes
-from pinnir.ir import Activation, Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.activation_bytes import function_to_bytes
+from pinnir.ir.graph import Activation, Constant, Graph, Input, Level, Node, Primitive
 from pinnir.neurons import SignGradient
-from pinnir.schedules import KINDS, Schedule
+from pinnir.numerics.step_schedules import KINDS, Schedule
 from tests.strategies import SEEDS
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pinnir.checkpoint import Checkpoints
-from pinnir.domain import Domain
-from pinnir.errors import ProgramFileError
-from pinnir.ir import Graph
-from pinnir.manager import Context, Pass
-from pinnir.target import TARGETS
+from pinnir.base.errors import ProgramFileError
+from pinnir.base.targets import TARGETS
+from pinnir.ir.graph import Graph
+from pinnir.pipeline.checkpoints import Checkpoints
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+from pinnir.points.domain import Domain
 from tests.helpers import points, weights_of
 
 

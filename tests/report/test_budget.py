@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pinnir.budget import Budget
+from pinnir.diagnosis.error_budget import Budget
 from pinnir.report.budget import budget_row, print_budget
 from tests.backends.networks import small_program
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pinnir.errors import ProgramFileError
-from pinnir.ir import Array
-from pinnir.program import RunResult
+from pinnir.base.errors import ProgramFileError
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import RunResult
 from pinnir.report.fields import save_field
 from tests.backends.networks import small_program
 

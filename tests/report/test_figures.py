@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.errors import BackendError, PinnirError, ProgramFileError
-from pinnir.program import Program, RunResult
+from pinnir.base.errors import BackendError, PinnirError, ProgramFileError
+from pinnir.program.program import Program, RunResult
+from pinnir.program.smoothing import smooth_run
 from pinnir.report.figures import _panels, _title, plot_field
-from pinnir.smooth import smooth_run
 from tests.backends.networks import mlp, model
 
 pytest.importorskip("matplotlib")

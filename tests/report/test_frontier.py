@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pinnir.candidates import CRITERIA, population, rate
-from pinnir.errors import PinnirError, ProgramFileError
-from pinnir.frontier import EVALUATION, SELECTION, Frontier, Point
+from pinnir.base.errors import PinnirError, ProgramFileError
+from pinnir.program.frontier import CRITERIA, EVALUATION, SELECTION, Frontier, Point
 from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
+from pinnir.search.candidates import population, rate
 
 
 def place(candidate, error: float, cost: float, upper: float | None, on: str) -> Point:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pinnir.cli import main
-from pinnir.place_program import place_program
+from pinnir.base.chips import Cores, find_chip
+from pinnir.cli.app import main
+from pinnir.program.placing import place_program
 from pinnir.report.placement import placement_row, plot_placement
-from pinnir.target import Cores, find_chip
 from tests.backends.networks import small_program
 
 SMALL = Cores("small", "a chip", cores_per_chip=16, neurons_per_core=12, axons_in=90,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pinnir.errors import PipelineError
-from pinnir.program import Program, RunResult
+from pinnir.base.errors import PipelineError
+from pinnir.ir.printing import diff
+from pinnir.program.program import Program, RunResult
 from pinnir.report.tables import pass_diffs, pass_rows, print_passes, print_program, print_run
-from pinnir.text import diff
 from tests.backends.networks import small_program
 
 

@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 import pinnir
-from pinnir import pipelines
-from pinnir.backends.c import run
+from pinnir.backends.c import verify as run
 from pinnir.backends.c.tables import width
 from pinnir.backends.c.write import write
-from pinnir.cli import main
-from pinnir.errors import BackendError, LegalizeError
-from pinnir.export import export
-from pinnir.target import TARGETS
-from pinnir.verification import Comparison, verify
+from pinnir.backends.export import export
+from pinnir.backends.verify import Comparison, verify
+from pinnir.base.errors import BackendError, LegalizeError
+from pinnir.base.targets import TARGETS
+from pinnir.cli.app import main
+from pinnir.passes import pipelines
 from tests.integer_programs import PIPELINES, program
 from tests.networks import family
 

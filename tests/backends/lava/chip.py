@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnir.integers import Whole
+from pinnir.mapping.integer_cores import Whole
 
 Network = tuple[dict[str, Any], dict[str, Whole]]
 

@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 
 import pinnir
-from pinnir import pipelines
 from pinnir.backends.lava.environment import INSTALL, folder, python_of
-from pinnir.program import Program
-from pinnir.target import TARGETS
+from pinnir.base.targets import TARGETS
+from pinnir.passes import pipelines
+from pinnir.program.program import Program
 from tests.networks import family
 
 # Marks tests that run Lava itself.

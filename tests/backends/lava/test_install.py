@@ -7,11 +7,16 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from pinnir.backends.lava import install as module
-from pinnir.backends.lava.environment import folder, interpreter, netx_interpreter, python_of
-from pinnir.backends.lava.install import install
-from pinnir.cli import main
-from pinnir.errors import BackendError
+from pinnir.backends.lava import environment as module
+from pinnir.backends.lava.environment import (
+    folder,
+    install,
+    interpreter,
+    netx_interpreter,
+    python_of,
+)
+from pinnir.base.errors import BackendError
+from pinnir.cli.app import main
 
 
 def test_the_variable_names_the_folder(tmp_path, monkeypatch):

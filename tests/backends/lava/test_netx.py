@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from pinnir.backends.lava.environment import netx_interpreter
-from pinnir.backends.lava.netx import dense_layers
+from pinnir.backends.lava.netx_network import dense_layers
 from pinnir.backends.lava.netx_write import write
-from pinnir.backends.lava.stock_run import on_netx
+from pinnir.backends.lava.stock_verify import on_netx
 from pinnir.backends.lava.write import chip_cores
-from pinnir.errors import BackendError, LegalizeError
-from pinnir.flatten import FlatCore
-from pinnir.integers import Whole
-from pinnir.program import Program
-from pinnir.recording import probe_points
+from pinnir.backends.recording import probe_points
+from pinnir.base.errors import BackendError, LegalizeError
+from pinnir.mapping.flat_units import FlatCore
+from pinnir.mapping.integer_cores import Whole
+from pinnir.program.program import Program
 from tests.backends.lava.chip import unpacked
 from tests.backends.lava.programs import program
 from tests.backends.targets import whole_program

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from pinnir.backends.lava.stock_run import on_lava
+from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
+from pinnir.backends.lava.stock_verify import on_lava
 from pinnir.backends.lava.stock_write import sums_of, write
 from pinnir.backends.lava.write import chip_cores, entering, events_of
-from pinnir.backends.parts import hard_reset_errors, sums_that_leave
-from pinnir.errors import LegalizeError
+from pinnir.backends.recording import probe_points, record
+from pinnir.base.errors import LegalizeError
 from pinnir.neurons import HardResetIF
-from pinnir.program import Program
-from pinnir.recording import probe_points, record
+from pinnir.program.program import Program
 from tests.backends.lava.chip import network, simulate, unpacked
 from tests.backends.lava.programs import lava, program
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pinnir.backends.lava.arrange import ChipCore, signed_digits
+from pinnir.backends.export import export
+from pinnir.backends.lava.network import ChipCore, signed_digits
 from pinnir.backends.lava.write import chip_cores, write
-from pinnir.errors import LegalizeError
-from pinnir.export import export
-from pinnir.target import TARGETS
+from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
 from tests.backends.lava.chip import network, simulate, unpacked
 from tests.backends.lava.programs import FORMS, program
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pinnir.backends.nir.chain import Chain
-from pinnir.backends.nir.check import Comparison, compare
-from pinnir.backends.nir.running import ReaderResult
-from pinnir.backends.nir.stock import Stock, stage_name
-from pinnir.ir import Array
+from pinnir.backends.nir.reader_process import ReaderResult
+from pinnir.backends.nir.stock.chain import Chain
+from pinnir.backends.nir.stock.stock import Stock, stage_name
+from pinnir.backends.nir.verify import Comparison, compare
+from pinnir.numerics.matrix import Array
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.backends.nir import environments, running
-from pinnir.backends.nir.check import check
+from pinnir.backends.nir import environments
+from pinnir.backends.nir import reader_process as running
 from pinnir.backends.nir.environments import EXACT, READERS, find_python
-from pinnir.backends.nir.folder import contents, write
-from pinnir.backends.nir.running import ReaderJob, run_reader
-from pinnir.errors import BackendError, ProgramFileError
-from pinnir.program import Program
+from pinnir.backends.nir.reader_process import ReaderJob, run_reader
+from pinnir.backends.nir.verify import check
+from pinnir.backends.nir.write import contents, write
+from pinnir.base.errors import BackendError, ProgramFileError
+from pinnir.program.program import Program
 from tests.backends.networks import DOMAIN, mlp, model
 from tests.networks import family
 

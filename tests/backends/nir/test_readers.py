@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 
 import pinnir
-from pinnir import pipelines
-from pinnir.backends.nir.check import check
 from pinnir.backends.nir.environments import create
-from pinnir.backends.nir.folder import write
+from pinnir.backends.nir.verify import check
+from pinnir.backends.nir.write import write
+from pinnir.passes import pipelines
 from tests.backends.networks import DOMAIN, EXAMPLES, mlp, model
 from tests.networks import family
 

@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 
-from pinnir.domain import Domain
-from pinnir.ir import Affine
+from benchmarks.neurons.regression import RegressionLayer, spread_layer
+from pinnir.ir.graph import Affine
 from pinnir.neurons import MEMBRANES
-from pinnir.neurons.integrators import Scheme
-from pinnir.program import Program
-from pinnir.regression import RegressionLayer, spread_layer
+from pinnir.neurons.membranes.integrators import Scheme
+from pinnir.points.domain import Domain
+from pinnir.program.program import Program
 
 DOMAIN = Domain(("x",), np.array([-1.0]), np.array([1.0]))
 SUBSTEPS = {"lif": 1, "fitzhugh-nagumo": 4, "izhikevich": 4, "izhikevich-fast": 4,

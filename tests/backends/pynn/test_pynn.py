@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.pynn.run import on_brian2
-from pinnir.cli import main
-from pinnir.export import export
-from pinnir.recording import probe_points
+from pinnir.backends.export import export
+from pinnir.backends.pynn.verify import on_brian2
+from pinnir.backends.recording import probe_points
+from pinnir.cli.app import main
 from tests.backends.pynn.programs import program
 from tests.backends.targets import needs
 

@@ -11,10 +11,10 @@ import pytest
 
 import pinnir
 from pinnir.backends.c.write import write as write_c
+from pinnir.backends.export import export
 from pinnir.backends.pynn.write import constant_cores, write
-from pinnir.errors import LegalizeError
-from pinnir.export import export
-from pinnir.recording import probe_points, record
+from pinnir.backends.recording import probe_points, record
+from pinnir.base.errors import LegalizeError
 from tests.backends.networks import DOMAIN as BOX
 from tests.backends.networks import mlp, model, small_program
 from tests.backends.pynn.programs import layer, program

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnir.backends.sanafe.network import UNIT, Group, Network
-from pinnir.ir import Array
+from pinnir.numerics.matrix import Array
 
 
 @dataclass

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pinnir.backends.recording import probe_points, record
 from pinnir.backends.sanafe.placement import place
 from pinnir.backends.sanafe.write import write, written_cores
-from pinnir.errors import LegalizeError
-from pinnir.place_program import place_program
-from pinnir.recording import probe_points, record
-from pinnir.target import LOIHI_1
+from pinnir.base.chips import LOIHI_1
+from pinnir.base.errors import LegalizeError
+from pinnir.program.placing import place_program
 from tests.backends.networks import small_program
 from tests.backends.sanafe.chip import Chip
 from tests.backends.targets import whole_program

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinnir.backends.recording import probe_points, record
 from pinnir.backends.spinnaker.groups import CLOCK, SUMS
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING, ONE, TruncatedIF, ring
-from pinnir.backends.spinnaker.run import compare, plain_units, run_network
+from pinnir.backends.spinnaker.verify import compare, plain_units, run_network
 from pinnir.backends.spinnaker.write import write, written_cores
-from pinnir.errors import LegalizeError
-from pinnir.integers import Whole
-from pinnir.recording import probe_points, record
+from pinnir.base.errors import LegalizeError
+from pinnir.mapping.integer_cores import Whole
 from tests.backends.networks import small_program
 from tests.backends.targets import whole_program
 
@@ -99,7 +99,7 @@ def test_soft_reset_is_refused() -> None:
 
 
 def test_sums_that_ring_buffers_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinnir.backends.spinnaker.groups.MOST_RING", 10)
+    monkeypatch.setattr("pinnir.backends.spinnaker.neuron.MOST_RING", 10)
     with pytest.raises(LegalizeError, match="ring buffers hold 10"):
         written_cores(whole_program("population", "spinnaker"))
 

@@ -1,0 +1,284 @@
+"""A core on the chip: populations at depths, and synapses of 8-bit weights between them.
+
+*Time.* A synapse takes one chip step, while in the oracle an event arrives in the step in which it
+was fired. A population whose longest way from the input is ``d`` synapses therefore runs ``d``
+chip steps late, and a synapse from depth ``a`` to depth ``b`` has a delay of ``b - a`` steps, so
+that everything a population hears belongs to the same step of the oracle. Coarse units of a layer
+lie at ``d``, its fine units, which read the coarse ones besides, at ``d + 1``; the next layer's
+coarse units at ``d + 2``, which coarse spikes reach with a delay of 2. Feedback, which the oracle
+delays by a step, takes its one step here.
+
+*Weights.* Lava's ``Dense`` holds 8 bits, of which mixed signs drop the last. A whole number is
+therefore written in signed digits of 8 bits, ``w = sum_k 2^(8 k) w_k`` with ``-128 <= w_k < 128``;
+every digit is a ``Dense`` of its own with weights ``2 w_k``, all even, and the exponent
+``8 k - 1``, which takes the two away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pinnir.backends.exported_parts import check_neurons
+from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import Integers, Target
+from pinnir.ir.graph import Input, Node
+from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
+from pinnir.mapping.integer_cores import Whole, WholeCore, bits_of, check_range
+from pinnir.neurons import IF, Delta
+from pinnir.program.streamed_cores import is_streaming
+
+INPUT = "input"
+OUTPUTS = "outputs"
+# Steps that a synapse can delay an event by: six bits, besides the one step that it takes.
+MOST_DELAY = 64
+_DIGIT = 256
+# No sum reaches it; where a threshold is infinite, this is.
+_LARGEST = 2**23 - 1
+_ENDLESS = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses from one population, or the input, to another one.
+
+    Attributes:
+        source: Name of a population, or INPUT.
+        target: Name of a population, or OUTPUTS.
+        weights: ``(units, units of the source)``, even, at most 256 in magnitude.
+        exponent: ``2^exponent`` times the weights is what an event adds.
+        delay: Chip steps that an event takes.
+        graded: Whether events carry numbers other than one.
+        constant: Whether what arrives in the first step stays for all others.
+    """
+
+    source: str
+    target: str
+    weights: Whole
+    exponent: int
+    delay: int
+    graded: bool
+    constant: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ChipPopulation:
+    """A population on the chip.
+
+    Attributes:
+        name: Of its files' arrays.
+        model: The Lava process.
+        depth: Chip steps that it runs late by.
+        arrays: What it is made with, by name.
+        settings: Other parameters.
+    """
+
+    name: str
+    model: str
+    depth: int
+    arrays: Mapping[str, Whole]
+    settings: Mapping[str, int | bool]
+
+
+@dataclass(frozen=True, eq=False)
+class ChipCore:
+    """One core on the chip.
+
+    Attributes:
+        label: Of its segment.
+        whole: Its integers.
+        largest_input: Largest magnitude of what enters.
+    """
+
+    label: str
+    whole: WholeCore
+    largest_input: float
+
+    @property
+    def streams(self) -> bool:
+        """Whether every chip step takes the next point of a line, and states stay."""
+        return is_streaming(self.whole.core)
+
+    @property
+    def steps(self) -> int:
+        """Steps of one inference."""
+        return max(1, self.whole.core.steps)
+
+    @property
+    def period(self) -> int:
+        """Chip steps from one inference to the next: feedback of the last one has to pass."""
+        feeds = any(one.feedback is not None for one in self.flat.populations)
+        return self.steps + int(feeds)
+
+    @cached_property
+    def flat(self) -> FlatCore:
+        """Its units and synapses."""
+        return flatten(self.whole)
+
+    @cached_property
+    def names(self) -> dict[Node, str]:
+        """What populations are called, and the input."""
+        (entry,) = self.whole.core.inputs
+        found = {one.node: f"p{number}" for number, one in enumerate(self.flat.populations)}
+        return {entry: INPUT, **found}
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Synapses in a row before each population, by name."""
+        found = {INPUT: 0}
+        for one in self.flat.populations:
+            before = (found[self.names[source]] for source in one.synapses)
+            found[self.names[one.node]] = 1 + max(before, default=0)
+        last = (found[self.names[n]] for _, weights, _ in self.flat.leaving for n in weights)
+        # Every population's last events are recorded before the run ends.
+        found[OUTPUTS] = max(1 + max(last, default=0), *found.values())
+        return found
+
+    def check(self, target: Target) -> None:
+        """Find out whether the processes of a target hold everything.
+
+        Raises:
+            LegalizeError: If a sum or a number does not fit, or neurons have options without a
+                process.
+        """
+        integers = target.integers
+        assert integers is not None
+        check_neurons(self.whole, target)
+        check_range(self.whole, integers)
+        self._check_sums(integers)
+        for one in self.flat.populations:
+            if isinstance(one.node.op, Delta) and one.node.op.hysteresis:
+                raise _refusal(one.node.name, "has hysteresis, which the Lava process has not",
+                               "compile without this option")  # fmt: skip
+        for synapses in self.synapses():
+            if synapses.delay > MOST_DELAY:
+                raise _refusal(
+                    synapses.target,
+                    f"hears '{synapses.source}' {synapses.delay} steps late, and a synapse delays "
+                    f"by up to {MOST_DELAY}",
+                    "compile for another target",
+                )
+
+    def _check_sums(self, integers: Integers) -> None:
+        """What leaves, and every single parameter, besides what every core is checked for."""
+        most = 2 ** (integers.state_bits - 1)
+        steps = self.steps if self.whole.core.read_out == "mean" else 1
+        for one in self.whole.leaving:
+            reach = steps * sum(self.whole.reach[node] for node in one.maps)
+            if reach >= most:
+                raise _refusal(
+                    one.maps[0].name,
+                    f"gives sums of up to {reach:.3g}, and the target holds {integers.state_bits} "
+                    "bits",
+                    "compile with fewer levels or steps",
+                )
+        for population in self.populations():
+            for name, values in population.arrays.items():
+                if bits_of(values) > integers.state_bits:
+                    raise _refusal(
+                        population.name,
+                        f"has a {name} of {bits_of(values)} bits, and the target holds "
+                        f"{integers.state_bits}",
+                        "compile with fewer levels",
+                    )
+
+    def populations(self) -> Iterator[ChipPopulation]:
+        """The populations in running order, and last what leaves."""
+        for one in self.flat.populations:
+            yield self._population(one)
+        yield self._read_out()
+
+    def _read_out(self) -> ChipPopulation:
+        schedule = self._schedule(OUTPUTS)
+        bias = np.concatenate([bias for _, _, bias in self.flat.leaving])
+        none = np.zeros_like(bias)
+        keep = int(self.whole.core.read_out == "mean")
+        arrays = {"bias": bias, "r0": none}
+        if self.streams:
+            # The line is one inference without an end: sums go on from point to point.
+            schedule |= {"steps": _ENDLESS, "period": _ENDLESS}
+            keep, arrays = 1, {"bias": none, "r0": bias}
+        return ChipPopulation(
+            OUTPUTS, "ReadOut", self.depths[OUTPUTS], arrays, {**schedule, "keep": keep}
+        )
+
+    def _schedule(self, name: str) -> dict[str, int]:
+        return {"depth": self.depths[name], "steps": self.steps, "period": self.period}
+
+    def _population(self, one: FlatPopulation) -> ChipPopulation:
+        name, op = self.names[one.node], one.node.op
+        depth = self.depths[name]
+        thresholds = np.clip(one.thresholds, -_LARGEST, _LARGEST)
+        if isinstance(op, Delta):
+            arrays = {"bias": one.bias, "boundaries": thresholds,
+                      "levels": op.staircase.level_table.astype(np.int64)}  # fmt: skip
+            return ChipPopulation(name, "DeltaNeurons", depth, arrays, {"depth": depth})
+        schedule = self._schedule(name)
+        if isinstance(op, IF):
+            arrays = {"bias": one.bias, "threshold": thresholds, "potential": one.potentials}
+            signs = {"signed": op.signed, "centred": op.centred}
+            return ChipPopulation(name, "SoftResetIF", depth, arrays, {**schedule, **signs})
+        arrays = {"bias": one.bias, "threshold": thresholds}
+        return ChipPopulation(name, "ThresholdUnits", depth, arrays, schedule)
+
+    def synapses(self) -> Iterator[Synapses]:
+        """All synapses."""
+        for one in self.flat.populations:
+            name = self.names[one.node]
+            if one.from_input.any():
+                yield from self._between(self.whole.core.inputs[0], name, one.from_input)
+            for source, weights in one.synapses.items():
+                yield from self._between(source, name, weights)
+            if one.feedback is not None:
+                yield from self._between(one.node, name, one.feedback, delay=1)
+        for source, weights in self._leaving().items():
+            yield from self._between(source, OUTPUTS, weights)
+
+    def _leaving(self) -> dict[Node, Whole]:
+        """Weights of everything that leaves, side by side, by where it comes from."""
+        sizes = [bias.size for _, _, bias in self.flat.leaving]
+        found: dict[Node, Whole] = {}
+        place = 0
+        for (_, weights, _), size in zip(self.flat.leaving, sizes, strict=True):
+            for source, weight in weights.items():
+                empty = np.zeros((sum(sizes), weight.shape[1]), np.int64)
+                found.setdefault(source, empty)[place : place + size] += weight
+            place += size
+        return found
+
+    def _between(
+        self, source: Node, target: str, weights: Whole, delay: int | None = None
+    ) -> Iterator[Synapses]:
+        name, op = self.names[source], source.op
+        if delay is None:
+            delay = self.depths[target] - self.depths[name]
+        graded = isinstance(op, Input | Delta) or (isinstance(op, IF) and op.signed)
+        constant = isinstance(op, Input) and not self.streams
+        for exponent, digits in signed_digits(weights):
+            yield Synapses(name, target, digits, exponent, delay, graded, constant)
+
+
+def signed_digits(weights: Whole) -> Iterator[tuple[int, Whole]]:
+    """Whole numbers as ``sum 2^exponent digits`` with even digits of -256 to 254.
+
+    Yields:
+        Exponent and digits, in the shape of the weights, from the last digit on.
+    """
+    any_bit = int(np.bitwise_or.reduce(np.abs(weights), axis=None, initial=0))
+    if not any_bit:
+        return
+    exponent = (any_bit & -any_bit).bit_length() - 1
+    rest = weights >> exponent
+    while rest.any():
+        digit = (rest + _DIGIT // 2) % _DIGIT - _DIGIT // 2
+        if digit.any():
+            yield exponent - 1, 2 * digit
+        rest = (rest - digit) // _DIGIT
+        exponent += 8
+
+
+def _refusal(name: str, problem: str, hint: str) -> LegalizeError:
+    return LegalizeError(problem, node=name, op="lava", hint=hint)

@@ -1,0 +1,1 @@
+"""Cores as chains that unmodified NIR readers run exactly; no reader is started here."""

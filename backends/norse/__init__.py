@@ -1,0 +1,1 @@
+"""Simulation with Norse, one file for each kind of neuron; only here is torch imported."""

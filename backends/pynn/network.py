@@ -1,0 +1,139 @@
+"""Cores as what a simulator of cells can run: one population of membranes, constant currents.
+
+In a simulator, spikes reach cells through its own synapses: pulses or decaying currents, at least
+a time step later. The averages that carry rates from layer to layer in pinnir's programs are none
+of these. So a core is written whose membranes get their currents from the inputs alone: regression
+layers, and rate programs of networks with one hidden layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.evaluate import compute_node
+from pinnir.ir.graph import Graph, Input, Neuron, Node
+from pinnir.neurons import LIF, HodgkinHuxley, Integrated, Izhikevich, Membrane
+from pinnir.numerics.matrix import Array
+
+# Of PyNN's Izhikevich cells, which cannot be set.
+_PEAK = 30.0
+# The parameters' names in PyNN, by their names here.
+_NAMES = {
+    Izhikevich: {"a": "a", "b": "b", "c": "c", "d": "d"},
+    HodgkinHuxley: {
+        "threshold": "v_thresh", "capacitance": "cm", "g_sodium": "gbar_Na",
+        "g_potassium": "gbar_K", "g_leak": "g_leak", "e_sodium": "e_rev_Na",
+        "e_potassium": "e_rev_K", "e_leak": "e_rev_leak",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantCore:
+    """A core whose membranes get constant currents.
+
+    Attributes:
+        label: Of its segment.
+        population: The membranes.
+        units: They, as a neuron.
+        steps: Time steps.
+        encode: From what enters to currents: weight ``(units, inputs)`` and bias.
+        decode: From rates to what leaves: weight ``(outputs, units)`` and bias.
+    """
+
+    label: str
+    population: Node
+    units: Integrated
+    steps: int
+    encode: tuple[Array, Array]
+    decode: tuple[Array, Array]
+
+    @property
+    def name(self) -> str:
+        """What its file is called, without its suffix."""
+        return self.label.replace(".", "_")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and largest current."""
+        synapse = self.units.synapse
+        return (-np.inf, np.inf) if synapse is None else (synapse.low, synapse.high)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Of the cell type, in PyNN's names."""
+        model = self.units.model
+        names = _NAMES[type(model)]
+        return {
+            names[one.name]: float(getattr(model, one.name))
+            for one in fields(model)
+            if one.name in names
+        }
+
+
+def constant_core(label: str, core: Graph) -> ConstantCore:
+    """A core of a program.
+
+    Raises:
+        LegalizeError: If a simulator cannot run it.
+    """
+    neurons = [node for node in core.nodes if isinstance(node.op, Neuron)]
+    for node in neurons:
+        if not isinstance(node.op, Integrated):
+            raise LegalizeError(
+                "is no model of a membrane, and simulators of cells have no such neuron",
+                node=node.name,
+                op=type(node.op).__name__,
+                hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
+            )
+        _check_model(node.op.model)
+    if len(neurons) != 1:
+        raise LegalizeError(
+            f"{label} has {len(neurons)} populations, and the average of spikes that carries "
+            "rates from one to the next is no synapse of PyNN",
+            node=neurons[1].name,
+            op="Integrated",
+            hint="export a regression layer, or a network with one hidden layer",
+        )
+    (population,) = neurons
+    assert isinstance(population.op, Integrated)
+    (source,), (sink,) = core.inputs, core.outputs
+    assert isinstance(source.op, Input) and source.op.width is not None
+    encode = _affine(core, source, source.op.width, population.operands)
+    decode = _affine(core, population, population.op.units, (sink,))
+    return ConstantCore(label, population, population.op, core.steps, encode, decode)
+
+
+def _check_model(model: Membrane) -> None:
+    if isinstance(model, LIF):
+        raise LegalizeError(
+            "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; NIR has a primitive for lif",
+            op=model.name,
+            hint="use the file itself, or pinnir export --target nir",
+        )
+    if type(model) not in _NAMES:
+        raise LegalizeError(
+            "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; no simulator has "
+            f"{model.name}",
+            op=model.name,
+            hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
+        )
+    if isinstance(model, Izhikevich) and model.threshold != _PEAK:
+        raise LegalizeError(
+            f"its spikes peak at {model.threshold:g} mV, those of PyNN's at {_PEAK:g} mV",
+            op=model.name,
+        )
+
+
+def _affine(core: Graph, begin: Node, columns: int, ends: tuple[Node, ...]) -> tuple[Array, Array]:
+    """The map from one node's value to the sum of others', from its values at the unit vectors."""
+    values = {begin: np.concatenate([np.zeros((1, columns)), np.eye(columns)])}
+    for node in core.nodes:
+        ready = node not in values and node.operands and all(o in values for o in node.operands)
+        if ready and not isinstance(node.op, Neuron):
+            values[node] = compute_node(node, values)
+    total = np.sum([values[end] for end in ends], axis=0)
+    return (total[1:] - total[0]).T, total[0]

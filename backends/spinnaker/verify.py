@@ -1,0 +1,119 @@
+"""Map an export onto a virtual board, decode the image, and run it by the units' equations."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pinnir.backends.environments import ENVIRONMENTS
+from pinnir.backends.exported_parts import WrittenCore, hard_reset_errors, sums_that_leave
+from pinnir.backends.recording import CoreRecord, record
+from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
+from pinnir.backends.spinnaker.groups import SUMS, Network
+from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
+from pinnir.backends.spinnaker.write import files_of, written_cores
+from pinnir.backends.verify import Comparison, Report
+from pinnir.base.files import write_files
+from pinnir.mapping.integer_cores import Whole
+from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program
+
+_SECONDS = 3600
+
+
+def on_virtual_board(program: Program, points: Array) -> Report:
+    """Compare the image with the network, and what its units do with the oracle, on any points.
+
+    A weight or parameter of the image that differs counts as an event that does.
+
+    Raises:
+        BackendError: If sPyNNaker is not installed, or fails.
+    """
+    environment = ENVIRONMENTS["spinnaker"]
+    environment.check()
+    cores, records = written_cores(program), record(program, points)
+    with tempfile.TemporaryDirectory(prefix="pinnir-spinnaker-") as name:
+        folder = Path(name)
+        write_files(folder, files_of(program, cores))
+        environment.run(["runner.py", "--output", "image.npz"], folder, _SECONDS)
+        with np.load(folder / "image.npz") as found:
+            image = {key: found[key] for key in found.files if key != "counts"}
+            counts = list(json.loads(found["counts"].item()).values())
+    compared = [
+        compare(core, seen, run_image(core, seen, image))
+        for core, seen in zip(cores, records, strict=True)
+    ]
+    wrong = sum(one["synapses_differing"] + one["parameters_differing"] for one in counts)
+    compared.append(Comparison(0, wrong, 0))
+    names = ("cores", "synapses", "synapses_differing", "parameters", "parameters_differing")
+    figures = {f"image_{name}": float(sum(one[name] for one in counts)) for name in names}
+    figures |= hard_reset_errors(program)
+    return Report("spinnaker", Comparison.total(compared), figures)
+
+
+def compare(core: WrittenCore[Network], seen: CoreRecord, trace: Trace) -> Comparison:
+    """Spikes in every population's own steps, and sums, against the oracle's."""
+    events = differing = 0
+    for group in core.network.groups:
+        if group.node is not None:
+            wanted = seen.events[group.node]
+            found = trace.spikes[group.name]
+            end = group.begin + group.steps
+            events += wanted.size
+            differing += int((found[:, group.begin : end] != wanted).sum())
+            # A spike before is one too many; after them it is only of units that remember nothing.
+            differing += int(found[:, : group.begin].sum())
+            differing += int(found[:, end:].sum()) if group.reset == LOWEST else 0
+    outputs = int((trace.potentials[SUMS] != sums_that_leave(core.whole, seen)).sum())
+    return Comparison(events, differing, outputs)
+
+
+def run_image(core: WrittenCore[Network], seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
+    """Run what was decoded from the memory image."""
+    units, wires = {}, []
+    for group in core.network.groups:
+        path = f"{core.name}/{group.name}"
+        offset = group.offsets(seen.inputs)
+        units[group.name] = plain_units(image[f"{path}/threshold"], image[f"{path}/reset"], offset)
+        for key in image:
+            source, kind = key.removeprefix(f"{path}/from/").split("/")[:2]
+            if key.startswith(f"{path}/from/") and key.endswith("/weight"):
+                delay = image[key.removesuffix("weight") + "delay"]
+                wires.append(Wires(source, group.name, kind == "0", image[key], delay))
+    return _run(core.network, seen, units, wires)
+
+
+def run_network(core: WrittenCore[Network], seen: CoreRecord) -> Trace:
+    """Run the network as it is written, without sPyNNaker."""
+    shifts = {group.name: group.shift for group in core.network.groups}
+    units = {
+        group.name: plain_units(
+            group.threshold, np.full(group.units, group.reset), group.offsets(seen.inputs)
+        )
+        for group in core.network.groups
+    }
+    wires = []
+    for one in core.network.synapses:
+        delay = np.full(one.weight.shape, one.delay)
+        for sign in (1, -1):
+            words = np.maximum(sign * one.weight, 0) >> shifts[one.target]
+            wires.append(Wires(one.source, one.target, sign > 0, words, delay))
+    return _run(core.network, seen, units, wires)
+
+
+def plain_units(threshold: Whole, reset: Whole, offset: Whole) -> TruncatedIF:
+    """Units without leak or refractory period."""
+    none = np.zeros_like(threshold)
+    return TruncatedIF(threshold, reset, offset, np.full_like(threshold, ONE), none)
+
+
+def _run(
+    one: Network, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
+) -> Trace:
+    shifts = {group.name: (group.shift, group.shift) for group in one.groups}
+    potentials = {group.name: group.potentials(seen.inputs) for group in one.groups}
+    return simulate(units, shifts, wires, potentials, one.steps)

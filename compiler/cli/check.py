@@ -1,0 +1,102 @@
+"""pinnir check: what compiling a model would do, without compiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pinnir.cli.app import BAD_INPUT, REQUIREMENT_NOT_MET, as_json, to_json
+
+if TYPE_CHECKING:
+    from pinnir.search.preflight import Report
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.onnx|DIR")
+@as_json
+@click.pass_context
+def check(ctx: click.Context, model: Path, json_: bool) -> None:
+    """Say what compiling a model would do with every node, without compiling.
+
+    Exit code 1 means that a model cannot be compiled, 2 that it cannot be read.
+    """
+    from dataclasses import asdict
+
+    from pinnir.search.preflight import check, check_folder
+
+    reports = check_folder(model) if model.is_dir() else [check(model)]
+    if json_:
+        told = [asdict(report) for report in reports]
+        click.echo(to_json(told if model.is_dir() else told[0]))
+    elif model.is_dir():
+        print_reports(reports)
+    else:
+        print_report(reports[0])
+    if not all(report.readable for report in reports):
+        ctx.exit(BAD_INPUT)
+    if not all(report.compiles for report in reports):
+        ctx.exit(REQUIREMENT_NOT_MET)
+
+
+def print_report(report: Report) -> None:
+    """One model, node by node."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from pinnir.report.tables import console
+
+    out = console()
+    if not report.compiles:
+        out.print(Text(f"error: {report.reason}\nhint: {report.hint}"), soft_wrap=True)
+        return
+    only = f" with --coding {report.coding}" if report.coding else ""
+    out.print(Text(f"{report.model}: compiles{only}"))
+    if report.core_mac_share is not None:
+        out.print(f"{report.core_mac_share:.1%} of its multiply-accumulates spike")
+    for name, columns, axis in report.inputs:
+        samples = "samples" if len({a for _, _, a in report.inputs}) == 1 else f"samples_{axis}"
+        out.print(Text(f"input {name} ({samples}, {'any' if columns is None else columns})"))
+    if report.hint:
+        out.print(Text(report.hint))
+    if report.nodes:
+        table = Table()
+        for heading in ("node", "operator", "runs on", "part", "because it"):
+            table.add_column(heading, overflow="fold")
+        for node in report.nodes:
+            table.add_row(*map(Text, (node.name, node.op, node.where, node.segment, node.reason)))
+        out.print(table)
+    coding = f" --coding {report.coding}" if report.coding else ""
+    command = f'pinnir compile {report.model} --domain "{report.domain}"{coding} -o OUT.nir'
+    out.print(Text(command), soft_wrap=True)
+
+
+def _verdict(report: Report) -> str:
+    if not report.compiles:
+        return "no"
+    return f"with {report.coding}" if report.coding else "yes"
+
+
+def print_reports(reports: Sequence[Report]) -> None:
+    """Several models, a line each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from pinnir.ir.graph import CORE
+    from pinnir.report.tables import console
+
+    table = Table()
+    for heading in ("model", "compiles", "spikes", "cores", "domain", "why not"):
+        table.add_column(heading, overflow="fold")
+    for report in reports:
+        share = "" if report.core_mac_share is None else f"{report.core_mac_share:.1%}"
+        cores = {node.segment for node in report.nodes if node.where == CORE}
+        table.add_row(
+            Text(report.model), _verdict(report), share,
+            str(len(cores) or ""), Text(report.domain), Text(report.reason.partition("\n")[0]),
+        )  # fmt: skip
+    console().print(table)
+    compiled = sum(report.compiles for report in reports)
+    console().print(f"{compiled} of {len(reports)} models compile")

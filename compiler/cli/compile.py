@@ -1,0 +1,112 @@
+"""pinnir compile: a network to the cheapest program within a tolerance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pinnir.cli.app import as_json, progress_line, to_json
+
+
+@click.command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--domain", required=True, help='Ranges of the columns, such as "x=-1:1,t=0:1".')
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.nir")
+@click.option("--target", help="See 'pinnir targets'.  [default: nir, or programmable for codings "
+              "that need it]")  # fmt: skip
+@click.option("--coding", default="auto", show_default=True,
+              help="auto, population, rate, phase, delta or signgd.")  # fmt: skip
+@click.option("--neuron", default="if", show_default=True,
+              help="Of a rate program: if, lif, fitzhugh-nagumo, izhikevich, izhikevich-fast or "
+                   "hodgkin-huxley.")  # fmt: skip
+@click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
+@click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
+              help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "
+                   "or energy.")  # fmt: skip
+@click.option("--frontier", type=click.Path(path_type=Path), metavar="FILE.png|json",
+              help="Write all programs that were measured there.")  # fmt: skip
+@click.option("--steps", type=int,
+              help="Time steps of a rate or signgd program; searched if not given.")  # fmt: skip
+@click.option("--levels", type=int, help="Levels per neuron; searched if not given.")
+@click.option("--calibration", type=click.Path(path_type=Path), metavar="POINTS.npz",
+              help="Points to fit on; drawn from the domain if not given.")  # fmt: skip
+@click.option("--evaluation", type=click.Path(path_type=Path), metavar="POINTS.npz",
+              help="Points to measure on, and labels of a classifier; drawn from the domain if not "
+                   "given.")  # fmt: skip
+@click.option("--reference", type=click.Path(path_type=Path), metavar="REF.npz",
+              help="Arrays points and outputs of a reference solution.")  # fmt: skip
+@click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
+@click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
+              help="Write the graph after every pass there.")  # fmt: skip
+@click.option(
+    "--train",
+    type=int,
+    is_flag=False,
+    flag_value=1500,
+    default=0,
+    metavar="[N]",
+    help="Also search networks trained, for minutes, to bear rounding; or N iterations.",
+)
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
+              help="Keep the state of training passes there, and go on from it.")  # fmt: skip
+@click.option("--min-core-share", type=float, default=0.0, metavar="S",
+              help="Refuse if less of the network's multiply-accumulates can spike.")  # fmt: skip
+@click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")
+@click.option("--seed", default=0, show_default=True, help="Of all random points.")
+@as_json
+def compile_command(
+    model: Path, output: Path, frontier: Path | None, dump: Path | None, json_: bool, **ask: Any
+) -> None:
+    """Compile MODEL.onnx to the cheapest spiking program within a tolerance, and measure it."""
+    from time import perf_counter
+
+    from pinnir.base.files import check_writable
+    from pinnir.points.held_out import load_held_out
+    from pinnir.points.point_files import load_points, load_reference
+    from pinnir.program.frontier import ToleranceError
+    from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
+    from pinnir.report.tables import print_program
+    from pinnir.search.compile import compile
+
+    started = perf_counter()
+    check_writable(output)
+    if frontier is not None:
+        check_frontier(frontier)
+    if dump is not None:
+        check_writable(dump / "dump", make_folder=True)
+    reference, calibration = ask.pop("reference"), ask.pop("calibration")
+    evaluation = ask.pop("evaluation")
+    try:
+        with progress_line(json_) as progress:
+            program = compile(
+                model,
+                reference=load_reference(reference) if reference else None,
+                calibration=load_points(calibration)["points"] if calibration else None,
+                evaluation=load_held_out(evaluation) if evaluation else None,
+                progress=progress,
+                **ask,
+            )
+    except ToleranceError as error:
+        if frontier is not None:
+            save_frontier(frontier, error.frontier)
+        if json_:
+            click.echo(to_json({"error": error.message, "reached": error.reached,
+                              "frontier": told(error.frontier)}))  # fmt: skip
+        raise
+    measured = program.frontier
+    assert measured is not None
+    program.save(output)
+    if frontier is not None:
+        save_frontier(frontier, measured)
+    if dump is not None:
+        program.dump(dump)
+    seconds = perf_counter() - started
+    if json_:
+        click.echo(to_json({**program.metrics, "rtol": program.manifest["rtol"], "seconds": seconds,
+                          "output": str(output), "frontier": told(measured)}))  # fmt: skip
+        return
+    print_program(program, output, seconds)
+    if len(measured.points) > 1:
+        print_frontier(measured)

@@ -1,0 +1,88 @@
+"""pinnir export, verify and install: a program on somebody else's tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pinnir.cli.app import as_json, to_json
+
+if TYPE_CHECKING:
+    from pinnir.backends.verify import Report
+
+
+@click.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--target", default="nir", show_default=True,
+              help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
+                   "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
+                   "neurons; lava-netx: these as netx files; sanafe: networks for SANA-FE's "
+                   "Loihi; spinnaker: PyNN connection lists.")  # fmt: skip
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
+@as_json
+def export(program: Path, target: str, output: Path, force: bool, json_: bool) -> None:
+    """Write a program as files for other tools."""
+    from pinnir.backends.export import export
+    from pinnir.program.reading import read
+
+    files = [str(path) for path in export(read(program), target, output, force=force)]
+    click.echo(to_json(files) if json_ else "\n".join(files))
+
+
+@click.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--target", required=True,
+              help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, lava-netx, "
+                   "sanafe or spinnaker.")  # fmt: skip
+@click.option("--points", default=64, show_default=True, type=click.IntRange(1),
+              help="On how many points, where the target takes any.")  # fmt: skip
+@as_json
+def verify(program: Path, target: str, points: int, json_: bool) -> None:
+    """Run what a target would run, and compare every event with the oracle.
+
+    Exit code 1 means that something differs, 2 that the target's tools are missing.
+    """
+    from dataclasses import asdict
+
+    from pinnir.backends.verify import verify
+    from pinnir.program.reading import read
+
+    report = verify(read(program), target, points)
+    if json_:
+        click.echo(to_json(asdict(report)))
+    else:
+        print_verified(report)
+
+
+@click.command()
+@click.argument("name", metavar="TARGET")
+def install(name: str) -> None:
+    """Make the Python environments that a target's simulator or mapper runs in.
+
+    They are below ~/.cache/pinnir; docs/targets.md says which variables name another place.
+    """
+    from pinnir.backends.environments import install
+
+    click.echo("\n".join(map(str, install(name))))
+
+
+def print_verified(report: Report) -> None:
+    """What a verification found."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from pinnir.report.tables import add_row, console
+
+    table = Table(title=Text(f"run as {report.target}, compared with the oracle"))
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    found = report.comparison
+    add_row(table, "events compared", f"{found.events:,}")
+    add_row(table, "events that differ", f"{found.differing:,}")
+    add_row(table, "outputs that differ", f"{found.outputs:,}")
+    for name, value in report.figures.items():
+        add_row(table, name.replace("_", " "), f"{round(value, 3):,}")
+    console().print(table)

@@ -1,0 +1,1 @@
+"""The graph: what it is, prints, allows and means; nothing here changes a graph or reads a file."""

@@ -1,0 +1,1 @@
+"""Mathematics on arrays: matrices, operators, rounding, regression; no graph and no file."""

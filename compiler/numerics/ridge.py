@@ -1,0 +1,19 @@
+"""Ridge regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pinnir.numerics.matrix import Array
+
+
+def regression(x: Array, y: Array, ridge: float) -> tuple[Array, Array]:
+    """Slope ``(outputs, inputs)`` and constant ``(outputs,)`` of ``y`` on ``x``."""
+    centre, mean = x.mean(axis=0), y.mean(axis=0)
+    moved = x - centre
+    gram = moved.T @ moved
+    # What does not vary gets no slope: its own variance would allow any.
+    scale = np.diag(gram) + 1e-12 * np.trace(gram) / len(gram) + np.finfo(float).tiny
+    gram[np.diag_indices_from(gram)] += ridge * scale + 1e-14 * np.trace(gram)
+    slope = np.linalg.lstsq(gram, moved.T @ (y - mean), rcond=1e-14)[0].T
+    return slope, mean - slope @ centre

@@ -1,0 +1,1 @@
+"""What runs passes: Pass, PassManager, Context, Checkpoints; no pass is known here by name."""

@@ -1,0 +1,119 @@
+"""Whether the contents of a program file are harmless; runs in a child of ``base/sandbox.py``.
+
+HDF5 files may link to other files, keep data in them, ask for filters that are loaded from
+libraries, and hold loops; ONNX models may name data files. pinnir writes nothing of this.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from pinnir.base.errors import ProgramFileError
+from pinnir.base.onnx_trial import rehearse
+from pinnir.base.sandbox_child import allow
+from pinnir.frontend.protos import has_bad_text, tensors
+
+GROUP = "pinnir"
+_DEEPEST, _MOST_OBJECTS = 12, 100_000
+# Empty in a program that has no form in NIR.
+_EDGES = "/node/edges"
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
+# No deflated data grow more than that; what would is not there but filled in.
+_MOST_GROWTH = 1100
+
+
+def check(data: bytes, name: str, operators: list[str]) -> bytes:
+    """Read everything that a program file holds, and try the ONNX models in it.
+
+    Args:
+        data: The file without its seal.
+        name: Of the file, for error messages.
+        operators: What host parts and source network may consist of.
+
+    Raises:
+        ProgramFileError: If something is there that pinnir does not write.
+    """
+    try:
+        file = h5py.File(io.BytesIO(data), "r")
+    except OSError as error:
+        raise _refusal(name, f"no readable HDF5: {error}") from error
+    with file:
+        if GROUP not in file:
+            raise _refusal(name, f"it has no group {GROUP!r}")
+        datasets = dict(_datasets(file, name))
+        allow(sum(found.nbytes for found in datasets.values()))
+        models = {}
+        for path, found in datasets.items():
+            value = found[()]
+            if found.dtype.kind == "f" and np.isnan(value).any():
+                raise _refusal(name, f"{path} holds NaN")
+            _, _, part = path.partition(f"/{GROUP}/")
+            if part == "source" or part.startswith("host."):
+                models[part] = np.asarray(value).tobytes()
+    for part, model in models.items():
+        _check_model(model, part, name, operators)
+    return b""
+
+
+def _refusal(name: str, why: str) -> ProgramFileError:
+    return ProgramFileError(f"{name} is damaged ({why})", hint="compile it again")
+
+
+def _datasets(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All datasets with their paths, once what holds them is found to be plain."""
+    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    seen = 0
+    while waiting:
+        path, group = waiting.pop()
+        for key in group:
+            here = f"{path}/{key}"
+            seen += 1
+            if seen > _MOST_OBJECTS or here.count("/") > _DEEPEST:
+                raise _refusal(name, "it holds too many objects")
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise _refusal(name, f"{here} is a link")
+            item = group[key]
+            if isinstance(item, h5py.Group):
+                waiting.append((here, item))
+            elif isinstance(item, h5py.Dataset):
+                _check_dataset(item, here, name)
+                yield here, item
+            else:
+                raise _refusal(name, f"{here} is neither group nor dataset")
+
+
+def _check_dataset(item: h5py.Dataset, path: str, name: str) -> None:
+    if item.is_virtual or item.external:
+        raise _refusal(name, f"the data of {path} are in another file")
+    plist = item.id.get_create_plist()
+    if not _FILTERS.issuperset(plist.get_filter(i)[0] for i in range(plist.get_nfilters())):
+        raise _refusal(name, f"the data of {path} need another filter")
+    if item.dtype.kind not in "biuf" and h5py.check_string_dtype(item.dtype) is None:
+        raise _refusal(name, f"{path} holds {item.dtype}")
+    if not item.size and path != _EDGES:
+        raise _refusal(name, f"{path} is empty")
+    if item.nbytes > 2**16 + _MOST_GROWTH * item.id.get_storage_size():
+        raise _refusal(name, f"{path} is larger than its data")
+
+
+def _check_model(data: bytes, part: str, name: str, operators: list[str]) -> None:
+    try:
+        proto = onnx.load_from_string(data)
+        foreign = sorted({n.op_type for n in proto.graph.node if n.op_type not in operators})
+        foreign += sorted({n.domain for n in proto.graph.node if n.domain not in ("", "ai.onnx")})
+        if foreign:
+            raise _refusal(name, f"{part} holds the operators {', '.join(foreign)}")
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(proto)):
+            raise _refusal(name, f"{part} keeps its weights in another file")
+        if proto.functions or proto.training_info or has_bad_text(proto):
+            raise _refusal(name, f"{part} is not a model of pinnir")
+        onnx.checker.check_model(proto)
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
+        raise _refusal(name, f"{part}: {str(error).strip().splitlines()[0]}") from error
+    rehearse(data, part)

@@ -1,0 +1,192 @@
+"""The frontier: every program that a compilation measured, its error and its costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pinnir.base.errors import RequirementError
+
+# What a program may be cheapest in, by the name that the user gives, and the figure of
+# ``metrics/`` that says so.
+CRITERIA: Mapping[str, str] = {
+    "synops_per_mac": "synops_per_mac",
+    "neurons": "neurons",
+    "spikes": "spikes",
+    "steps": "steps",
+    "energy": "energy_45nm_pj",
+}
+DEFAULT_CRITERION = "synops_per_mac"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to compile.
+
+    Attributes:
+        family: Of FAMILIES, or ``given`` for what the user fixed.
+        coding: Of the program.
+        steps: Time steps.
+        levels: Levels per neuron; 0 if its neurons have none.
+        pipeline: Passes that make the program.
+        units: Rate-coding units per neuron, None for other codings.
+    """
+
+    family: str
+    coding: str
+    steps: int
+    levels: int
+    pipeline: str
+    units: int | None = None
+
+    def weight(self, criterion: str) -> int:
+        """What the cost of a family simulated over time is proportional to.
+
+        Every unit's rate is fixed by the activation, so spikes, and with them synaptic operations
+        and energy, grow with the slots that a neuron could fire in: units times steps.
+        """
+        units = self.units or 1
+        return {"neurons": units, "steps": self.steps}.get(criterion, units * self.steps)
+
+    def __str__(self) -> str:
+        """Its size in words."""
+        if self.units is not None:
+            return f"{self.family}, {self.steps} steps, {self.units} units"
+        return f"{self.levels} levels" if self.levels else f"{self.family}, {self.steps} steps"
+
+
+class ToleranceError(RequirementError):
+    """The asked-for tolerance was not reached.
+
+    Args:
+        message: As for every error.
+        reached: The metrics of the best try.
+        frontier: All programs that were measured.
+        hint: As for every error.
+    """
+
+    def __init__(
+        self, message: str, *, reached: dict[str, object], frontier: Frontier, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reached = reached
+        self.frontier = frontier
+
+
+SELECTION, EVALUATION = "selection", "evaluation"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured program.
+
+    Attributes:
+        candidate: What was compiled.
+        measured_on: ``selection`` for the points of the search, ``evaluation`` for those that
+            prove a program.
+        points: How many points the error was measured on.
+        rel_l2: Relative L2 error against the source network, on all of these points.
+        rel_l2_upper: The bound above the error on several sets of points; None where there was
+            but one set.
+        costs: The figures of ``metrics/`` that CRITERIA names, by the criterion.
+    """
+
+    candidate: Candidate
+    measured_on: str
+    points: int
+    rel_l2: float
+    rel_l2_upper: float | None
+    costs: Mapping[str, float]
+
+    @property
+    def error(self) -> float:
+        """What is compared with a tolerance: the bound, or the error where there is none."""
+        return self.rel_l2 if self.rel_l2_upper is None else self.rel_l2_upper
+
+    def rank(self, criterion: str) -> tuple[float, float]:
+        """What programs are ordered by: a cost, and between equals the synaptic operations."""
+        return self.costs[criterion], self.costs[DEFAULT_CRITERION]
+
+
+def point(candidate: Candidate, metrics: Mapping[str, Any], measured_on: str) -> Point:
+    """The point of a program whose metrics were measured."""
+    return Point(
+        candidate=candidate,
+        measured_on=measured_on,
+        points=metrics["points"],
+        rel_l2=metrics["rel_l2"],
+        rel_l2_upper=metrics.get("rel_l2_upper"),
+        costs={name: metrics[figure] for name, figure in CRITERIA.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Every program that one compilation measured.
+
+    Attributes:
+        criterion: The cost that was to be small, of CRITERIA.
+        rtol: The tolerance, or None if the program was fixed.
+        points: In the order they were first measured, each pipeline once.
+        chosen: Pipeline of the program that was chosen; None if none met the tolerance.
+        left_out: Families that the network or the target refuses, and why.
+    """
+
+    criterion: str = DEFAULT_CRITERION
+    rtol: float | None = None
+    points: tuple[Point, ...] = ()
+    chosen: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def meets(self, one: Point) -> bool:
+        """Whether a point's error, and the bound above it, is within the tolerance."""
+        return self.rtol is None or one.error <= self.rtol
+
+    def is_chosen(self, one: Point) -> bool:
+        """Whether a point is the program that was chosen."""
+        return one.candidate.pipeline == self.chosen
+
+    def non_dominated(self) -> list[Point]:
+        """Points that no other beats in both error and cost, cheapest first."""
+        kept: list[Point] = []
+        for one in sorted(self.points, key=lambda p: (p.costs[self.criterion], p.error)):
+            if not kept or one.error < kept[-1].error:
+                kept.append(one)
+        return kept
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All points as plain values, cheapest first."""
+        best = self.non_dominated()
+        return [
+            asdict(one.candidate)
+            | {"rel_l2": one.rel_l2, "rel_l2_upper": one.rel_l2_upper}
+            | {"measured_on": one.measured_on, "points": one.points}
+            | {CRITERIA[name]: cost for name, cost in one.costs.items()}
+            | {"meets": self.meets(one), "chosen": self.is_chosen(one)}
+            | {"non_dominated": one in best}
+            for one in sorted(self.points, key=lambda p: p.rank(self.criterion))
+        ]
+
+
+@dataclass
+class Record:
+    """Collects the points of a frontier.
+
+    Attributes:
+        points: By pipeline; what was measured last counts.
+        left_out: Families that the network or the target refuses, and why.
+    """
+
+    points: dict[str, Point] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, one: Point) -> Point:
+        """Keep a point, and return it."""
+        self.points[one.candidate.pipeline] = one
+        return one
+
+    def frontier(self, criterion: str, rtol: float | None, chosen: str | None) -> Frontier:
+        """What was collected."""
+        points = tuple(self.points.values())
+        return Frontier(criterion, rtol, points, chosen, dict(self.left_out))

@@ -1,0 +1,56 @@
+"""Place a program as it is: run it to see how often its units fire, then place them."""
+
+from __future__ import annotations
+
+from threadpoolctl import threadpool_limits
+
+from pinnir.base.chips import Cores
+from pinnir.ir.placement import Placement
+from pinnir.mapping.connectivity import connectivity
+from pinnir.mapping.firing_rates import LINES, POINTS
+from pinnir.mapping.occupancy import Occupancy
+from pinnir.mapping.place import place
+from pinnir.metrics.spikes import SpikeCounter
+from pinnir.numerics.matrix import Array
+from pinnir.points.line_points import line_points
+from pinnir.points.streaming_order import Streaming
+from pinnir.program.program import Program, execute, prepare
+from pinnir.program.simulators import find_backend
+
+
+def place_program(
+    program: Program, chip: Cores, chips: int = 1, seed: int = 0
+) -> tuple[Placement, Occupancy]:
+    """Place a program's units on the cores of a chip.
+
+    Args:
+        program: What to place; its streamed form, if it has one.
+        chip: Its limits are kept.
+        chips: How many such chips.
+        seed: Of the points that the program runs on, and of the search.
+
+    Returns:
+        The placement, and what the cores then hold and send.
+
+    Raises:
+        LegalizeError: If the units do not fit.
+    """
+    return place(connectivity(program.running), program_rates(program, seed), chip, chips, seed)
+
+
+def program_rates(program: Program, seed: int) -> dict[str, Array]:
+    """Mean spikes of every unit of a program, ``(units,)`` by population.
+
+    Args:
+        program: Runs on Sobol points of its domain, or along lines through it.
+        seed: Of the points.
+    """
+    streaming, points = Streaming(), program.domain.sample(POINTS, seed)
+    if program.streams:
+        points = line_points(program.domain, LINES, seed)
+        streaming = Streaming("given" if program.domain.axis_count == 1 else "hilbert")
+    counters = [SpikeCounter() for _ in program.running]
+    with threadpool_limits(1):  # one order of summation on every machine
+        ready = prepare(program, find_backend("reference"), counters, streaming)
+        execute(ready, points, program.domain)
+    return {name: count / c.samples for c in counters for name, count in c.spikes.items()}

@@ -1,0 +1,440 @@
+"""The compiled artefact: segments that run one after the other. Its file: ``reading.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pinnir.base.errors import BackendError, DomainError, ProgramFileError
+from pinnir.base.files import check_writable, write_atomic
+from pinnir.base.onnx_runner import OnnxRunner
+from pinnir.diagnosis.error_budget import Budget
+from pinnir.diagnosis.pass_log import PassRecord
+from pinnir.ir.graph import Graph, Neuron
+from pinnir.ir.placement import Placement
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in
+from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
+from pinnir.metrics.input_changes import InputChanges
+from pinnir.metrics.source_cost import SourceCost
+from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
+from pinnir.numerics.matrix import Array
+from pinnir.points.domain import Domain
+from pinnir.points.held_out import Labels
+from pinnir.points.streaming_order import Streaming
+from pinnir.program.execute import Execution, Part
+from pinnir.program.frontier import Frontier
+from pinnir.program.segments import Segment
+from pinnir.program.simulators import Backend, find_backend
+from pinnir.program.streamed_cores import is_streaming
+from pinnir.program.writing import contents, write_seconds
+
+_SOURCE_CHUNK = 8192  # points
+# Values whose squares can be summed.
+_LARGEST = 1e100
+
+# Points of a network, (samples, columns); or one such table for each of its sample axes, which
+# stands for all combinations.
+Points: TypeAlias = Array | tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run gives.
+
+    Attributes:
+        outputs: ``(samples, outputs)``.
+        source: The source network's outputs on the same points, where the program carries it.
+        spikes: Spikes of every unit over all points and steps, by population.
+        layers: Units, spikes per point and spiking rate of each population.
+        metrics: The figures of ``metrics/`` over these points.
+        unsmoothed: The outputs as they were, if ``outputs`` were smoothed (``smooth.py``).
+    """
+
+    outputs: Array
+    source: Array | None
+    spikes: dict[str, Array]
+    layers: dict[str, dict[str, float]]
+    metrics: dict[str, Any]
+    unsmoothed: Array | None = None
+
+    def classified(self, labels: Labels) -> RunResult:
+        """The same with the share of points that are put into the right class.
+
+        Raises:
+            DomainError: If the labels do not fit the outputs.
+        """
+        found = class_scores(self.outputs, self.source, labels)
+        return replace(self, metrics=self.metrics | found)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A spiking program.
+
+    Attributes:
+        segments: In running order.
+        inputs: The model's inputs as ``(name, columns)``.
+        outputs: Names of the output values.
+        layouts: Of the values that segments take and give, by name.
+        domain: What it was compiled for.
+        cost: Cost of the source network.
+        manifest: Everything else that is said about the program, as JSON values.
+        source: The source network as ONNX, or None if it was stripped.
+        initial: The printed graph before the first pass.
+        passes: What each pass did.
+        seconds: Wall-clock seconds per pass, if known; not part of the file.
+        frontier: Every program that the compilation measured, if this is the one it chose; not
+            part of the file either, which says what this program is.
+    """
+
+    segments: tuple[Segment, ...]
+    inputs: tuple[tuple[str, int], ...]
+    outputs: tuple[str, ...]
+    layouts: dict[str, Layout]
+    domain: Domain
+    cost: SourceCost
+    manifest: dict[str, Any]
+    source: bytes | None = None
+    initial: str = ""
+    passes: tuple[PassRecord, ...] = ()
+    seconds: tuple[float, ...] = field(default=())
+    frontier: Frontier | None = None
+
+    def __repr__(self) -> str:
+        told = self.manifest
+        error = self.metrics.get("rel_l2")
+        return (
+            f"<Program {told.get('coding')} for {told.get('target')}: "
+            f"{self.metrics.get('neurons')} neurons, {told.get('steps')} steps"
+            + (f", rel_l2 {error:.2e}>" if error is not None else ">")
+        )
+
+    @property
+    def cores(self) -> list[Graph]:
+        """The spiking cores that NIR can say, in running order."""
+        return [segment.core for segment in self.segments if segment.core is not None]
+
+    @property
+    def running(self) -> list[Graph]:
+        """The cores that run: those for programmable neurons, of the codings that need them."""
+        return [segment.running for segment in self.segments if segment.running is not None]
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the cores are for programmable neurons."""
+        return any(segment.streamed is not None for segment in self.segments)
+
+    @property
+    def depth(self) -> int:
+        """Populations in a row, over all cores."""
+        depths: dict[str, int] = {}
+        for segment in self.segments:
+            before = max((depths.get(name, 0) for name in segment.inputs), default=0)
+            here = before + (depth(segment.running) if segment.running is not None else 0)
+            depths |= dict.fromkeys(segment.outputs, here)
+        return max(depths.values(), default=0)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured on the evaluation points when the program was compiled."""
+        measured: dict[str, Any] = self.manifest.get("metrics", {})
+        return measured
+
+    @property
+    def budget(self) -> Budget | None:
+        """What every layer contributes to the error; None in programs of earlier versions."""
+        told = self.manifest.get("budget")
+        return None if told is None else Budget.of(told)
+
+    @property
+    def placement(self) -> Placement | None:
+        """The core of every unit, if the pass place was run."""
+        told = self.manifest.get("placement")
+        return None if told is None else Placement.of(told)
+
+    def run(
+        self,
+        points: Array | Sequence[Array],
+        backend: str = "reference",
+        *,
+        reference: Array | None = None,
+        streaming: Streaming | None = None,
+    ) -> RunResult:
+        """Run the program on points of its domain.
+
+        Args:
+            points: ``(samples, columns)``. A network of several sample axes also takes one array
+                an axis, ``(samples of that axis, its columns)``, and gives the values at all
+                combinations, those of the last axis fastest.
+            backend: Name in the BACKENDS table.
+            reference: Reference solution on these points, ``(samples, outputs)``, to measure
+                against as well.
+            streaming: In which order a delta program takes the points; what it gives stands in
+                their own order.
+
+        Raises:
+            DomainError: If the points do not fit the domain, or the order does not fit them, or
+                the program takes points in any order.
+            BackendError: If the backend is unknown, not installed, or fails.
+        """
+        where: Points = (
+            self.domain.check(points, "points")
+            if isinstance(points, np.ndarray)
+            else self.domain.check_tables(points, "points")
+        )
+        if streaming is not None and not self.streams:
+            raise DomainError(
+                f"a {self.manifest.get('coding')} program takes points in any order",
+                hint="leave order and lines out; compile with --coding delta for streaming",
+            )
+        counters = [SpikeCounter() for _ in self.running]
+        # One thread: sums have one order on every machine, and layers are too small to share.
+        with threadpool_limits(1):
+            ready = prepare(self, find_backend(backend), counters, streaming or Streaming())
+            outputs = execute(ready, where, self.domain)
+        source = None if self.source is None else self.run_source(where)
+        metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
+        if source is not None:
+            metrics |= field_errors(outputs, source)
+        if reference is not None:
+            metrics |= reference_errors(outputs, source, reference)
+        spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
+        products = [None if c.changes is None else c.changes.products for c in counters]
+        samples = [counter.samples for counter in counters]
+        metrics |= program_size(self.running) | {"depth": self.depth}
+        metrics |= spike_costs(self.running, spikes, samples, self.cost, products)
+        total = sum(float(count.sum()) for count in spikes.values())
+        metrics |= {"samples": sum(samples), "spikes_per_point": total / len(outputs)}
+        if self.streams:
+            metrics["events_per_activation"] = metrics["spikes_per_activation"]
+        layers = layer_rates(self.running, spikes, samples)
+        return RunResult(outputs, source, spikes, layers, metrics)
+
+    def run_grid(
+        self,
+        shape: tuple[int, ...],
+        backend: str = "reference",
+        *,
+        order: str | None = None,
+        lines: int | None = None,
+    ) -> RunResult:
+        """Run the program on a uniform grid over its domain, first column slowest.
+
+        A network of several sample axes is simulated once for every coordinate of the grid.
+
+        Args:
+            shape: One size a column.
+            backend: Name in the BACKENDS table.
+            order: In which a delta program takes the points, ``boustrophedon`` if not given.
+            lines: How many of them run side by side, 1 if not given.
+
+        Raises:
+            DomainError: If ``shape`` has another number of columns or a size below 1, or the
+                order does not fit it.
+            BackendError: As :meth:`run`.
+        """
+        streaming = self.streaming(order, lines, shape)
+        result = self.run(self.domain.grid_tables(shape), backend, streaming=streaming)
+        outputs = self.domain.by_columns(result.outputs, shape)
+        source = None if result.source is None else self.domain.by_columns(result.source, shape)
+        return replace(result, outputs=outputs, source=source)
+
+    def run_source(self, points: Points) -> Array:
+        """The source network's outputs on points of its domain, ``(points, outputs)``.
+
+        Raises:
+            ProgramFileError: If the program does not carry the network.
+        """
+        if self.source is None:
+            raise ProgramFileError(
+                "the program does not hold its source network",
+                hint="compile without --strip-source",
+            )
+        return run_source(self.source, points, self.domain, self.inputs, self.layouts, self.outputs)
+
+    def streaming(
+        self, order: str | None, lines: int | None, shape: tuple[int, ...] | None = None
+    ) -> Streaming | None:
+        """What was asked of the order of points, None if nothing was and it does not matter.
+
+        Raises:
+            DomainError: If there is no such order, or it does not fit points that are no grid.
+        """
+        if order is None and lines is None and not self.streams:
+            return None
+        return Streaming(order, 1 if lines is None else lines, shape)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the order of points matters for what they cost."""
+        return any(map(is_streaming, self.running))
+
+    def save(self, path: str | Path) -> None:
+        """Write the program file, completely or not at all.
+
+        The same program gives the same bytes. Wall-clock times, which differ from run to run, go
+        to ``<path>.seconds.json`` beside it.
+
+        Raises:
+            ProgramFileError: If the file cannot be written.
+        """
+        write_atomic(Path(path), self.to_bytes())
+        calls = [record.call for record in self.passes if self.seconds]
+        write_seconds(Path(path), list(zip(calls, self.seconds, strict=True)))
+
+    def dump(self, folder: str | Path) -> None:
+        """Write the printed graph after the frontend and after every pass to ``NN-name.txt``.
+
+        Raises:
+            ProgramFileError: If the folder cannot be made or written.
+        """
+        folder = Path(folder)
+        check_writable(folder / "dump", make_folder=True)
+        named = [("frontend", self.initial), *((p.name, p.text) for p in self.passes)]
+        for index, (name, text) in enumerate(named):
+            write_atomic(folder / f"{index:02d}-{name}.txt", text.encode())
+
+    def to_bytes(self) -> bytes:
+        """The program file's contents, sealed."""
+        texts = [self.initial, *(record.text for record in self.passes)]
+        return contents(self.told(), self.segments, self.source, texts)
+
+    def told(self) -> dict[str, Any]:
+        """The manifest of its file, as JSON values."""
+        passes = [asdict(record) for record in self.passes]
+        return self.manifest | {
+            "segments": [[s.label, s.inputs, s.outputs] for s in self.segments],
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "layouts": self.layouts,
+            "domain": self.domain.told(),
+            "cost": asdict(self.cost),
+            "passes": [{k: v for k, v in one.items() if k != "text"} for one in passes],
+        }
+
+
+def run_source(
+    source: bytes,
+    points: Points,
+    domain: Domain,
+    inputs: tuple[tuple[str, int], ...],
+    layouts: Mapping[str, Layout],
+    outputs: tuple[str, ...],
+) -> Array:
+    """The source network's outputs, all side by side, by ONNX Runtime.
+
+    Args:
+        source: The ONNX model.
+        points: As for :meth:`Program.run`.
+        domain: Its columns say which axis they run along.
+        inputs: The model's inputs as ``(name, columns)``.
+        layouts: Of its inputs and outputs.
+        outputs: Names of its outputs as the layouts call them, in order.
+
+    Raises:
+        BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
+            can be measured.
+    """
+    runner = OnnxRunner(source, "source network")
+    part = Part(tuple(runner.input_names), outputs, runner)
+    samples = dict(zip(runner.input_names, runner.samples, strict=True))
+    fixed: list[int | None] = [None] * domain.axis_count
+    for name, _ in inputs:
+        (axis,) = axes_of(layouts[name])
+        fixed[axis] = samples.get(name) or fixed[axis]
+    execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
+    found = execute(execution, points, domain)
+    bad = int((~(np.abs(found) < _LARGEST).all(axis=1)).sum())
+    if bad:
+        raise BackendError(
+            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
+            f"{len(found)} points",
+            hint="give a domain on which it is finite; the training may have diverged",
+        )
+    return found
+
+
+def execute(execution: Execution, points: Points, domain: Domain) -> Array:
+    """Values on points, ``(points, outputs)``; see :meth:`Program.run`."""
+    if isinstance(points, tuple):
+        return execution.on_grid(points)
+    return execution.on_pairs(domain.tables(points))
+
+
+# Values that the widest population may hold for one chunk of points: memory stays flat, and what
+# one layer writes is still in the cache when the next one reads it.
+_CHUNK_VALUES = 2**16
+# Points of a chunk, at least and at most: few points make little use of weights that were read.
+_CHUNKS = (128, 8192)
+
+
+def prepare(
+    program: Program, backend: Backend, counters: Sequence[SpikeCounter], streaming: Streaming
+) -> Execution:
+    """A program's segments on a backend.
+
+    Args:
+        program: The program.
+        backend: Runs its cores.
+        counters: One a core, in running order.
+        streaming: The order of points, where it matters.
+
+    Raises:
+        BackendError: If the backend cannot run a core.
+    """
+    waiting = iter(counters)
+    parts = []
+    for segment in program.segments:
+        run: Callable[[list[Array]], list[Array]]
+        if segment.host is not None:
+            run = OnnxRunner(segment.host, f"host part {segment.label}")
+        else:
+            run = _core(program, segment, backend, next(waiting), streaming)
+        parts.append(Part(segment.inputs, segment.outputs, run))
+    chunk, order = chunk_of(program), None
+    if program.streams:
+        chunk = max(1, chunk // streaming.lines) * streaming.lines
+        order = partial(streaming.rows, domain=program.domain)
+    return Execution(
+        tuple(parts), program.layouts, program.inputs, program.outputs, chunk, order=order
+    )
+
+
+def chunk_of(program: Program) -> int:
+    """Points that run at once."""
+    nodes = [node for core in program.running for node in core.nodes]
+    units = [node.op.units for node in nodes if isinstance(node.op, Neuron)]
+    return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))
+
+
+def _core(
+    program: Program,
+    segment: Segment,
+    backend: Backend,
+    counter: SpikeCounter,
+    streaming: Streaming,
+) -> Callable[[list[Array]], list[Array]]:
+    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
+    core, layouts = segment.running, program.layouts
+    assert core is not None
+    axes = {a for name in (*segment.inputs, *segment.outputs) for a in axes_of(layouts[name])}
+    # What joins several sample axes sees all their combinations one by one.
+    lines = streaming.lines if len(axes) == 1 else 1
+    run_core = backend.load(core, lines)
+    counter.changes = InputChanges(lines) if is_streaming(core) else None
+    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
+
+    def run(inputs: list[Array]) -> list[Array]:
+        counter.samples += len(inputs[0])
+        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
+        if counter.changes is not None:
+            counter.changes(entering)
+        return np.split(run_core(entering, counter), ends, axis=1)
+
+    return run

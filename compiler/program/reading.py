@@ -1,0 +1,183 @@
+"""The program file: what holds a program, and how it is read when nobody vouches for it.
+
+It is one HDF5 file. Its spiking cores are a plain NIR graph that any NIR reader opens; pinnir's own
+part is the top-level group ``pinnir/``, which NIR readers ignore: a JSON manifest, host parts and
+source network as ONNX, the printed graph after every pass, and cores as programmable neurons run
+them, of the codings that have no NIR form.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+
+from pinnir.base.errors import ProgramFileError
+from pinnir.base.files import read_file, unseal
+from pinnir.base.sandbox import run_isolated
+from pinnir.diagnosis.pass_log import PassRecord
+from pinnir.frontend.reader import IMPORTERS
+from pinnir.ir.graph import Neuron
+from pinnir.metrics.source_cost import SourceCost
+from pinnir.points.domain import Domain
+from pinnir.program.file_check import GROUP
+from pinnir.program.manifest import check_manifest
+from pinnir.program.nir_graph import from_nir
+from pinnir.program.program import Program
+from pinnir.program.segments import Segment
+from pinnir.program.streamed_groups import Datasets, streamed_forms
+from pinnir.program.writing import seconds_path
+
+
+def read(path: str | Path) -> Program:
+    """Read a program file.
+
+    The seal shows damage; that a sealed file is harmless is found out in a child process.
+
+    Raises:
+        ProgramFileError: If it is missing, damaged, or not written by pinnir.
+    """
+    path = Path(path)
+    name, sealed = str(path), read_file(path)
+    data = unseal(sealed, name)
+    run_isolated(
+        "pinnir.program.file_check:check", name, ProgramFileError,
+        data=data, name=name, operators=list(IMPORTERS),
+    )  # fmt: skip
+    program = _parse(data, name)
+    _try(program, name)
+    times = seconds_path(path)
+    if times.is_file():
+        program = replace(program, seconds=_read_seconds(times, len(program.passes)))
+    return program
+
+
+def _read_seconds(path: Path, count: int) -> tuple[float, ...]:
+    try:
+        found = tuple(float(item["seconds"]) for item in json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProgramFileError(f"{path} is damaged: {error}", hint="delete it") from error
+    if len(found) != count:
+        raise ProgramFileError(f"{path} belongs to another program", hint="delete it")
+    return found
+
+
+def from_bytes(data: bytes, name: str = "program") -> Program:
+    """The program that :meth:`Program.to_bytes` wrote, from bytes that can be trusted.
+
+    Raises:
+        ProgramFileError: If the bytes are something else.
+    """
+    return _parse(unseal(data, name), name)
+
+
+def _parse(data: bytes, name: str) -> Program:
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            parts: dict[str, bytes] = {}
+            streamed: dict[str, Datasets] = {}
+            for key, item in file[GROUP].items():
+                if isinstance(item, h5py.Group):
+                    streamed[key] = {name: value[()] for name, value in item.items()}
+                else:
+                    parts[key] = item[()].tobytes()
+        return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
+    except ProgramFileError as error:
+        raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
+    except Exception as error:  # h5py, nir and json raise anything on damaged files
+        raise ProgramFileError(
+            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
+        ) from error
+
+
+def _try(program: Program, name: str) -> None:
+    """Run one point for one step: afterwards all shapes and names are known to fit."""
+    plain = tuple(
+        s if s.core is None else replace(s, core=replace(s.core, steps=1), streamed=None)
+        for s in program.segments
+    )
+    streamed = tuple(
+        s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
+        for s in program.segments
+    )
+    forms = ([plain] if program.cores else []) + ([streamed] if program.is_streamed else [])
+    for segments in forms:
+        _try_segments(replace(program, segments=segments), name)
+
+
+def _try_segments(program: Program, name: str) -> None:
+    middle = (program.domain.low + program.domain.high) / 2
+    try:
+        with np.errstate(all="ignore"):
+            result = program.run(middle[None])
+    except Exception as error:  # numpy raises anything on arrays that do not fit
+        raise ProgramFileError(
+            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
+        ) from error
+    if not np.isfinite(result.outputs).all():
+        raise ProgramFileError(
+            f"{name} is damaged (its outputs are not finite)", hint="compile it again"
+        )
+
+
+def _assemble(
+    parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
+) -> Program:
+    told: dict[str, Any] = json.loads(parts["manifest"])
+    check_manifest(told)
+    listed = told.pop("segments")
+    labels = [label for label, _, _ in listed if label not in parts]
+    # Next to a streamed form stands a population program, whatever the manifest says of it.
+    steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
+    # A program whose neurons are functions of several values has no other form than the streamed.
+    alone = bool(streamed) and not graph.nodes
+    cores = {} if alone else from_nir(graph, labels, steps, read_out)
+    forms = streamed_forms(streamed, labels, cores)
+    segments = tuple(
+        Segment(
+            label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),
+            forms.get(label),
+        )
+        for label, inputs, outputs in listed
+    )  # fmt: skip
+    _check_placement(told, segments)
+    columns, low, high, axes = told.pop("domain")
+    passes = told.pop("passes")
+    texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]
+    return Program(
+        segments=segments,
+        inputs=tuple((name, size) for name, size in told.pop("inputs")),
+        outputs=tuple(told.pop("outputs")),
+        layouts={
+            name: tuple(tuple(dim) if isinstance(dim, list) else dim for dim in layout)
+            for name, layout in told.pop("layouts").items()
+        },
+        domain=Domain(
+            tuple(columns), np.array(low, np.float64), np.array(high, np.float64), tuple(axes)
+        ),
+        cost=SourceCost(**told.pop("cost")),
+        manifest=told,
+        source=parts.get("source"),
+        initial=texts[0],
+        passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
+    )
+
+
+def _check_placement(told: Mapping[str, Any], segments: Sequence[Segment]) -> None:
+    """Whatever is placed is all units of the cores that run."""
+    if told.get("placement") is None:
+        return
+    nodes = [n for s in segments if s.running is not None for n in s.running.nodes]
+    units = {node.name: node.op.units for node in nodes if isinstance(node.op, Neuron)}
+    placed = {
+        name: sum(count for _, count in runs) for name, runs in told["placement"]["cores"].items()
+    }
+    if placed != units:
+        raise ProgramFileError("its placement is of other units than the program's")

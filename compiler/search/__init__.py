@@ -1,0 +1,1 @@
+"""compile(): which program to try next, and is it proven; no pass and no simulator is here."""

@@ -1,0 +1,185 @@
+"""From a candidate to a program: run its pipeline, cut it into segments, measure what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pinnir.base.targets import Integers
+from pinnir.diagnosis.observed_layers import Stages
+from pinnir.diagnosis.pass_log import PassLog
+from pinnir.ir.graph import Graph, Level
+from pinnir.ir.sample_axes import layouts
+from pinnir.mapping.integer_cores import check_range, whole_core
+from pinnir.metrics.confidence import upper_bound
+from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
+from pinnir.numerics.matrix import Array
+from pinnir.passes.rounding.quantise_inputs import largest_input
+from pinnir.passes.tidying.split_host import SplitHost
+from pinnir.pipeline.manager import Pass, PassObserver
+from pinnir.program.frontier import EVALUATION, Candidate, Point, point
+from pinnir.program.line_costs import stream_costs
+from pinnir.program.program import Program, RunResult
+from pinnir.program.reading import from_bytes
+from pinnir.program.segments import Segment, build_segments, program_names
+from pinnir.search.job import FEW_POINTS, MEASURED_POINTS, Job
+
+# That a delta program's costs are measured on, through the whole domain.
+LINES = 64
+
+
+def build(
+    job: Job,
+    candidate: Candidate,
+    observers: Sequence[PassObserver] = (),
+    reference: tuple[Array, Array] | None = None,
+    *,
+    strip_source: bool = False,
+) -> Program:
+    """Run the pipeline, serialise, read back, and measure what was read."""
+    points = job.selection[:FEW_POINTS]
+    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
+    stages = Stages(job.context)
+    program = assemble(job, candidate, [log, stages, *observers])
+    program = replace(program, initial=log.initial, passes=tuple(log.records))
+    program = from_bytes(program.to_bytes())
+    program = with_manifest(
+        program,
+        metrics=_metrics(job, program, candidate, reference),
+        budget=job.budget(stages).told(),
+    )
+    source = None if strip_source else program.source
+    return replace(program, source=source, seconds=tuple(log.seconds))
+
+
+def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] = ()) -> Program:
+    """The program of a candidate, not measured yet."""
+    tensors = [job.model.graph]
+    split = [job.split]
+    keep = [_keep_tensor_graphs(tensors), _keep_split(split)]
+    graph = job.lower(candidate.pipeline, [*keep, *observers])
+    shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
+    segments, shapes = build_segments(graph, job.model.dtype, shapes)
+    if job.target.integers is not None:
+        _check_integers(segments, candidate.pipeline, job.target.integers)
+    return Program(
+        segments=segments,
+        inputs=job.inputs,
+        outputs=tuple(node.name for node in graph.outputs),
+        layouts=shapes,
+        domain=job.domain,
+        cost=job.cost_of(split[-1]),
+        manifest=_manifest(job, candidate, graph),
+        source=job.model.data,
+    )
+
+
+def _check_integers(segments: Sequence[Segment], pipeline: str, integers: Integers) -> None:
+    """Find out whether every core computes with the target's integers, and none can overflow."""
+    largest = largest_input(pipeline)
+    for segment in segments:
+        if segment.running is not None:
+            check_range(whole_core(segment.running, largest), integers)
+
+
+def with_manifest(program: Program, **told: Any) -> Program:
+    """The program with more said in its manifest."""
+    return replace(program, manifest=program.manifest | told)
+
+
+def proven_point(candidate: Candidate, program: Program) -> Point:
+    """Where a built program lies on the frontier."""
+    return point(candidate, program.metrics, EVALUATION)
+
+
+def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
+    """Layouts of values are read off the last tensor graph: later levels keep the names."""
+
+    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
+        if after.level is Level.TENSOR:
+            kept.append(after)
+
+    return observe
+
+
+def _keep_split(kept: list[Graph]) -> PassObserver:
+    """What the network costs, and how much of it spikes, follows from where it is split."""
+
+    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
+        if isinstance(done, SplitHost):
+            kept.append(after)
+
+    return observe
+
+
+def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    placed: dict[str, Any] = {}
+    if graph.placement is not None:
+        names = program_names(graph.executed)
+        cores = {names[name]: cores for name, cores in graph.placement.cores.items()}
+        placed = {"placement": replace(graph.placement, cores=cores).told()}
+    return placed | {
+        "coding": candidate.coding,
+        "steps": graph.executed.steps,
+        "read_out": graph.executed.read_out,
+        "levels": candidate.levels,
+        "pipeline": candidate.pipeline,
+        "target": job.target.name,
+        "seed": job.seed,
+        "source_sha256": job.model.sha256,
+        "dtype": job.model.dtype,
+        "dt": 1.0,
+        "versions": {name: version(name) for name in ("pinnir", "nir", "numpy", "onnx")},
+    }
+
+
+def _metrics(
+    job: Job, program: Program, candidate: Candidate, reference: tuple[Array, Array] | None
+) -> dict[str, Any]:
+    """The figures on the evaluation points, and against the reference on its points."""
+    sets = job.sets(job.evaluation, MEASURED_POINTS)
+    results = [program.run(points) for points in sets]
+    metrics = pooled(results)
+    metrics |= stream_costs(program, LINES, job.seed)
+    metrics |= {"coding": candidate.coding, "levels": candidate.levels}
+    if job.labels is not None:
+        scores = np.concatenate([result.outputs for result in results])
+        metrics |= class_scores(scores, job.source(job.evaluation), job.labels)
+    if reference is not None:
+        points, truth = reference
+        result = program.run(points)
+        metrics |= reference_errors(result.outputs, result.source, truth)
+    return metrics
+
+
+# Figures that differ from set to set; the sets are equally large, so their mean is the figure of
+# all points.
+_AVERAGED = (
+    "spikes", "spikes_per_activation", "spiking_rate", "synops", "synops_per_mac",
+    "energy_45nm_pj", "energy_ratio", "spikes_per_point",
+)  # fmt: skip
+
+
+def pooled(results: Sequence[RunResult]) -> dict[str, Any]:
+    """Figures of one program over several sets of points, as if they were one.
+
+    Besides those of ``metrics/`` there are ``rel_l2_seeds``, the error on each set, and
+    ``rel_l2_upper``, the bound above them.
+
+    Args:
+        results: Of runs on equally many points, with the source network's outputs.
+    """
+    outputs = np.concatenate([result.outputs for result in results])
+    source = np.concatenate([result.source for result in results if result.source is not None])
+    told = [result.metrics for result in results]
+    errors = [float(one["rel_l2"]) for one in told]
+    metrics = dict(told[0])
+    metrics |= {name: float(np.mean([one[name] for one in told])) for name in _AVERAGED}
+    metrics |= {name: sum(one[name] for one in told) for name in ("points", "samples")}
+    metrics |= field_errors(outputs, source)
+    return metrics | {"rel_l2_seeds": errors, "rel_l2_upper": upper_bound(errors)}

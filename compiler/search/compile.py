@@ -1,0 +1,263 @@
+"""compile(): from a model and a tolerance to a proven program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pinnir.base.errors import CoreShareError, DomainError, PinnirError
+from pinnir.base.files import check_writable
+from pinnir.base.targets import find_target
+from pinnir.codings import PROGRAMMABLE
+from pinnir.frontend import Model, read_model
+from pinnir.ir.graph import Input
+from pinnir.ir.sample_axes import has_features, separate_axes
+from pinnir.metrics.field_errors import reference_errors
+from pinnir.neurons import LIF
+from pinnir.numerics.matrix import Array
+from pinnir.passes.lowering.lower import Lower
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.pipeline.checkpoints import Checkpoints
+from pinnir.pipeline.manager import PassObserver
+from pinnir.points.domain import Domain
+from pinnir.points.domain_text import parse_domain
+from pinnir.points.held_out import SETS, HeldOut
+from pinnir.program.frontier import DEFAULT_CRITERION, Frontier, ToleranceError
+from pinnir.program.program import Program
+from pinnir.search.build import build, proven_point, with_manifest
+from pinnir.search.candidates import check_criterion
+from pinnir.search.cheapest_search import IF, check_neuron, make_search
+from pinnir.search.job import (
+    CALIBRATION_POINTS,
+    EVALUATION_POINTS,
+    FACE_POINTS,
+    SELECTION_POINTS,
+    Job,
+    Progress,
+    covering,
+)
+
+DEFAULT_RTOL = 1e-2
+
+# How many programs the search may propose until one is proven on the evaluation points.
+_TRIES = 6
+
+
+def compile(
+    model: str | Path | Model,
+    domain: str,
+    *,
+    target: str | None = None,
+    coding: str = "auto",
+    rtol: float | str | None = None,
+    minimise: str = DEFAULT_CRITERION,
+    steps: int | None = None,
+    levels: int | None = None,
+    calibration: Array | None = None,
+    evaluation: HeldOut | None = None,
+    reference: tuple[Array, Array] | None = None,
+    pipeline: str | None = None,
+    seed: int = 0,
+    strip_source: bool = False,
+    min_core_share: float = 0.0,
+    observers: Sequence[PassObserver] = (),
+    progress: Progress = lambda text: None,
+    resume: Path | None = None,
+    train: int = 0,
+    neuron: str = IF,
+) -> Program:
+    """Compile a trained network to a spiking program, and measure what came out.
+
+    Args:
+        model: Path of the ONNX file, or a model read before.
+        domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
+        target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
+            that need it.
+        coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
+            the target runs are searched, and fixed ``levels`` are those of its first.
+        rtol: Relative L2 error against the network to stay below, with a margin: what must is
+            the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
+            points. The cheapest program that does is searched. ``"auto"`` is a third of the
+            network's own error against ``reference``. Default 1e-2, unless ``levels`` or
+            ``pipeline`` fix the program; then it is only measured.
+        minimise: What the program is to be cheapest in: ``synops_per_mac``, ``neurons``,
+            ``spikes``, ``steps`` or ``energy``.
+        steps: Time steps of a rate or signgd program; searched if not given. They alone fix a
+            signgd program, which is then only measured.
+        levels: Levels per neuron; searched if not given. A rate program of T steps has
+            ``(levels - 1) / T`` units per neuron.
+        calibration: Points to fit on, ``(samples, columns)``; drawn from the domain if not given.
+        evaluation: Points to measure on, none of them a calibration point; drawn from the domain if
+            not given. With it a search looks at the given calibration points.
+        reference: Points and reference solution there, to measure against as well.
+        pipeline: Passes to run instead of a named pipeline.
+        seed: Of all random points.
+        strip_source: Leave the source network out of the program.
+        min_core_share: Share of the network's multiply-accumulates that must spike.
+        observers: Called after every pass of the final pipeline.
+        progress: Told in words what is being done, by passes that train as well.
+        train: Iterations of training (minutes) that programs may be searched with as well; 0
+            searches only what is made in seconds.
+        resume: Folder where passes that train keep their state, and go on from it.
+        neuron: Of rate programs: ``if``, or a membrane model in the CONVERSIONS table, whose
+            programs alone are then searched.
+
+    Returns:
+        The program; its ``frontier`` holds all programs that were measured.
+
+    Raises:
+        PinnirError: For bad input, naming what, where and what to do.
+        CoreShareError: If less than ``min_core_share`` of the network can spike.
+        ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
+    """
+    check_criterion(minimise)
+    if resume is not None:
+        check_writable(resume / "state", make_folder=True)
+    check_neuron(neuron, coding, pipeline)
+    coding = coding if pipeline is None else _coding_of(pipeline, coding)
+    target = target or _default_target(coding, neuron)
+    job = prepare(
+        model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
+    )
+    job = replace(job, checkpoints=Checkpoints(resume))
+    _check_core_share(job, min_core_share)
+    fixed = bool(levels or pipeline or (coding == "signgd" and steps))
+    wanted = _tolerance(job, rtol, reference, fixed=fixed)
+    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train, neuron)
+    best: Program | None = None
+    for _ in range(_TRIES):
+        candidate = search.next()
+        if candidate is None:
+            break
+        program = build(job, candidate, observers, reference, strip_source=strip_source)
+        proven = search.record.add(proven_point(candidate, program))
+        if wanted is None or proven.error <= wanted:
+            frontier = search.record.frontier(minimise, wanted, candidate.pipeline)
+            return replace(with_manifest(program, rtol=wanted), frontier=frontier)
+        progress(f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try")
+        search.failed(proven)
+        if best is None or program.metrics["rel_l2_upper"] < best.metrics["rel_l2_upper"]:
+            best = program
+    assert best is not None and wanted is not None
+    raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
+
+
+def _coding_of(pipeline: str, otherwise: str) -> str:
+    """The coding that a pipeline lowers to."""
+    lowers = (one.coding for one in parse_pipeline(pipeline) if isinstance(one, Lower))
+    return next(lowers, otherwise)
+
+
+def _default_target(coding: str, neuron: str) -> str:
+    plain = coding not in PROGRAMMABLE and neuron in (IF, LIF.name)
+    return "nir" if plain else "programmable"
+
+
+def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
+    told, metrics = best.manifest, best.metrics
+    levels = f", {told['levels']} levels" if told["levels"] else ""
+    return ToleranceError(
+        f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
+        f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
+        f"({told['coding']}, {told['steps']} steps{levels})",
+        reached=metrics,
+        frontier=frontier,
+        hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",
+    )
+
+
+def prepare(
+    model: str | Path | Model,
+    domain: str,
+    target: str = "nir",
+    seed: int = 0,
+    calibration: Array | None = None,
+    progress: Progress = lambda text: None,
+    *,
+    evaluation: HeldOut | None = None,
+    coding: str = "auto",
+) -> Job:
+    """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
+    found = find_target(target)
+    loaded = model if isinstance(model, Model) else read_model(model)
+    loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph.model_inputs).columns))
+    box = parse_domain(
+        domain, loaded.graph.model_inputs
+    )  # which now says which axis a column runs along
+    words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
+    seeds = [int(word) for word in words]
+    given = calibration is not None
+    if calibration is None:
+        inside = box.sample(CALIBRATION_POINTS, seeds[0])
+        calibration = np.concatenate([inside, box.boundary(FACE_POINTS, seeds[0])])
+    job = Job(
+        model=loaded,
+        domain=box,
+        target=found,
+        seed=seed,
+        calibration=box.check(calibration, "the calibration points"),
+        selection=_sets(box, SELECTION_POINTS, seeds[1 : 1 + SETS]),
+        evaluation=_sets(box, EVALUATION_POINTS, seeds[1 + SETS :]),
+        progress=progress,
+        features=coding == "signgd" and has_features(loaded.graph),
+    )
+    if evaluation is None:
+        return job
+    held_out = evaluation.check(box, job.calibration)
+    selection = job.calibration if given else job.selection
+    return replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
+
+
+def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:
+    """One set of points a seed, one after the other."""
+    return np.concatenate([covering(box, inside, seed) for seed in seeds])
+
+
+def _prepared(model: Model, columns: int) -> Model:
+    """Fix an input width that the model leaves open, as the domain says, and find sample axes."""
+    graph = model.graph
+    if len(graph.inputs) == 1:
+        graph = graph.rewrite(
+            lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
+        )
+    return replace(model, graph=separate_axes(graph, model.samples))
+
+
+def _check_core_share(job: Job, wanted: float) -> None:
+    if not 0 <= wanted <= 1:
+        raise PinnirError(f"the core share {wanted:g} is not a share", hint="give 0 to 1")
+    if wanted and job.cost.core_mac_share < wanted:
+        raise CoreShareError(
+            f"{job.cost.core_mac_share:.1%} of the network's multiply-accumulates can spike, "
+            f"{wanted:.1%} was asked for",
+            hint="'pinnir check' shows what runs on the host; or allow a smaller --min-core-share",
+        )
+
+
+def _tolerance(
+    job: Job, rtol: float | str | None, reference: tuple[Array, Array] | None, *, fixed: bool
+) -> float | None:
+    if reference is not None:
+        points, truth = reference
+        points = job.domain.check(points, "the reference points")
+        own = reference_errors(job.source(points), None, truth)["rel_l2_reference"]
+    if rtol == "auto":
+        if reference is None:
+            raise DomainError(
+                "a tolerance of auto is a third of the network's own error, which needs a "
+                "reference solution",
+                hint="give --reference REF.npz, or a number",
+            )
+        return own / 3
+    if rtol is None:
+        return None if fixed else DEFAULT_RTOL
+    try:
+        value = float(rtol)
+    except ValueError:
+        value = np.nan
+    if not 0 < value < np.inf:
+        raise PinnirError(f"the tolerance {rtol} is not a positive number", hint="try 1e-2")
+    return value

@@ -1,0 +1,273 @@
+"""One compilation: the model, what is asked of it, and the points it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pinnir.base.targets import Target
+from pinnir.diagnosis.error_budget import Budget
+from pinnir.diagnosis.local_errors import error_budget
+from pinnir.diagnosis.observed_layers import Stages
+from pinnir.frontend import Model
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Graph, Input, Level
+from pinnir.ir.sample_axes import Layout, axes_of, layouts, side_by_side
+from pinnir.metrics.field_errors import relative_l2
+from pinnir.metrics.source_cost import SourceCost, source_cost
+from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.pipeline.checkpoints import Checkpoints
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import PassManager, PassObserver
+from pinnir.points.domain import Domain
+from pinnir.points.held_out import SETS, Labels
+from pinnir.program.program import Points, run_source
+
+# Numbers of Sobol points. The search looks at the selection points only; what is reported is
+# measured on the evaluation points. All of them are different points.
+CALIBRATION_POINTS = 2048
+FACE_POINTS = 128  # on each face of the domain, besides
+SELECTION_POINTS = 2048  # of each set, inside
+EVALUATION_POINTS = 2048  # of each set, inside
+# One point on the faces for so many inside, as on a uniform grid of 64 by 64 points.
+_INSIDE_PER_FACE_POINT = 16
+# Points that networks of several sample axes are compared on, all combinations of fewer samples:
+# while the oracle searches, and when the program itself is measured. In all sets together.
+GRID_POINTS, MEASURED_POINTS = 2**16, 2**21
+# Of the selection points, those on which the pass log measures errors and rate programs, which
+# take long to simulate, are searched.
+FEW_POINTS = 256
+# Those that the error budget of a program is computed on: of one that equals a staircase network,
+# and of one that has to be simulated.
+BUDGET_POINTS, SIMULATED_BUDGET_POINTS = 2048, 512
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Relative L2 errors on several sets of points.
+
+    Attributes:
+        points: How many points there are in all.
+        pooled: On all of them.
+        sets: On each set.
+    """
+
+    points: int
+    pooled: float
+    sets: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One compilation: the model and everything that is asked of it.
+
+    Attributes:
+        model: The source network.
+        domain: Where it is to be accurate.
+        target: What it is compiled for.
+        seed: Of all points.
+        calibration: Points to fit on.
+        selection: Points that the search looks at, SETS sets of as many.
+        evaluation: Points that the result is measured on, SETS sets of as many.
+        progress: Told what is being done.
+        checkpoints: Where passes that train keep their state.
+        features: Whether the network is one of images and patches, and is to be compiled as such.
+        labels: Class of each evaluation point, of a classifier.
+    """
+
+    model: Model
+    domain: Domain
+    target: Target
+    seed: int
+    calibration: Array
+    selection: Array
+    evaluation: Array
+    progress: Progress
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    features: bool = False
+    labels: Labels | None = None
+    _known: dict[int, Array] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[tuple[str, int], ...]:
+        """The model's inputs as ``(name, columns)``."""
+        return tuple(
+            (node.name, node.op.width)
+            for node in self.model.graph.inputs
+            if isinstance(node.op, Input) and node.op.width is not None
+        )
+
+    @cached_property
+    def layouts(self) -> dict[str, Layout]:
+        """Layouts of all values of the network, by name."""
+        return {node.name: layout for node, layout in layouts(self.model.graph).items()}
+
+    def source(self, points: Points) -> Array:
+        """The source network's outputs, by ONNX Runtime."""
+        names = tuple(node.name for node in self.model.graph.outputs)
+        return run_source(self.model.data, points, self.domain, self.inputs, self.layouts, names)
+
+    def sets(self, points: Array, most: int) -> list[Points]:
+        """Selection or evaluation points as their sets, ready to run on.
+
+        Args:
+            points: ``selection`` or ``evaluation``.
+            most: Points of the grids that stand for a network of several sample axes, in all.
+        """
+        return [self.combined(part, most // SETS) for part in np.array_split(points, SETS)]
+
+    def combined(self, points: Array, most: int = GRID_POINTS) -> Points:
+        """Where the network is compared: the points, or combinations of some of their columns.
+
+        A network of several sample axes is compared on a grid of up to ``most`` points, whose
+        lines are the first samples of every axis, the very first ones moved onto the faces: a
+        uniform grid over the domain has such lines as well.
+        """
+        axes = self.domain.axis_count
+        if axes == 1:
+            return points
+        lines = round(most ** (1 / axes))
+        tables = [table[:lines].copy() for table in self.domain.tables(points)]
+        for axis, table in enumerate(tables):
+            part = self.domain.part(axis)
+            on_faces = face_points(part, len(table))
+            table[:on_faces] = part.onto_faces(table[:on_faces])
+        return tuple(tables)
+
+    def outputs_of(self, graph: Graph, points: Array) -> Array:
+        """All outputs of a graph of any level side by side, on ``combined(points)``."""
+        return self._values(graph, self.combined(points))
+
+    def _values(self, graph: Graph, where: Points) -> Array:
+        tables = where if isinstance(where, tuple) else (where,)
+        sizes = tuple(len(table) for table in tables)
+        with threadpool_limits(1):  # one order of summation on every machine
+            values = evaluate(graph, graph.bind(where))
+        shapes = [self.layouts[node.name] for node in self.model.graph.outputs]
+        grid = side_by_side(values, shapes, sizes)
+        return grid.reshape(-1, grid.shape[-1])
+
+    def truth(self, count: int) -> Array:
+        """The source network's outputs on the first ``count`` selection points."""
+        if count not in self._known:
+            self._known[count] = self.source(self.combined(self.selection[:count]))
+        return self._known[count]
+
+    @cached_property
+    def _selection_sets(self) -> list[tuple[Points, Array]]:
+        return [(points, self.source(points)) for points in self.sets(self.selection, GRID_POINTS)]
+
+    @cached_property
+    def _evaluation_sets(self) -> list[tuple[Points, Array]]:
+        sets = self.sets(self.evaluation, MEASURED_POINTS)
+        return [(points, self.source(points)) for points in sets]
+
+    def errors(self, graph: Graph, *, evaluation: bool = False) -> Errors:
+        """Relative L2 errors of a graph of any level on the sets of points.
+
+        Args:
+            graph: The graph.
+            evaluation: Whether on the evaluation points instead of the selection points. Of a
+                network of several sample axes these are too many for the oracle.
+        """
+        sets = self._evaluation_sets if evaluation else self._selection_sets
+        found = [(self._values(graph, points), truth) for points, truth in sets]
+        outputs, truths = (np.concatenate(side) for side in zip(*found, strict=True))
+        errors = tuple(relative_l2(value, truth) for value, truth in found)
+        return Errors(len(outputs), relative_l2(outputs, truths), errors)
+
+    @cached_property
+    def tidy(self) -> Graph:
+        """The network with its cores gathered: what calibrating passes compare layers with."""
+        context = self._context(self.model.graph, self._fitting)
+        return _run(pipelines.GATHER, self.split, context)
+
+    @cached_property
+    def split(self) -> Graph:
+        """The network with its nodes labelled as parts of cores and host parts."""
+        context = self._context(self.model.graph, self.calibration)
+        pipeline = pipelines.SPLIT_FEATURES if self.features else pipelines.SPLIT
+        return _run(pipeline, self.model.graph, context)
+
+    @cached_property
+    def cost(self) -> SourceCost:
+        """What the network costs."""
+        return self.cost_of(self.split)
+
+    def cost_of(self, split: Graph) -> SourceCost:
+        """What the network costs with this part of it in the core: a graph after ``split-host``."""
+        return source_cost(split, self.model.graph if self.features else None)
+
+    @cached_property
+    def _fitting(self) -> Array:
+        """Calibration points: fewer if neurons run at all combinations of several axes' samples."""
+        known = layouts(self.split)
+        spiking = [n for n in self.split.nodes if n.in_core and isinstance(n.op, Activation)]
+        axes = max((len(axes_of(known[node])) for node in spiking), default=1)
+        rows = len(self.calibration)
+        kept = min(rows, round(GRID_POINTS ** (1 / axes))) if axes > 1 else rows
+        thinned: Array = self.calibration[np.linspace(0, rows - 1, kept).astype(int)]
+        return thinned
+
+    def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
+        """The graph after a pipeline."""
+        return _run(pipeline, self.model.graph, self.context, observers)
+
+    @property
+    def context(self) -> Context:
+        """What the passes of a pipeline may look at."""
+        return self._context(self.tidy, self._fitting)
+
+    def budget(self, stages: Stages) -> Budget:
+        """The error budget of a compilation, on some of the selection points."""
+        simulated = stages.converted.level is Level.SPIKING
+        count = SIMULATED_BUDGET_POINTS if simulated else BUDGET_POINTS
+        where = self.combined(self.selection[:count])
+        with threadpool_limits(1):  # one order of summation on every machine
+            return error_budget(stages, self.tidy, where)
+
+    def _context(self, source: Graph, points: Array) -> Context:
+        return Context(
+            source,
+            points,
+            self.target,
+            self.seed,
+            self.domain,
+            progress=self.progress,
+            checkpoints=self.checkpoints,
+        )
+
+
+def face_points(box: Domain, count: int) -> int:
+    """How many of about ``count`` points should lie on the faces of a box."""
+    return min(count, 2) if len(box.columns) == 1 else count // _INSIDE_PER_FACE_POINT
+
+
+def covering(box: Domain, inside: int, seed: int) -> Array:
+    """Sobol points inside a box, then some on its faces: ``(samples, columns)``.
+
+    Args:
+        box: The domain.
+        inside: How many lie inside; a power of two.
+        seed: Different seeds give different points; only the two ends of a box of one column
+            are the same in every set.
+    """
+    drawn = box.sample(2 * inside, seed)
+    faces = drawn[inside : inside + face_points(box, inside)]
+    return np.concatenate([drawn[:inside], box.onto_faces(faces)])
+
+
+def _run(
+    pipeline: str, graph: Graph, context: Context, observers: Sequence[PassObserver] = ()
+) -> Graph:
+    manager = PassManager(parse_pipeline(pipeline), tuple(observers))
+    with threadpool_limits(1):  # one order of summation on every machine
+        return manager.run(graph, context)

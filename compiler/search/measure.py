@@ -1,0 +1,85 @@
+"""What a search may look at: errors and costs of candidates on the selection points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pinnir.points.held_out import SETS
+from pinnir.program.frontier import SELECTION, Candidate, Point, point
+from pinnir.program.line_costs import stream_costs
+from pinnir.search.build import assemble
+from pinnir.search.job import FEW_POINTS, Errors, Job
+
+# That a delta program's costs are measured on.
+_LINES = 16
+
+
+class Measure(Protocol):
+    """Measures candidates."""
+
+    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+        """Errors of the staircase network that a candidate equals, on all selection points."""
+        ...
+
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        """The same on the evaluation points, None where that takes as long as the proof itself."""
+        ...
+
+    def few(self, candidate: Candidate) -> Point:
+        """Error and costs of a candidate's program on a few selection points."""
+        ...
+
+    def more(self, candidate: Candidate) -> Point:
+        """The same on several times as many of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobMeasure:
+    """Measures candidates of a compilation; several families may share a staircase network.
+
+    Attributes:
+        job: The compilation.
+    """
+
+    job: Job
+    _known: dict[tuple[str, bool], Errors] = field(default_factory=dict)
+
+    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+        """By the oracle, without time."""
+        errors = self._errors(pipeline, evaluation=False)
+        self.job.progress(f"{candidate}: {errors.pooled:.3e}")
+        return errors
+
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        """By the oracle, for networks of one sample axis."""
+        if self.job.domain.axis_count > 1:
+            return None
+        errors = self._errors(pipeline, evaluation=True)
+        self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
+        return errors
+
+    def _errors(self, pipeline: str, *, evaluation: bool) -> Errors:
+        key = pipeline, evaluation
+        if key not in self._known:
+            graph = self.job.lower(pipeline)
+            self._known[key] = self.job.errors(graph, evaluation=evaluation)
+        return self._known[key]
+
+    def few(self, candidate: Candidate) -> Point:
+        """By running the program."""
+        return self._run(candidate, FEW_POINTS)
+
+    def more(self, candidate: Candidate) -> Point:
+        """By running the program on the first set of selection points."""
+        return self._run(candidate, len(self.job.selection) // SETS)
+
+    def _run(self, candidate: Candidate, count: int) -> Point:
+        points = self.job.combined(self.job.selection[:count])
+        program = assemble(self.job, candidate)
+        result = program.run(points)
+        costs = stream_costs(program, _LINES, self.job.seed)
+        found = point(candidate, result.metrics | costs, SELECTION)
+        self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
+        return found

@@ -1,0 +1,214 @@
+"""The pre-flight: what compiling a model would do with every node, without compiling it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pinnir.base.errors import FrontendError, PinnirError
+from pinnir.base.targets import find_target
+from pinnir.frontend import Model, read_model
+from pinnir.ir.graph import Activation, Constant, Graph, Input, Node, kind_of
+from pinnir.ir.sample_axes import axes_of, columns_in, has_features, layouts, separate_axes
+from pinnir.metrics.source_cost import source_cost
+from pinnir.passes import pipelines
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import PassManager
+
+# Columns of an input that a suggested domain names one by one.
+_MOST_NAMED = 8
+_ON_DATA = (
+    "it holds images or patches: fit it to data with --calibration POINTS.npz, and measure it on "
+    "others with --evaluation"
+)
+
+CORE, HOST, FOLDED, REFUSED = "core", "host", "folded", "refused"
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What becomes of one ONNX node.
+
+    Attributes:
+        name: The node's name.
+        op: Its operator.
+        where: ``core``, ``host``, ``folded`` (computed while compiling) or ``refused``.
+        segment: Part of the program, such as ``core.1``.
+        reason: Why it does not spike.
+        hint: What to do about a refusal.
+    """
+
+    name: str
+    op: str
+    where: str
+    segment: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What becomes of one model.
+
+    Attributes:
+        model: Its file.
+        compiles: Whether pinnir can compile it.
+        readable: Whether it could be read at all.
+        reason: Why it cannot be compiled.
+        hint: What to do about that.
+        inputs: ``(name, columns, sample axis)`` of every input; None where columns are left open.
+        outputs: Number of outputs side by side.
+        domain: What to pass as ``--domain``, with LO and HI to be filled in.
+        core_mac_share: Share of the multiply-accumulates that spikes take over.
+        coding: The only coding that it compiles with, if not every one does.
+        nodes: Every node; of a model that is refused, the nodes that are why.
+    """
+
+    model: str
+    compiles: bool
+    readable: bool = True
+    reason: str = ""
+    hint: str = ""
+    inputs: tuple[tuple[str, int | None, int], ...] = ()
+    outputs: int = 0
+    domain: str = ""
+    core_mac_share: float | None = None
+    coding: str = ""
+    nodes: tuple[NodeReport, ...] = field(default=())
+
+
+def check(path: str | Path) -> Report:
+    """Look at one model. Bad models are reported, not raised."""
+    name = str(path)
+    try:
+        model = read_model(path)
+    except FrontendError as error:
+        nodes = tuple(
+            NodeReport(p.node, p.op, REFUSED, "", p.message, p.hint) for p in error.problems
+        )
+        return Report(name, False, bool(nodes), error.message, error.hint, nodes=nodes)
+    open_widths = [node for node in model.graph.inputs if _columns(node) is None]
+    told = [(node.name, _columns(node), 0) for node in model.graph.inputs]
+    if open_widths:
+        return Report(
+            name, True, inputs=tuple(told), domain=_domain(model.graph),
+            hint="the model leaves its number of columns open; the domain fixes it",
+        )  # fmt: skip
+    try:
+        return _check_graph(name, model)
+    except PinnirError as error:
+        refused = [NodeReport(error.node, error.op, REFUSED, "", error.message, error.hint)]
+        return Report(
+            name, False, True, error.message, error.hint, tuple(told),
+            domain=_domain(model.graph), nodes=tuple(refused if error.node else []),
+        )  # fmt: skip
+
+
+def check_folder(folder: str | Path) -> list[Report]:
+    """Look at every ``.onnx`` file of a folder and the folders inside.
+
+    Raises:
+        FrontendError: If there is none.
+    """
+    paths = sorted(Path(folder).rglob("*.onnx"))
+    if not paths:
+        raise FrontendError(
+            f"the folder {folder} holds no .onnx file", hint="give a model or a folder of models"
+        )
+    return [check(path) for path in paths]
+
+
+def _check_graph(name: str, model: Model) -> Report:
+    graph = separate_axes(model.graph, model.samples)
+    axes = {node.name: node.op.axis for node in graph.inputs if isinstance(node.op, Input)}
+    columns = sum(_columns(node) or 0 for node in graph.inputs)
+    context = Context(graph, np.zeros((1, columns)), find_target("nir"))
+    coding = ""
+    try:
+        split = _run(pipelines.SPLIT, graph, context)
+    except PinnirError:
+        if not has_features(graph):
+            raise
+        coding, split = "signgd", _run(pipelines.SPLIT_FEATURES, graph, context)
+    cost = source_cost(split, graph if coding else None)
+    shapes = layouts(graph)
+    return Report(
+        model=name,
+        compiles=True,
+        inputs=tuple((n.name, _columns(n), axes[n.name]) for n in graph.inputs),
+        outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
+        domain=_domain(graph),
+        core_mac_share=cost.core_mac_share,
+        coding=coding,
+        hint=_ON_DATA if coding else "",
+        nodes=tuple(_placed(graph, split)),
+    )
+
+
+def _run(pipeline: str, graph: Graph, context: Context) -> Graph:
+    return PassManager(parse_pipeline(pipeline)).run(graph, context)
+
+
+def _columns(node: Node) -> int | None:
+    assert isinstance(node.op, Input)
+    return node.op.width
+
+
+def _domain(graph: Graph) -> str:
+    """Every column with its range left open; of many columns one range for all."""
+    if len(graph.inputs) == 1:
+        (only,) = graph.inputs
+        columns = _columns(only)
+        if columns and columns > _MOST_NAMED:
+            return "LO:HI"
+        names = [only.name] if columns == 1 else [f"{only.name}{i}" for i in range(columns or 2)]
+    else:
+        names = [node.name for node in graph.inputs]
+    return ",".join(f"{name}=LO:HI" for name in names)
+
+
+def _placed(graph: Graph, split: Graph) -> list[NodeReport]:
+    """Where every node of the imported graph went."""
+    after = {node.name: node for node in split.nodes}
+    cores = [int(label[5:]) for label in split.segments if label.startswith(CORE)]
+    shapes = layouts(split)
+    found: dict[Node, Node | None] = {}
+    for node in reversed(graph.nodes):
+        if node.name in after:
+            found[node] = after[node.name]
+        else:  # it became part of what uses it
+            users = [found[user] for user in graph.users[node] if found[user] is not None]
+            found[node] = next((u for u in users if u and u.in_core), users[0] if users else None)
+    reports = []
+    for node in graph.nodes:
+        place = found[node]
+        if isinstance(node.op, Input | Constant):
+            continue
+        if place is None or isinstance(place.op, Constant):
+            reports.append(NodeReport(node.name, _op(node), FOLDED))
+        elif place.in_core:
+            reports.append(NodeReport(node.name, _op(node), CORE, place.segment))
+        else:
+            merges = len(axes_of(shapes[place])) > 1
+            reason = _why(int(place.segment[5:]), cores, merges=merges)
+            reports.append(NodeReport(node.name, _op(node), HOST, place.segment, reason))
+    return reports
+
+
+def _op(node: Node) -> str:
+    """The ONNX operator: plain activations have been given names of their own."""
+    return node.op.function.capitalize() if isinstance(node.op, Activation) else kind_of(node)
+
+
+def _why(number: int, cores: Iterable[int], *, merges: bool) -> str:
+    if merges:
+        return "combines samples of several axes"
+    if number < min(cores):
+        return "prepares the inputs"
+    if number > max(cores):
+        return "works on what the last core gives"
+    return "multiplies or transforms what cores give to each other"

@@ -1,0 +1,97 @@
+"""The cheapest sufficient program of a family whose errors only a simulation tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pinnir.program.frontier import Candidate, Point, Record
+from pinnir.search.family_search import Rank
+from pinnir.search.measure import Measure
+
+# Costs of a family are proportional to its candidates' weights up to a few per cent; what is
+# less than that below the best found is still measured.
+_SLACK = 0.9
+# What is proposed must be below this share of the tolerance on the selection points.
+_MARGIN = 0.98
+
+
+@dataclass
+class SimulatedSearch:
+    """Searches by simulation, cheapest first, until the next one cannot be the cheapest.
+
+    Attributes:
+        candidates: Cheapest first.
+        criterion: The cost that is to be small.
+        wanted: The tolerance.
+        measure: Measures candidates.
+        record: Gets every candidate that was simulated.
+        least_levels: Candidates of fewer levels than that cannot be accurate enough.
+    """
+
+    candidates: Sequence[Candidate]
+    criterion: str
+    wanted: float
+    measure: Measure
+    record: Record
+    least_levels: float = 0
+    _scale: float = 1.0  # how much larger errors are on the evaluation points
+    _few: dict[str, Point] = field(default_factory=dict)
+    _more: dict[str, Point] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
+
+    def propose(self, bound: Rank) -> Point | None:
+        """By walking up the costs; what was simulated before is not simulated again."""
+        best: Point | None = None
+        for candidate in self.candidates:
+            if self._at_least(candidate) >= bound[0]:
+                break
+            if self._is_hopeless(candidate) or self._is_longer(candidate, best):
+                continue
+            found = self._sufficient(candidate, bound)
+            if found is not None:
+                best, bound = found, found.rank(self.criterion)
+        return best
+
+    def failed(self, one: Point, error: float) -> None:
+        """From now on errors must be smaller by as much as this one was too large."""
+        self._failed.add(one.candidate.pipeline)
+        self._scale = max(self._scale, error / one.rel_l2)
+
+    def _at_least(self, candidate: Candidate) -> float:
+        """A cost that the candidate, and so all after it, surely has."""
+        known = (p.costs[self.criterion] / self._weight(p.candidate) for p in self._few.values())
+        return _SLACK * min(known, default=0.0) * self._weight(candidate)
+
+    def _weight(self, candidate: Candidate) -> int:
+        return candidate.weight(self.criterion)
+
+    def _is_hopeless(self, candidate: Candidate) -> bool:
+        """Whether it has too few levels; one is simulated anyway, to know what the family costs."""
+        return bool(self._few) and 0 < candidate.levels < self.least_levels
+
+    def _is_longer(self, candidate: Candidate, best: Point | None) -> bool:
+        """Whether it costs the same as the best found, but has more slots to spike in."""
+        return (
+            best is not None
+            and self._weight(candidate) == self._weight(best.candidate)
+            and candidate.weight("spikes") > best.candidate.weight("spikes")
+        )
+
+    def _sufficient(self, candidate: Candidate, bound: Rank) -> Point | None:
+        """The candidate's point if it suffices and costs less than the bound.
+
+        It is simulated on few points, and on more if these say that it is the cheapest: few points
+        may all miss where the error is.
+        """
+        key, most = candidate.pipeline, _MARGIN * self.wanted
+        if key not in self._few:
+            self._few[key] = self.record.add(self.measure.few(candidate))
+        few = self._few[key]
+        if key in self._failed or few.rel_l2 > most or few.rank(self.criterion) >= bound:
+            return None
+        if key not in self._more:
+            self._more[key] = self.record.add(self.measure.more(candidate))
+        more = self._more[key]
+        enough = more.rel_l2 * self._scale <= most and more.rank(self.criterion) < bound
+        return more if enough else None

@@ -1,0 +1,1 @@
+"""Passes that fit or train parameters to the points; none here rounds."""

@@ -1,0 +1,235 @@
+"""anticipate-rounding: train the network to bear the rounding that comes.
+
+A trained network is not made for noise: its layers cancel large values against each other, and so
+amplify rounding errors. Many other weights give the same outputs. Here the source network teaches
+a network of the same shape, from its own weights on, to give its outputs with the least predicted
+error (``rounding_loss.py``) once its neurons have been rounded. New points of the domain are all it
+takes. Levels are allocated anew before every round, as ``quantise-activations`` will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnir.diagnosis.sensitivity import metric
+from pinnir.ir.graph import Activation, Graph, Level, Node
+from pinnir.numerics.matrix import Array
+from pinnir.passes.fitting.level_allocation import Rounded, allocate
+from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
+from pinnir.passes.fitting.teaching import Lesson, root_of
+from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+
+# Corrections that the quasi-Newton method remembers.
+_MEMORY = 30
+# How far a clip's corners are rounded to either side, as a share of its width.
+_CORNER = 1 / 16
+# Points that training starts with.
+_FEW_POINTS = 1024
+# Numbers of the rounds in which points are drawn, to train on and to judge on.
+_TRAINING, _HELD_BACK = 0, 1
+
+
+@dataclass(frozen=True)
+class AnticipateRounding(Pass):
+    """Train the network to bear the rounding that comes (distillation; no data needed).
+
+    Attributes:
+        levels: Levels per neuron of the ``quantise-activations`` that follows.
+        allocation: Its allocation.
+        iterations: Of L-BFGS (Liu and Nocedal, Math. Program. 1989), in all rounds.
+        rounds: How often levels are allocated anew, at most.
+        points: How many points to train on, at most. A round that gains less than ``least`` on
+            held-back points is repeated on four times as many; on all of them, it is the last.
+        least: Smallest relative gain of a round.
+    """
+
+    name = "anticipate-rounding"
+    accepts = (Level.TENSOR,)
+    retrains: ClassVar[bool] = True
+    limits = (
+        ("levels", 2, 2**20),
+        ("iterations", 1, 2**30),
+        ("rounds", 1, 1000),
+        ("points", 16, 2**20),
+        ("least", 0, 1),
+    )
+
+    levels: int = 256
+    allocation: Literal["even", "sensitivity"] = "sensitivity"
+    iterations: int = 1500
+    rounds: int = 5
+    points: int = 4096
+    least: float = 0.01
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Train; the network stays as it was where the predicted error does not fall."""
+        key = context.key(str(self))
+        result = context.checkpoints.load(key, graph)
+        if result is not None:
+            return _restored(graph, result)
+        trained = _with_corners(self._train(_rounded_corners(graph), context))
+        context.checkpoints.save(key, graph, _state(trained))
+        return trained
+
+    def _train(self, graph: Graph, context: Context) -> Graph:
+        """Round after round, until one gains little on all points."""
+        teacher = Teacher(context)
+        best, least = graph, self._predicted(graph, teacher)
+        points = min(_FEW_POINTS, self.points)
+        for number in range(self.rounds):
+            key = f"{context.key(str(self))} {number} {points}"
+            state = context.checkpoints.load(key, best)
+            trained = _restored(best, state) if state else self._round(best, teacher, points)
+            context.checkpoints.save(key, best, _state(trained))
+            found = self._predicted(trained, teacher)
+            context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
+            gained = found < (1 - self.least) * least
+            if found < least:
+                best, least = trained, found
+            if not gained and points == self.points:
+                break
+            points = points if gained else min(4 * points, self.points)
+        return best
+
+    def _predicted(self, graph: Graph, teacher: Teacher) -> float:
+        """Predicted relative error of the outputs, all cores together, on held-back points."""
+        losses = self._losses(graph, teacher, self.points, _HELD_BACK)
+        return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
+
+    def _round(self, graph: Graph, teacher: Teacher, points: int) -> Graph:
+        """Train every core once."""
+        known: dict[str, Array] = {}
+        for loss in self._losses(graph, teacher, points, _TRAINING):
+            known |= loss.variances
+        for label in students(graph):
+            # What enters a core behind another one, and what it is worth, has changed by now.
+            lesson = teacher.lesson(graph, label, points, _TRAINING)
+            loss = RoundedLoss(lesson, known, _signs(lesson, teacher.context.seed))
+            found = minimum(loss, max(1, self.iterations // self.rounds))
+            graph = lesson.student.with_parameters(found)
+        return graph
+
+    def _losses(self, graph: Graph, teacher: Teacher, points: int, drawn: int) -> list[RoundedLoss]:
+        """The loss of every core; the levels of all of them are allocated together."""
+        lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
+        signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
+        layers: dict[str, Rounded] = {}
+        for lesson, sign in zip(lessons, signs, strict=True):
+            layers |= rounded_layers(lesson, sign)
+        variances = self._variances(layers)
+        return [RoundedLoss(a, variances, b) for a, b in zip(lessons, signs, strict=True)]
+
+    def _variances(self, layers: Mapping[str, Rounded]) -> dict[str, Array]:
+        """Variance of every neuron's rounding error."""
+        levels: dict[str, int] | dict[str, NDArray[np.int64]] = dict.fromkeys(layers, self.levels)
+        if self.allocation == "sensitivity":
+            levels = allocate(layers, self.levels)
+        return {n: (one.heights / (levels[n] - 1)) ** 2 / 12 for n, one in layers.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """Makes lessons; knows the metrics of the graphs that it has seen.
+
+    Attributes:
+        context: Source network, points and seed.
+        roots: Of the metric where a core ends, by graph and core.
+    """
+
+    context: Context
+    roots: dict[tuple[Graph, str], Array] = field(default_factory=dict)
+
+    def lesson(self, graph: Graph, label: str, points: int, drawn: int) -> Lesson:
+        """What a core of a graph is to learn, on points drawn in a round."""
+        source = self.context.source
+        if (graph, label) not in self.roots:
+            self.roots[graph, label] = root_of(metric(graph, label, self.context.calibration))
+        student = Student.of(graph, label, source)
+        root = self.roots[graph, label]
+        return Lesson.on(self.context.fresh(points, drawn), student, source, root)
+
+
+def _rounded_corners(graph: Graph) -> Graph:
+    """Clips rounded at their corners, where derivatives would jump and a line search would end."""
+
+    def change(node: Node) -> Node:
+        if not (isinstance(node.op, Activation) and node.in_core and node.op.function == "clip"):
+            return node
+        low, high = (np.asarray(value, np.float64) for value in node.op.parameters)
+        half = np.maximum(_CORNER * (high - low), np.finfo(np.float64).tiny)
+        return node.with_op(Activation("rounded-clip", (low, high, half)))
+
+    return graph.rewrite(change)
+
+
+def _with_corners(graph: Graph) -> Graph:
+    def change(node: Node) -> Node:
+        if isinstance(node.op, Activation) and node.op.function == "rounded-clip":
+            return node.with_op(Activation("clip", node.op.parameters[:2]))
+        return node
+
+    return graph.rewrite(change)
+
+
+def _signs(lesson: Lesson, seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    return rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
+
+
+def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
+    """Parameters of the least loss that so many iterations find."""
+    from scipy.optimize import minimize
+
+    start = loss.lesson.student.parameters
+    scales = loss.scales(start)
+    sizes = [part.size for pair in start.values() for part in pair]
+    first, _ = loss(start)
+    if first == 0:  # nothing depends on the core
+        return start
+
+    def scaled(name: str, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        return scales[name](*pair) if name in scales else pair
+
+    def moved(step: Array) -> Parameters:
+        parts = iter(np.split(step, np.cumsum(sizes)[:-1]))
+        found: Parameters = {}
+        for name, (weight, bias) in start.items():
+            change = scaled(name, (next(parts).reshape(weight.shape), next(parts)))
+            found[name] = weight + change[0], bias + change[1]
+        return found
+
+    def value(step: Array) -> tuple[float, Array]:
+        found, by = loss(moved(step))
+        parts = [part.reshape(-1) for name in start for part in scaled(name, by[name])]
+        return found / first, np.concatenate(parts) / first
+
+    found = minimize(
+        value, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B",
+        options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY,
+                 "ftol": 0.0, "gtol": 0.0},
+    )  # fmt: skip
+    return moved(found.x)
+
+
+def _state(graph: Graph) -> dict[str, Array]:
+    return {
+        f"{name} {number}": part
+        for label in students(graph)
+        for name, pair in Student.of(graph, label, graph).parameters.items()
+        for number, part in enumerate(pair)
+    }
+
+
+def _restored(graph: Graph, state: Mapping[str, Array]) -> Graph:
+    for label in students(graph):
+        student = Student.of(graph, label, graph)
+        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in student.parameters}
+        graph = student.with_parameters(found)
+    return graph

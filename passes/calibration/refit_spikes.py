@@ -1,0 +1,80 @@
+"""refit-spikes: fit every map of a rate program to the spikes that arrive in the simulation.
+
+As ``refit``, layer by layer, by ridge regression of the source network's value on what arrives,
+but what arrives is simulated through the neurons' real dynamics: their transients, and currents
+that come as pulses instead of constants, are taken back by the next map as far as it can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.base.errors import PipelineError
+from pinnir.ir.evaluate import trace
+from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
+from pinnir.numerics.matrix import BlockDiagonal
+from pinnir.numerics.ridge import regression
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+
+
+@dataclass(frozen=True)
+class RefitSpikes(Pass):
+    """Fit the maps that read spikes to the spikes that arrive, by ridge regression.
+
+    Attributes:
+        points: How many points to fit on.
+        ridge: Weight of the change of a weight, relative to its input's variance.
+    """
+
+    name = "refit-spikes"
+    accepts = (Level.SPIKING,)
+    limits = (("points", 16, 2**20), ("ridge", 0, 1))
+
+    points: int = 1024
+    ridge: float = 1e-4
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Refit the dense maps that the source network has under the same name.
+
+        Raises:
+            PipelineError: If the program is not read out as a mean over its steps.
+        """
+        if graph.read_out != "mean":
+            raise PipelineError(
+                "only rates are fitted, and this program is read in its last step",
+                node=self.name, op="pass", hint="run it behind lower{coding=rate}",
+            )  # fmt: skip
+        points = context.fresh(self.points, 0)
+        bound = context.source.bind(points)
+        names = {node.name for node in graph.nodes if self._reads_spikes(node)}
+        wanted = trace(context.source, bound, names)
+        for node in graph.nodes:
+            if node.name in wanted:
+                graph = self._refitted(graph, node, points, wanted[node.name])
+        return graph
+
+    @staticmethod
+    def _reads_spikes(node: Node) -> bool:
+        return (
+            isinstance(node.op, Affine)
+            and not isinstance(node.op.weight, BlockDiagonal)
+            and len(node.operands) == 1
+            and isinstance(node.operands[0].op, Neuron)
+        )
+
+    def _refitted(self, graph: Graph, node: Node, points: np.ndarray, wanted: np.ndarray) -> Graph:
+        source = node.operands[0].name
+        found = trace(graph, graph.bind(points), {source, node.name})
+        slope, constant = regression(found[source], wanted - found[node.name], self.ridge)
+
+        def change(one: Node) -> Node:
+            if one.name != node.name:
+                return one
+            assert isinstance(one.op, Affine)
+            weight = np.asarray(one.op.weight) + slope
+            return one.with_op(Affine(weight, one.op.bias + constant))
+
+        return graph.rewrite(change)

@@ -1,0 +1,1 @@
+"""What calibrating and rounding passes share; no pass is here."""

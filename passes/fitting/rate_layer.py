@@ -1,0 +1,227 @@
+"""One layer of a rate program: from the values that arrive to the spikes it fires.
+
+A layer is what lies between spikes: the affine maps that values or spikes arrive at, the fixed
+maps behind them (the expansion to ramps, or the sum where a core ends), and either a population
+of integrate-and-fire neurons or a value that leaves the core. Calibration looks at one layer at a
+time, so what arrives is simulated once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pinnir.base.errors import PipelineError
+from pinnir.ir.evaluate import add, evaluate, trace
+from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
+from pinnir.neurons import IF
+from pinnir.neurons.start_units import START, potentials
+from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
+from pinnir.passes.fitting.trainable_core import Parameters
+
+# What arrives, by node: constant, ``(samples, columns)``, or over ``(steps, samples, columns)``.
+Arriving = dict[Node, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingLayer:
+    """A layer of a rate program that the source network has as well.
+
+    Attributes:
+        graph: The rate program.
+        end: The population, or the map whose value leaves the core.
+        maps: The maps that values arrive at, all of which the network has.
+        fixed: The maps between those and the end, in running order.
+    """
+
+    graph: Graph
+    end: Node
+    maps: tuple[Node, ...]
+    fixed: tuple[Node, ...]
+
+    @property
+    def parameters(self) -> Parameters:
+        """Weights and biases of the maps, by name."""
+        found: Parameters = {}
+        for node in self.maps:
+            op = _affine(node)
+            found[node.name] = entries(op.weight), op.bias
+        return found
+
+    @property
+    def potentials(self) -> Array:
+        """Initial potentials ``(units,)``; zeros where nothing integrates."""
+        if isinstance(self.end.op, IF):
+            return potentials(self.end)
+        return np.zeros(_affine(self.end).bias.size)
+
+    def arriving(self, points: Array) -> Arriving:
+        """What arrives at points ``(samples, columns)``, step by step."""
+        wanted = tuple(dict.fromkeys(o for node in self.maps for o in node.operands))
+        inputs = self.graph.bind(points)
+        found: Arriving = {node: inputs[node.name] for node in wanted if node.name in inputs}
+        seen: dict[Node, list[Array]] = {node: [] for node in wanted if node not in found}
+
+        def keep(step: int, node: Node, value: Array) -> None:
+            if node in seen:
+                spikes = isinstance(node.op, Neuron)
+                seen[node].append(value.astype(np.int8) if spikes else value)
+
+        if seen:
+            evaluate(replace(self.graph, outputs=tuple(seen)), inputs, keep)
+        for node, values in seen.items():
+            found[node] = np.stack(values) if isinstance(node.op, Neuron) else values[-1]
+        return found
+
+    def wanted(self, source: Graph, points: Array) -> Array:
+        """The network's value of this layer, ``(samples, units)``.
+
+        Of units that count ramps of an activation, their ramps of its input in the network.
+        """
+        inputs = source.bind(points)
+        if not (isinstance(self.end.op, IF) and self.fixed):
+            return trace(source, inputs, {self.end.name})[self.end.name]
+        z = self.wanted_current(source, points) + self.end.op.bias
+        ramps: Array = np.clip(z, 0.0, self.end.op.threshold)
+        return ramps
+
+    def wanted_current(self, source: Graph, points: Array) -> Array:
+        """Current into the population, or value that leaves, in the network."""
+        values = trace(source, source.bind(points), {node.name for node in self.maps})
+        return self._to_end({node: values[node.name] for node in self.maps})
+
+    def current(self, parameters: Parameters, values: Mapping[Node, Array]) -> Array:
+        """Current into the population, or value that leaves, for values that arrive."""
+        ends = {}
+        for node in self.maps:
+            weight, bias = parameters[node.name]
+            total = add([values[operand] for operand in node.operands])
+            ends[node] = apply(with_entries(_affine(node).weight, weight), total) + bias
+        return self._to_end(ends)
+
+    def _to_end(self, values: Mapping[Node, Array]) -> Array:
+        known = dict(values)
+        for node in self.fixed:
+            op = _affine(node)
+            known[node] = apply(op.weight, add([known[o] for o in node.operands])) + op.bias
+        if not isinstance(self.end.op, IF):
+            return known[self.end]
+        return add([known[operand] for operand in self.end.operands if operand in known])
+
+    def derivatives(self, values: Mapping[Node, Array], by: Array) -> Parameters:
+        """Derivatives of a loss by the parameters, from those by :meth:`current`."""
+        ends = self.end.operands if isinstance(self.end.op, IF) else (self.end,)
+        known = dict.fromkeys(ends, by)
+        for node in reversed(self.fixed):
+            back = apply(transposed(_affine(node).weight), known[node])
+            for operand in node.operands:
+                known[operand] = known[operand] + back if operand in known else back
+        found: Parameters = {}
+        for node in self.maps:
+            total = add([values[operand] for operand in node.operands])
+            found[node.name] = (
+                by_weight(_affine(node).weight, known[node], total),
+                known[node].sum(axis=0),
+            )
+        return found
+
+    def simulate(self, parameters: Parameters, potentials: Array, arriving: Arriving) -> Array:
+        """Mean over the steps of what the layer gives, ``(samples, units)``.
+
+        Of a population that is its spikes times its threshold.
+        """
+        neuron, steps = self.end.op, self.graph.steps
+        if not isinstance(neuron, IF):
+            return self.current(parameters, means(arriving))
+        constant = {node: values for node, values in arriving.items() if values.ndim == 2}
+        samples = next(v.shape[-2] for v in arriving.values())
+        state, fired = neuron.initial_state(samples), np.zeros((samples, neuron.units))
+        current = np.zeros(0)
+        for step in range(steps):
+            if not step or len(constant) < len(arriving):
+                now = {n: v if n in constant else v[step] for n, v in arriving.items()}
+                current = self.current(parameters, now)
+            first = current + potentials if step == 0 else current
+            spikes, state = neuron.step(state, first)
+            fired += spikes
+        return fired * (neuron.threshold / steps)
+
+    def corrected_potentials(
+        self,
+        parameters: Parameters,
+        arriving: Arriving,
+        wanted: Array,
+        measure: Callable[[Array], Array],
+    ) -> Array:
+        """Initial potentials that make up for the mean difference, ``(units,)``.
+
+        Args:
+            parameters: Of :attr:`parameters`.
+            arriving: From :meth:`arriving`.
+            wanted: From :meth:`wanted`.
+            measure: Of errors ``(samples, units)``, how bad each unit is; where a unit would not
+                get better, its potential stays.
+        """
+        errors = self.simulate(parameters, self.potentials, arriving) - wanted
+        moved = self.potentials - self.graph.steps * errors.mean(axis=0)
+        after = self.simulate(parameters, moved, arriving) - wanted
+        found: Array = np.where(measure(after) < measure(errors), moved, self.potentials)
+        return found
+
+
+def means(arriving: Arriving) -> dict[Node, Array]:
+    """What arrives, averaged over the steps."""
+    return {n: v if v.ndim == 2 else v.mean(axis=0) for n, v in arriving.items()}
+
+
+def spiking_layer(graph: Graph, name: str, source: Graph) -> SpikingLayer | None:
+    """The layer that ends in the node of that name; None if the source network has none such."""
+    end = graph.node(name)
+    known = {n.name for n in source.nodes if n.in_core and isinstance(n.op, Affine | Activation)}
+    neurons = isinstance(end.op, IF)
+    if name not in known or not (neurons or (isinstance(end.op, Affine) and graph.leaves(end))):
+        return None
+    start = f"{name}{START}"
+    found: dict[Node, None] = {}
+    todo = [o for o in end.operands if o.name != start] if neurons else [end]
+    while todo:
+        node = todo.pop()
+        found[node] = None
+        todo += [o for o in node.operands if o.in_core and isinstance(o.op, Affine)]
+    order = [node for node in graph.nodes if node in found]
+    maps = tuple(n for n in order if not any(o in found for o in n.operands))
+    if not all(node.name in known for node in maps):
+        return None
+    return SpikingLayer(graph, end, maps, tuple(n for n in order if n not in maps))
+
+
+def check_rate_program(graph: Graph, source: Graph, name: str) -> None:
+    """Refuse what the calibration pass of that name cannot look at layer by layer.
+
+    Raises:
+        PipelineError: For a lowered population program, whose maps are split over populations; and
+            for a rate program whose signed neurons were split.
+    """
+    if graph.read_out == "last":
+        raise PipelineError(
+            "cannot correct a population program",
+            node=name,
+            op="pass",
+            hint="run it before lower: the program equals its staircase network",
+        )
+    known = {node.name for node in source.nodes}
+    for node in graph.nodes:
+        if isinstance(node.op, IF) and node.op.feedback is not None and node.name in known:
+            raise PipelineError(
+                f"cannot correct {node.name!r}, whose signed neurons were split",
+                node=name,
+                op="pass",
+                hint="run it before split-signs and legalise",
+            )
+
+
+def _affine(node: Node) -> Affine:
+    assert isinstance(node.op, Affine)
+    return node.op

@@ -1,0 +1,160 @@
+"""Error of a core whose neurons will be rounded, and its derivatives by the parameters.
+
+To first order the outputs' error is what the parameters do to the exact outputs, plus rounding
+errors of variance ``s_i^2``, independent of each other, each carried by the derivative of the
+outputs by its neuron:
+
+    E |u - u*|^2 + E sum_i s_i^2 |du/dy_i|^2.
+
+Both parts are smooth, so that a quasi-Newton method can minimise them, which fails on
+straight-through gradients. The derivatives of the second part take a sweep backwards (of
+``du/dy``), a sweep forwards (its adjoint), and join the backward sweep of the first part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.ir.graph import Activation, Node
+from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
+from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
+from pinnir.passes.fitting.teaching import Lesson
+from pinnir.passes.fitting.trainable_core import Parameters, Run
+
+# Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
+_DAMPING = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedLoss:
+    """Expected square error of one core, relative to the outputs' mean square.
+
+    Attributes:
+        lesson: What the core, with exact activations, is to learn.
+        variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
+        signs: Random signs, ``(samples, columns)``: with them one sweep a sample stands for one a
+            column of what leaves.
+    """
+
+    lesson: Lesson
+    variances: Mapping[str, Array]
+    signs: Array
+
+    def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
+        """The loss and its derivatives by the parameters."""
+        student = self.lesson.student
+        run = student.forward(parameters, self.lesson.entering)
+        errors = self.lesson.errors(run)
+        noise, extra, by_weights = self._noise(run)
+        swept = student.sweep(run, self.lesson.by_leaving(errors), extra)
+        found = student.derivatives(run, swept)
+        for name, (weight, bias) in found.items():
+            found[name] = weight + by_weights.get(name, 0.0), bias
+        return float((errors**2).sum() / len(errors)) + noise, found
+
+    def scales(self, parameters: Parameters) -> dict[str, Scale]:
+        """Coordinates of every map in which the loss is about equally steep in all directions.
+
+        Those of K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of
+        what arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
+        """
+        run = self.lesson.student.forward(parameters, self.lesson.entering)
+        carried = carried_by(self.lesson, run, self.signs)
+        found: dict[str, Scale] = {}
+        for node in run.maps:
+            if isinstance(run.maps[node].weight, BlockDiagonal) or node not in carried:
+                continue
+            x = run.arriving(node)
+            inputs = np.atleast_2d(np.cov(x.T, bias=True))
+            for operand in node.operands:
+                inputs = inputs + np.diag(self.variances.get(operand.name, np.zeros(x.shape[1])))
+            outputs = carried[node].T @ carried[node] / len(x)
+            found[node.name] = Scale(_inverse_root(outputs), _inverse_root(inputs))
+        return found
+
+    def _noise(self, run: Run) -> tuple[float, dict[Node, Array], dict[str, Array]]:
+        """The second part, and its derivatives by pre-activations and by weights.
+
+        Derivatives by what is ``carried`` are propagated forwards: what a value carries was
+        computed from what the values behind it carry.
+        """
+        carried = carried_by(self.lesson, run, self.signs)
+        bends = self.lesson.student.bends(run)
+        noise = 0.0
+        adjoint: dict[Node, Array] = {}
+        extra: dict[Node, Array] = {}
+        by_weights: dict[str, Array] = {}
+        for node in self.lesson.student.nodes:
+            if node not in carried:
+                continue
+            parts = [adjoint[operand] for operand in node.operands if operand in adjoint]
+            before = np.sum(parts, axis=0) if parts else None
+            if node in run.maps:
+                if before is not None:
+                    weight = run.maps[node].weight
+                    adjoint[node] = apply(weight, before)
+                    by_weights[node.name] = by_weight(weight, carried[node], before)
+                continue
+            own = self.variances[node.name] * carried[node]
+            noise += float((own * carried[node]).sum()) / len(own)
+            adjoint[node] = own * (2 / len(own))
+            if before is not None:
+                adjoint[node] += run.slopes[node] * before
+                extra[node] = bends[node] * carried[node] * before
+        return noise, extra, by_weights
+
+
+def carried_by(lesson: Lesson, run: Run, signs: Array) -> dict[Node, Array]:
+    """Derivative of the outputs by every value, in a random direction of theirs.
+
+    Its mean square is that of the derivatives of all outputs together.
+    """
+    return lesson.student.sweep(run, lesson.student.apart(signs @ lesson.root.T))
+
+
+def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
+    """What is to be known of neurons that will be rounded, by activation.
+
+    Weights are RMS derivatives of the outputs, with the parameters as they are.
+    """
+    run = lesson.student.forward(lesson.student.parameters, lesson.entering)
+    carried = carried_by(lesson, run, signs)
+    found: dict[str, Rounded] = {}
+    for node in run.slopes:
+        values = run.values[node]
+        by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
+        weights = np.sqrt((by**2).mean(axis=0))
+        found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
+    return found
+
+
+def _heights(op: object, values: Array) -> Array:
+    """Ranges that levels are spread over: a clip's own, else those of the values."""
+    if isinstance(op, Activation) and op.function in ("clip", "rounded-clip"):
+        low, high, *_ = op.parameters
+        return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
+    heights: Array = np.ptp(values, axis=0)
+    return heights
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """A change of coordinates of one map; symmetric, so that it serves steps and derivatives."""
+
+    left: Array
+    right: Array
+
+    def __call__(self, weight: Array, bias: Array) -> tuple[Array, Array]:
+        """Weight and bias in the other coordinates."""
+        return self.left @ weight @ self.right, self.left @ bias
+
+
+def _inverse_root(matrix: Array) -> Array:
+    """``(matrix + damping)^(-1/2)`` of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    values = np.maximum(values, 0) + _DAMPING * values.mean() + np.finfo(np.float64).tiny
+    found: Array = (vectors / np.sqrt(values)) @ vectors.T
+    return found

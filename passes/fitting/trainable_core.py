@@ -1,0 +1,275 @@
+"""A core as something to train: what its neurons do forwards, and their slopes backwards.
+
+Forwards runs what is asked for: exact activations, staircases, or the integrate-and-fire neurons
+that rate coding puts in the staircases' place, whose values are means over T steps. Backwards, the
+slope of a staircase is that of a line through its levels, as if the rounding were not there
+(straight-through: Bengio et al., arXiv 1308.3432).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from pinnir.codings.rate import integrate_fire
+from pinnir.diagnosis.derivatives import bend_of, slope_of
+from pinnir.ir.evaluate import add, apply_activation, trace
+from pinnir.ir.graph import Activation, Affine, Graph, Input, Node, Staircase
+from pinnir.ir.sample_axes import axes_of, layouts
+from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
+from pinnir.passes.fitting.staircase_tables import StaircaseTable
+
+# Values of the widest layer that are simulated at a time: what a step writes stays in the cache.
+_CACHED = 2**16
+# Entries of the weight, dense or blocks, and bias of a map, by its name.
+Parameters = dict[str, tuple[Array, Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a core.
+
+    Attributes:
+        maps: The affine maps with the parameters they had.
+        values: Of every node that ran or entered, means over the steps, ``(samples, columns)``.
+        slopes: Of every activation or staircase at its pre-activation, same shape.
+    """
+
+    maps: dict[Node, Affine]
+    values: dict[Node, Array]
+    slopes: dict[Node, Array] = field(default_factory=dict)
+
+    def arriving(self, node: Node) -> Array:
+        """What the node is computed from: the sum of its operands."""
+        return add([self.values[operand] for operand in node.operands])
+
+
+def students(graph: Graph) -> tuple[str, ...]:
+    """Labels of the cores of a tensor or staircase graph, in running order."""
+    kinds = (Activation, Staircase)
+    found = {n.segment for n in graph.nodes if n.in_core and isinstance(n.op, kinds)}
+    return tuple(label for label in graph.segments if label in found)
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """One core of a graph.
+
+    Attributes:
+        graph: A staircase graph; or a tensor graph after ``gather-synapses``.
+        label: Of the core.
+        names: Maps that may change, those that the source network has as well.
+        steps: Time steps of the integrate-and-fire neurons that the staircases stand for; 0 runs
+            the staircases.
+    """
+
+    graph: Graph
+    label: str
+    names: frozenset[str]
+    steps: int = 0
+    _tables: dict[Node, StaircaseTable] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, graph: Graph, label: str, source: Graph, steps: int = 0) -> Student:
+        """The core's student of a source network: maps of the same name may change."""
+        here = {node.name for node in graph.segments[label] if isinstance(node.op, Affine)}
+        there = {node.name for node in source.nodes if isinstance(node.op, Affine)}
+        return cls(graph, label, frozenset(here & there), steps)
+
+    def entering_values(self, points: Array) -> dict[Node, Array]:
+        """Values that enter at points ``(samples, columns)``, from the parts before the core."""
+        inputs = self.graph.bind(points)
+        values = trace(self.graph, inputs, {node.name for node in self.entering})
+        return {
+            node: inputs[node.name] if isinstance(node.op, Input) else values[node.name]
+            for node in self.entering
+        }
+
+    def thinned(self, points: Array) -> Array:
+        """Fewer points, where the core runs at all combinations of several axes' samples."""
+        axes = len(axes_of(layouts(self.graph)[self.nodes[0]]))
+        return points if axes < 2 else points[: round(len(points) ** (1 / axes))]
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The core's nodes in running order."""
+        return self.graph.segments[self.label]
+
+    @cached_property
+    def leaving(self) -> tuple[Node, ...]:
+        """Nodes whose values leave the core."""
+        return tuple(node for node in self.nodes if self.graph.leaves(node))
+
+    @cached_property
+    def entering(self) -> tuple[Node, ...]:
+        """Values of other segments that the core takes."""
+        inside = set(self.nodes)
+        found = [o for node in self.nodes for o in node.operands if o not in inside]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def widths(self) -> list[int]:
+        """Columns of each value that leaves."""
+        return [n.op.bias.size for n in self.leaving if isinstance(n.op, Affine)]
+
+    @property
+    def parameters(self) -> Parameters:
+        """Weights and biases that may change, by the name of their map."""
+        found: Parameters = {}
+        for node in self.nodes:
+            if isinstance(node.op, Affine) and node.name in self.names:
+                found[node.name] = entries(node.op.weight), node.op.bias
+        return found
+
+    def with_parameters(self, parameters: Parameters) -> Graph:
+        """The graph with other weights and biases."""
+
+        def change(node: Node) -> Node:
+            if node.segment != self.label or node.name not in parameters:
+                return node
+            return node.with_op(_affine(node.op, parameters[node.name]))
+
+        return self.graph.rewrite(change)
+
+    def side_by_side(self, values: Mapping[Node, Array]) -> Array:
+        """What leaves the core, ``(samples, columns)``."""
+        return np.concatenate([values[node] for node in self.leaving], axis=1)
+
+    def apart(self, leaving: Array) -> dict[Node, Array]:
+        """The columns of each value that leaves, ``side_by_side`` undone."""
+        parts = np.split(leaving, np.cumsum(self.widths)[:-1], axis=1)
+        return dict(zip(self.leaving, parts, strict=True))
+
+    def forward(
+        self, parameters: Parameters, entering: Mapping[Node, Array], until: Node | None = None
+    ) -> Run:
+        """Run the core.
+
+        Args:
+            parameters: Of :attr:`parameters`.
+            entering: Values that enter, ``(samples, columns)``.
+            until: Last node to run, if not all are wanted; slopes, which tell what a whole core
+                makes of an error, are then left out.
+        """
+        nodes = self.nodes if until is None else self.nodes[: self.nodes.index(until) + 1]
+        maps = {
+            node: _affine(node.op, parameters[node.name]) if node.name in parameters else node.op
+            for node in nodes
+            if isinstance(node.op, Affine)
+        }
+        if self.steps:
+            run = self._over_time(nodes, Run(maps, {}), entering)
+            firing = [node for node in nodes if node not in maps] if until is None else []
+            run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in firing})
+            return run
+        run = Run(maps, dict(entering))
+        for node in nodes:
+            z = run.arriving(node)
+            if node in maps:
+                run.values[node] = apply(maps[node].weight, z) + maps[node].bias
+            elif isinstance(node.op, Activation):
+                run.values[node] = apply_activation(node.op, z)
+                run.slopes[node] = slope_of(node.op, z, run.values[node])
+            else:
+                run.values[node], run.slopes[node] = self._table(node)(z)
+        return run
+
+    def _over_time(self, nodes: Sequence[Node], run: Run, entering: Mapping[Node, Array]) -> Run:
+        """Integrate and fire over the steps, some samples after the others."""
+        widest = max(len(run.maps[node].bias) for node in run.maps)
+        samples = len(next(iter(entering.values())))
+        count = max(1, round(samples * widest / _CACHED))
+        parts: list[dict[Node, Array]] = []
+        for rows in np.array_split(np.arange(samples), count):
+            some = {node: value[rows] for node, value in entering.items()}
+            parts.append(self._simulated(nodes, run.maps, some))
+        run.values.update({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
+        return run
+
+    def _simulated(
+        self, nodes: Sequence[Node], maps: Mapping[Node, Affine], entering: Mapping[Node, Array]
+    ) -> dict[Node, Array]:
+        """Mean values over the steps, as :mod:`pinnir.codings.rate` lowers staircases."""
+        neurons = {n: integrate_fire(n, self.steps) for n in nodes if n not in maps}
+        samples = len(next(iter(entering.values())))
+        state = {node: neuron.initial_state(samples) for node, neuron in neurons.items()}
+        for node, neuron in neurons.items():
+            if neuron.rounds:
+                state[node] = (state[node][0] + neuron.threshold / 2, state[node][1])
+        constant = {n for n in maps if all(operand in entering for operand in n.operands)}
+        now, total = dict(entering), dict[Node, Array]()
+        for step in range(self.steps):
+            for node in nodes:
+                if step and node in constant:
+                    continue
+                current = add([now[operand] for operand in node.operands])
+                if node in maps:
+                    now[node] = apply(maps[node].weight, current) + maps[node].bias
+                else:
+                    assert isinstance(node.op, Staircase)
+                    spikes, state[node] = neurons[node].step(state[node], current)
+                    now[node] = node.op.base + (node.op.step * self.steps) * spikes
+                if node not in constant:
+                    total[node] = total[node] + now[node] if step else now[node]
+        for node in total:
+            total[node] = total[node] / self.steps
+        return total | dict(entering) | {node: now[node] for node in constant}
+
+    def sweep(
+        self, run: Run, by: Mapping[Node, Array], extra: Mapping[Node, Array] | None = None
+    ) -> dict[Node, Array]:
+        """Derivative of a loss by every node's value, backwards.
+
+        Args:
+            run: From :meth:`forward`.
+            by: Derivative by each value that leaves, ``(samples, columns)``.
+            extra: What to add to the derivative by the pre-activation of some activations.
+        """
+        found = dict(by)
+        for node in reversed(self.nodes):
+            if node not in found:
+                continue
+            if node in run.maps:
+                back = apply(transposed(run.maps[node].weight), found[node])
+            else:
+                back = found[node] * run.slopes[node]
+                back = back + extra[node] if extra and node in extra else back
+            for operand in node.operands:
+                if operand.segment == self.label:
+                    found[operand] = found[operand] + back if operand in found else back
+        return found
+
+    def derivatives(self, run: Run, swept: Mapping[Node, Array]) -> Parameters:
+        """Derivatives by the parameters, from those by every node's value."""
+        return {
+            node.name: (
+                by_weight(op.weight, swept[node], run.arriving(node)),
+                swept[node].sum(axis=0),
+            )
+            for node, op in run.maps.items()
+            if node.name in self.names and node in swept
+        }
+
+    def bends(self, run: Run) -> dict[Node, Array]:
+        """Second derivative of every activation, ``(samples, neurons)``."""
+        return {
+            node: bend_of(node.op, run.arriving(node), run.values[node])
+            for node in run.slopes
+            if isinstance(node.op, Activation)
+        }
+
+    def _table(self, node: Node) -> StaircaseTable:
+        if node not in self._tables:
+            assert isinstance(node.op, Staircase)
+            self._tables[node] = StaircaseTable(node.op)
+        return self._tables[node]
+
+
+def _affine(op: object, parameters: tuple[Array, Array]) -> Affine:
+    """The map with another weight and bias."""
+    assert isinstance(op, Affine)
+    weight, bias = parameters
+    return Affine(with_entries(op.weight, weight), bias)

@@ -1,0 +1,1 @@
+"""Passes that round activations, inputs, weights or sums; training belongs to calibration."""

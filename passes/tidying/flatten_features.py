@@ -1,0 +1,130 @@
+"""flatten-features: images, patches and channels as tables, so that a core can hold them.
+
+Every value of a network with one sample axis becomes ``(samples, columns)`` (``tables.py``).
+
+1. Regrouping operators vanish; what is linear becomes an affine map.
+2. Element-wise operators stay. Operands that they would broadcast are spread by maps of zeros and
+   ones, constants are written out.
+3. Normalisations, softmax, poolings and products of computed matrices become maps and element-wise
+   operators (``decompositions.py``).
+
+What is left that is no affine map takes one value, or several (``join-arguments``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.graph import (
+    Activation,
+    Affine,
+    Constant,
+    Graph,
+    Input,
+    Level,
+    Node,
+    Primitive,
+    kind_of,
+)
+from pinnir.ir.sample_axes import layouts
+from pinnir.ir.value_types import is_floating
+from pinnir.numerics.operators import ELEMENTWISE
+from pinnir.passes.tidying.decompositions import DECOMPOSITIONS
+from pinnir.passes.tidying.tables import (
+    Tables,
+    is_map,
+    is_tabular,
+    keeps_order,
+    matrix_of,
+    picking,
+    refusal,
+)
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+
+
+@dataclass(frozen=True)
+class FlattenFeatures(Pass):
+    """Turn values of several feature dimensions into tables, and what takes them into maps."""
+
+    name = "flatten-features"
+    accepts = (Level.TENSOR,)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Rebuild the graph on tables.
+
+        Raises:
+            LegalizeError: If a value has several sample axes, or an operator no form on tables;
+                or an output is no table.
+        """
+        tables = Tables(layouts(graph))
+        for node in graph.nodes:
+            if isinstance(node.op, Input | Constant):
+                tables.new[node] = node
+            elif is_floating(node):  # else shapes and indices, whose users need them no more
+                tables.new[node] = _table(tables, node)
+        for node in graph.outputs:
+            if len(tables.layouts[node]) != 2:
+                raise LegalizeError(
+                    f"is an output of {len(tables.layouts[node])} dimensions", node=node.name,
+                    op=kind_of(node), hint="let the network give (samples, columns)",
+                )  # fmt: skip
+        return Graph(
+            graph.level,
+            tuple(tables.new[node] for node in graph.inputs),
+            tuple(tables.new[node] for node in graph.outputs),
+        )
+
+
+def _table(tables: Tables, node: Node) -> Node:
+    """The node in the place of one whose operands have their tables."""
+    layouts, kind = tables.layouts, kind_of(node)
+    if not is_tabular(layouts[node]):
+        raise refusal(node, "does not run along one sample axis")
+    if isinstance(node.op, Affine) and len(layouts[node]) == 2:
+        return node.with_operands(*(tables.new[operand] for operand in node.operands))
+    if keeps_order(node, layouts):
+        return Node(node.name, Primitive("Identity"), (tables.new[node.operands[0]],))
+    moving = [one for one in dict.fromkeys(node.operands) if _moves(one)]
+    if isinstance(node.op, Primitive) and is_map(node, moving):
+        return _map(tables, node, moving)
+    if isinstance(node.op, Activation) or kind in ELEMENTWISE:
+        spread = (_spread(tables, node, number) for number in range(len(node.operands)))
+        return Node(node.name, node.op, tuple(spread))
+    if kind in DECOMPOSITIONS and moving:
+        return DECOMPOSITIONS[kind](tables, node)
+    raise refusal(node, "has no form on columns that neurons could follow")
+
+
+def _moves(node: Node) -> bool:
+    return not isinstance(node.op, Constant) and is_floating(node)
+
+
+def _map(tables: Tables, node: Node, moving: list[Node]) -> Node:
+    """Case 1."""
+    parts: list[Node] = []
+    for number, operand in enumerate(moving):
+        weight, bias = matrix_of(node, operand, tables.layouts)
+        op = Affine(weight, np.zeros_like(bias) if number else bias)
+        label = "" if len(moving) == 1 else f"{number}"
+        parts.append(tables.part(node, label, op, tables.new[operand]))
+    return parts[0] if len(parts) == 1 else tables.part(node, "", Primitive("Sum"), *parts)
+
+
+def _spread(tables: Tables, node: Node, number: int) -> Node:
+    """Case 2: an operand with a column for each of the operator's."""
+    operand, shape = node.operands[number], tables.entries(node).shape
+    if isinstance(operand.op, Constant):
+        value = operand.op.value
+        whole = np.broadcast_to(value, shape).reshape(-1)
+        return Node(
+            f"{node.name}:{number}", Constant(value.reshape(()) if value.size == 1 else whole)
+        )
+    own = tables.entries(operand)
+    if own.shape == shape:
+        return tables.new[operand]
+    op = picking(np.broadcast_to(own, shape), tables.columns(operand))
+    return tables.part(node, f"spread{number}", op, tables.new[operand])

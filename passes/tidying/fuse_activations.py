@@ -1,0 +1,150 @@
+"""fuse-activations: any element-wise function of one affine map is one activation.
+
+Exporters spell activations out: SiLU as ``Mul(z, Sigmoid(z))``, GELU through ``Erf`` or ``Tanh``
+and ``Pow``, softplus through ``Exp``, ``Log``, ``Greater`` and ``Where``, wavelets as a sum of
+sines and cosines. Instead of a pattern for each spelling, the pass takes every maximal group of
+element-wise operators that, besides constants, depends on one affine map only; the group is the
+activation's body, and its name is found by its values. A sum of several values (a residual
+connection) may stand for the affine map.
+
+A constant may be a scalar or one number a column. What only scales and shifts the map, or an
+activation that is needed as well (the ``1 - tanh`` of a gate), is left as it is: it needs no
+neurons of its own. A group that ends in integers or truth values is left alone as well: an
+activation has real values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.sample_axes import tables
+from pinnir.ir.value_types import is_floating
+from pinnir.numerics.activations import name_of
+from pinnir.numerics.matrix import Array
+from pinnir.numerics.operators import ELEMENTWISE
+from pinnir.passes.tidying.fuse_affine import scale_and_shift
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+
+
+@dataclass(frozen=True)
+class FuseActivations(Pass):
+    """Gather element-wise operators on one affine map into one activation."""
+
+    name = "fuse-activations"
+    accepts = (Level.TENSOR,)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Fuse every group at the node where its value leaves it."""
+        roots = _roots(graph, _columns(graph))
+        sinks = _sinks(graph, roots)
+        bodies = {node.name: (_body(node, *roots[node]), roots[node][0].name)
+                  for node in sinks if _is_group(node, roots[node][0])}  # fmt: skip
+        built: dict[str, Node] = {}
+
+        def change(node: Node) -> Node:
+            if node.name in bodies:
+                body, root = bodies[node.name]
+                name = name_of(lambda z: _values(body, z)) if _is_plain(body) else "unary"
+                node = Node(node.name, Activation(name, body=body), (built[root],))
+            built[node.name] = node
+            return node
+
+        return graph.rewrite(change)
+
+
+def _columns(graph: Graph) -> dict[Node, int]:
+    """Columns of everything that may stand before an activation."""
+    found = {n: n.op.bias.size for n in graph.nodes if isinstance(n.op, Affine)}
+    if any(_is_sum(node) for node in graph.nodes):
+        found |= {node: size for node, size in tables(graph).items() if _is_sum(node)}
+    return found
+
+
+def _is_sum(node: Node) -> bool:
+    """Whether several values, none of them fixed, are added."""
+    op = node.op
+    if not isinstance(op, Primitive) or op.kind not in ("Add", "Sub", "Sum"):
+        return False
+    return len(node.operands) > 1 and not any(isinstance(o.op, Constant) for o in node.operands)
+
+
+# For each element-wise node that depends on one root only: the root and its columns.
+Roots = dict[Node, tuple[Node, int]]
+
+
+def _roots(graph: Graph, columns: Mapping[Node, int]) -> Roots:
+    roots: Roots = {}
+    for node in graph.nodes:
+        if not _is_elementwise(node):
+            continue
+        inner = [o for o in node.operands if not isinstance(o.op, Constant)]
+        found = list(dict.fromkeys(roots[o][0] if o in roots else o for o in inner))
+        if len(found) == 1 and found[0] in columns and _constants_fit(node, columns[found[0]]):
+            roots[node] = found[0], columns[found[0]]
+    return roots
+
+
+def _is_elementwise(node: Node) -> bool:
+    op = node.op
+    return isinstance(op, Activation) or (isinstance(op, Primitive) and op.kind in ELEMENTWISE)
+
+
+def _constants_fit(node: Node, columns: int) -> bool:
+    values = [o.op.value for o in node.operands if isinstance(o.op, Constant)]
+    # A constant of more dimensions, even of one number, would give its operand more.
+    return all(v.ndim <= 2 and (v.size == 1 or v.shape[-1] == v.size == columns) for v in values)
+
+
+def _sinks(graph: Graph, roots: Roots) -> set[Node]:
+    """Where groups end: at nodes that others need, but for those that only scale and shift."""
+    sinks = {node for node in roots if _leaves(graph, node, roots)}
+    for node in graph.nodes:  # operands first
+        inner = node
+        while node in sinks and (found := scale_and_shift(inner)) is not None:
+            inner = found[0]
+            if inner in sinks or inner is roots[node][0]:
+                sinks.remove(node)
+    return sinks
+
+
+def _leaves(graph: Graph, node: Node, roots: Roots) -> bool:
+    return node in graph.outputs or any(
+        roots.get(user, (None,))[0] is not roots[node][0] for user in graph.users[node]
+    )
+
+
+def _is_group(node: Node, root: Node) -> bool:
+    """Whether there is something to fuse: a single named activation already is one."""
+    return is_floating(node) and not (isinstance(node.op, Activation) and node.operands == (root,))
+
+
+def _body(sink: Node, root: Node, columns: int) -> Graph:
+    """The group that ends in ``sink`` as a graph of one input."""
+    entry = Node("z", Input(columns))
+    new: dict[Node, Node] = {root: entry}
+    waiting = [sink]
+    while waiting:  # groups may be thousands of nodes deep, too deep to recur
+        node = waiting[-1]
+        missing = [o for o in node.operands if o not in new and not isinstance(o.op, Constant)]
+        waiting.extend(missing)
+        if not missing:
+            waiting.pop()
+            operands = (o if isinstance(o.op, Constant) else new[o] for o in node.operands)
+            new[node] = new.get(node) or node.with_operands(*operands)
+    return Graph(Level.TENSOR, (entry,), (new[sink],))
+
+
+def _is_plain(body: Graph) -> bool:
+    """Whether all columns have the same function."""
+    return all(n.op.value.size == 1 for n in body.nodes if isinstance(n.op, Constant))
+
+
+def _values(body: Graph, z: Array) -> Array:
+    (values,) = evaluate(body, {"z": z[:, None]})
+    return np.broadcast_to(values, (len(z), 1))[:, 0]

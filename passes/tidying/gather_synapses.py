@@ -1,0 +1,120 @@
+"""gather-synapses: inside a core, everything between neurons becomes synapses.
+
+The linear operators of a core (sums of residual connections, scalings, joins and cuts of columns)
+disappear: the input of every activation, and every value that leaves the core, becomes a sum of
+affine maps, each of one layer or of one value that enters. A residual connection so becomes skip
+synapses, and parallel networks become a core of several strands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinnir.ir.graph import Activation, Affine, Graph, Level, Node
+from pinnir.ir.sample_axes import Layout, layouts
+from pinnir.numerics.matrix import BlockDiagonal
+from pinnir.passes.tidying.linear_chains import Combination, Combiner
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass
+
+
+@dataclass(frozen=True)
+class GatherSynapses(Pass):
+    """Turn every linear chain of a core into a sum of affine maps, each of one layer."""
+
+    name = "gather-synapses"
+    accepts = (Level.TENSOR,)
+
+    def apply(self, graph: Graph, context: Context) -> Graph:
+        """Rebuild the cores; a map of one layer stays as it is."""
+        gathering = _Gathering(graph, layouts(graph))
+        for node in graph.nodes:
+            gathering.visit(node)
+        return Graph(
+            graph.level,
+            tuple(gathering.outside[node] for node in graph.inputs),
+            tuple(gathering.outside[node] for node in graph.outputs),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Gathering:
+    """A new graph in the making.
+
+    Attributes:
+        graph: The old graph.
+        layouts: Of its nodes.
+        inside: The new node of every spiking activation.
+        outside: The new node that everybody else takes an old node's value from.
+        entering: The new maps behind an old operand of an activation.
+        combiners: One a core.
+    """
+
+    graph: Graph
+    layouts: Mapping[Node, Layout]
+    inside: dict[Node, Node] = field(default_factory=dict)
+    outside: dict[Node, Node] = field(default_factory=dict)
+    entering: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
+    combiners: dict[str, Combiner] = field(default_factory=dict)
+
+    def visit(self, node: Node) -> None:
+        """Put new nodes in the place of ``node``, whose operands have been visited."""
+        if not node.in_core:
+            self.outside[node] = node.with_operands(*(self.outside[o] for o in node.operands))
+            return
+        self._combination(node)  # in this order no chain is longer than one step
+        leaves = self.graph.leaves(node)
+        if isinstance(node.op, Activation):
+            maps = [one for source in node.operands for one in self._entering(source)]
+            self.inside[node] = node.with_operands(*maps)
+            if leaves:
+                self.outside[node] = self._leaving(node, f"{node.name}:out")
+        elif leaves:
+            self.outside[node] = self._leaving(node, node.name)
+
+    def _entering(self, source: Node) -> tuple[Node, ...]:
+        """The maps behind an activation's operand; other activations of it share them."""
+        if source not in self.entering:
+            alone = not self.graph.leaves(source)
+            name = source.name if alone else f"{source.name}:in"
+            self.entering[source] = self._maps(source, name)
+        return self.entering[source]
+
+    def _combination(self, node: Node) -> Combination:
+        segment = node.segment
+
+        def begins(one: Node) -> bool:
+            return one.segment != segment or isinstance(one.op, Activation)
+
+        if segment not in self.combiners:
+            self.combiners[segment] = Combiner(self.layouts, begins)
+        return self.combiners[segment].of(node)
+
+    def _maps(self, node: Node, name: str) -> tuple[Node, ...]:
+        """Affine maps that add up to the value of a linear node."""
+        combination = self._combination(node)
+        if isinstance(node.op, Affine) and set(combination.weights) == set(node.operands):
+            (operand,) = node.operands  # already a map of one layer
+            return (Node(name, node.op, (self._source(operand, node),), node.segment),)
+        maps: list[Node] = []
+        bias = combination.bias
+        for source, weight in combination.weights.items():
+            own = name if len(combination.weights) == 1 else f"{name}:{source.name}"
+            op = Affine(weight, bias)
+            maps.append(Node(own, op, (self._source(source, node),), node.segment))
+            bias = np.zeros_like(bias)
+        return tuple(maps)
+
+    def _source(self, source: Node, user: Node) -> Node:
+        return self.inside[source] if source.segment == user.segment else self.outside[source]
+
+    def _leaving(self, node: Node, name: str) -> Node:
+        maps = self._maps(node, name)
+        if len(maps) == 1:
+            return maps[0]
+        columns = self._combination(node).bias.size
+        join = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
+        return Node(name, join, maps, node.segment)

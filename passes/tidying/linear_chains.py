@@ -1,0 +1,130 @@
+"""Linear operators of the columns of a value: what synapses can take over.
+
+Sums (residual connections), scalings, joins and cuts of columns are affine maps of every row of
+their operands, as a matrix product is. So the value of any chain of them is
+
+    b + sum_s x_s W_s^T
+
+over the values ``x_s`` where the chain starts: a sum of affine maps, each of one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pinnir.ir.evaluate import compute
+from pinnir.ir.graph import Affine, Constant, Node, Primitive
+from pinnir.ir.sample_axes import Layout, columns_in, is_table
+from pinnir.numerics.matrix import Array, dense
+
+# Kinds that are linear in all operands, in one operand and not in its constant partner, or in the
+# first operand, the others being constants that say where.
+_IN_ALL = ("Add", "Sub", "Sum", "Neg", "Identity")
+_IN_ONE = ("Mul", "Div")
+_IN_FIRST = ("Slice", "Gather", "ReduceSum", "ReduceMean")
+
+
+def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
+    """Whether a node is an affine map of each row of its operands, ``(samples, columns)`` each."""
+    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
+    shapes = [layouts[one] for one in (node, *moving)]
+    if not moving or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
+        return False
+    if isinstance(node.op, Affine):
+        return True
+    if not isinstance(node.op, Primitive):
+        return False
+    kind = node.op.kind
+    alone = moving == [node.operands[0]]
+    return (
+        kind in _IN_ALL
+        or (kind == "Concat" and len(moving) == len(node.operands))
+        or (kind in _IN_FIRST and alone)
+        or (kind in _IN_ONE and len(moving) == 1 and (alone or kind == "Mul"))
+    )
+
+
+def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:
+    """Where the linear chain that ends in ``node`` starts: the nearest nodes that ``stop``."""
+    found: dict[Node, None] = {}
+    seen, waiting = {node}, [node]
+    while waiting:
+        current = waiting.pop()
+        if stop(current):
+            found[current] = None
+            continue
+        inner = [o for o in current.operands if not (isinstance(o.op, Constant) or o in seen)]
+        seen.update(inner)
+        waiting.extend(reversed(inner))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """A sum of affine maps.
+
+    Attributes:
+        weights: ``(columns, columns of the source)`` by source.
+        bias: ``(columns,)``.
+    """
+
+    weights: Mapping[Node, Array]
+    bias: Array
+
+
+class Combiner:
+    """The combinations of linear nodes.
+
+    Args:
+        layouts: Of all nodes of the graph.
+        stop: Where chains start.
+    """
+
+    def __init__(self, layouts: Mapping[Node, Layout], stop: Callable[[Node], bool]) -> None:
+        self._layouts, self._stop = layouts, stop
+        self._known: dict[Node, Combination] = {}
+
+    def of(self, node: Node) -> Combination:
+        """The node's value as a combination of the values its chain starts at."""
+        if node not in self._known:
+            self._known[node] = self._combine(node)
+        return self._known[node]
+
+    def _combine(self, node: Node) -> Combination:
+        columns = columns_in(self._layouts[node])
+        if self._stop(node):
+            return Combination({node: np.eye(columns)}, np.zeros(columns))
+        parts = {o: self.of(o) for o in node.operands if not isinstance(o.op, Constant)}
+        bias = _rows(node, {o: part.bias[None] for o, part in parts.items()})[0]
+        weights: dict[Node, Array] = {}
+        for source in dict.fromkeys(s for part in parts.values() for s in part.weights):
+            # Each column of the source in turn is one, and all else zero.
+            nothing = np.zeros((columns_in(self._layouts[source]), 1))
+            rows = {
+                o: part.weights[source].T
+                if source in part.weights
+                else np.broadcast_to(nothing, (len(nothing), part.bias.size))
+                for o, part in parts.items()
+            }
+            weights[source] = np.ascontiguousarray(_rows(node, rows, shifts=False).T)
+        return Combination(weights, bias)
+
+
+def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Array:
+    """The node's value where its operands have these rows, with or without what it adds to all."""
+    if isinstance(node.op, Affine):
+        total = sum(rows[operand] for operand in node.operands)
+        value = total @ dense(node.op.weight).T
+        return np.asarray(value + node.op.bias if shifts else value)
+    assert isinstance(node.op, Primitive)
+    quiet = not shifts and node.op.kind in _IN_ALL
+    values = [
+        (np.zeros_like(o.op.value) if quiet else o.op.value)
+        if isinstance(o.op, Constant)
+        else rows[o]
+        for o in node.operands
+    ]
+    return compute(node.op.kind, node.op.attributes, values, node.name)

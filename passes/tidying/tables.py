@@ -1,0 +1,168 @@
+"""Values of more than one feature dimension as tables, ``(samples, columns)``.
+
+A value that runs along one sample axis is a table once its other dimensions are put side by side,
+in their order. Then every operator that is linear is an affine map of columns, found by giving it
+each column alone; and operators that pick, repeat or join entries are such maps of zeros and ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinnir.base.errors import LegalizeError
+from pinnir.ir.evaluate import compute
+from pinnir.ir.graph import Affine, Constant, Node, Primitive, kind_of
+from pinnir.ir.sample_axes import Layout, axes_of
+from pinnir.numerics.matrix import Array
+
+Indices = NDArray[np.intp]
+
+# Kinds that keep all entries in their order, if samples come first before and after.
+_REGROUPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+# Kinds that are linear in their first operand, the others being constants; and in all operands.
+_IN_FIRST = (
+    "AveragePool", "Conv", "CumSum", "Expand", "Flatten", "Gather", "GatherND", "Gemm",
+    "GlobalAveragePool", "Identity", "MatMul", "Pad", "ReduceMean", "ReduceSum", "Reshape", "Slice",
+    "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
+)  # fmt: skip
+_IN_ANY = ("Concat", "Einsum", "MatMul")
+
+
+def features(layout: Layout) -> tuple[int, ...]:
+    """Sizes of a value's other dimensions than the one that runs along the samples."""
+    return tuple(dim for dim in layout if isinstance(dim, int))
+
+
+def is_tabular(layout: Layout) -> bool:
+    """Whether a value runs along exactly one sample axis, so that it can be a table."""
+    return len(axes_of(layout)) == 1
+
+
+def keeps_order(node: Node, layouts: Mapping[Node, Layout]) -> bool:
+    """Whether an operator leaves the table of its operand as it is."""
+    first = layouts[node.operands[0]] if node.operands else ()
+    return (
+        kind_of(node) in _REGROUPING
+        and isinstance(first[0], tuple)
+        and isinstance(layouts[node][0], tuple)
+        and prod(features(first)) == prod(features(layouts[node]))
+    )
+
+
+def is_map(node: Node, moving: list[Node]) -> bool:
+    """Whether an operator is an affine map of each of its operands that are no constants."""
+    kind = kind_of(node)
+    if kind == "Concat":
+        return True
+    alone = len(moving) == 1
+    return alone and (kind in _IN_ANY or (kind in _IN_FIRST and moving[0] is node.operands[0]))
+
+
+def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tuple[Array, Array]:
+    """An operator's weight for one operand and its bias, all other operands being zero.
+
+    Raises:
+        LegalizeError: If it depends on the number of samples in another way than row by row.
+    """
+    columns = prod(features(layouts[operand]))
+    rows = np.concatenate([np.eye(columns), np.zeros((1, columns))])
+    given = {operand: from_table(rows, layouts[operand])}
+    values = [
+        other.op.value
+        if isinstance(other.op, Constant)
+        else given.get(other, _zeros(len(rows), layouts[other]))
+        for other in node.operands
+    ]
+    assert isinstance(node.op, Primitive)
+    found = to_table(compute(node.op.kind, node.op.attributes, values, node.name), layouts[node])
+    if len(found) != len(rows):
+        raise LegalizeError(
+            "its shape is fixed for a number of samples", node=node.name, op=node.op.kind,
+            hint="export the model for any number of samples",
+        )  # fmt: skip
+    bias = found[-1]
+    return np.ascontiguousarray((found[:-1] - bias).T), bias
+
+
+def _zeros(rows: int, layout: Layout) -> NDArray[Any]:
+    return from_table(np.zeros((rows, prod(features(layout)))), layout)
+
+
+def from_table(table: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """A table as the value that it stands for."""
+    value = table.reshape(len(table), *features(layout))
+    return np.moveaxis(value, 0, _sample_dim(layout))
+
+
+def to_table(value: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """A value as a table."""
+    moved = np.moveaxis(value, _sample_dim(layout), 0)
+    return moved.reshape(len(moved), -1)
+
+
+def _sample_dim(layout: Layout) -> int:
+    return next(index for index, dim in enumerate(layout) if isinstance(dim, tuple))
+
+
+def columns_of_entries(layout: Layout) -> Indices:
+    """For every entry of a value its column, in the value's shape for one sample."""
+    return from_table(np.arange(prod(features(layout)))[None], layout)
+
+
+def picking(columns: Indices, of: int) -> Affine:
+    """The map of zeros and ones that gives these columns, in their order, of ``of`` columns."""
+    weight = np.zeros((columns.size, of))
+    weight[np.arange(columns.size), columns.reshape(-1)] = 1.0
+    return Affine(weight, np.zeros(columns.size))
+
+
+def adding(groups: Indices, of: int) -> Affine:
+    """The map that adds up columns: those ``groups[i]`` of ``of`` columns for output ``i``.
+
+    Args:
+        groups: ``(outputs, columns each)``.
+        of: Columns of the operand.
+    """
+    weight = np.zeros((len(groups), of))
+    np.add.at(weight, (np.arange(len(groups))[:, None], groups), 1.0)
+    return Affine(weight, np.zeros(len(groups)))
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables of a graph whose values are becoming tables.
+
+    Attributes:
+        layouts: Of the old nodes.
+        new: The new node for each old one so far.
+    """
+
+    layouts: Mapping[Node, Layout]
+    new: dict[Node, Node] = field(default_factory=dict)
+
+    def columns(self, node: Node) -> int:
+        """Columns of an old node's table."""
+        return prod(features(self.layouts[node]))
+
+    def entries(self, node: Node) -> Indices:
+        """The columns of an old node's entries, in its shape for one sample."""
+        return columns_of_entries(self.layouts[node])
+
+    def part(self, node: Node, label: str, op: Affine | Primitive, *operands: Node) -> Node:
+        """A new node that belongs to an old one; the one without a label takes its place."""
+        return Node(f"{node.name}:{label}" if label else node.name, op, operands)
+
+
+def refusal(node: Node, problem: str) -> LegalizeError:
+    """What to raise where an operator has no form on tables."""
+    return LegalizeError(
+        problem, node=node.name, op=kind_of(node),
+        hint="compile networks whose samples are independent of each other, of the operators that "
+        "docs/codings.md lists under signgd",
+    )  # fmt: skip

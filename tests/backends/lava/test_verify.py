@@ -1,0 +1,78 @@
+"""Lava itself does what the oracle does."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pinnir.backends.export import export
+from pinnir.backends.lava.environment import interpreter, python_of
+from pinnir.backends.lava.verify import compared, on_lava, with_models
+from pinnir.backends.recording import probe_points
+from pinnir.base.errors import BackendError
+from pinnir.cli.app import main
+from tests.backends.lava.programs import FORMS, lava, program
+
+
+@lava
+@pytest.mark.parametrize("form", FORMS)
+def test_every_event_in_fixed_point_equals_the_oracles(form):
+    running = program("resnet", form)
+    found = on_lava(running, probe_points(running, 3)).comparison
+    assert found.events > 0
+    assert found.equal
+
+
+@lava
+@pytest.mark.parametrize("form", ["signed rate", "population", "delta"])
+def test_every_event_in_floating_point_equals_the_oracles(form):
+    running = program("resnet", form)
+    assert with_models(running, probe_points(running, 3), "floating_pt").comparison.equal
+
+
+@lava
+def test_the_folder_compares_itself(tmp_path):
+    export(program("resnet", "delta"), "lava", tmp_path / "out")
+    command = [str(interpreter()), "runner.py"]
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.stdout.endswith(" events and outputs compared, 0 differ\n")
+    assert done.returncode == 0
+    with np.load(tmp_path / "out" / "samples.npz") as samples:
+        changed = dict(samples)
+    (name,) = (name for name in changed if name.endswith(".outputs"))
+    changed[name][0, 0] -= 1
+    np.savez(tmp_path / "out" / "samples.npz", **changed)
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.stdout.endswith(" events and outputs compared, 1 differ\n")
+    assert done.returncode == 1
+
+
+def test_a_missing_environment_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path / "none"))
+    program("resnet", "rate").save(tmp_path / "p.nir")
+    done = CliRunner().invoke(main, ["verify", str(tmp_path / "p.nir"), "--target", "lava"])
+    assert done.exit_code == 2
+    assert done.output.endswith("hint: pinnir install lava\n")
+
+
+def test_an_environment_whose_tools_fail_says_so(tmp_path, monkeypatch):
+    python = python_of(tmp_path)
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho broken\nexit 3\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
+    running = program("resnet", "rate")
+    with pytest.raises(BackendError, match="Lava's runner failed with 3:\nbroken"):
+        on_lava(running, probe_points(running, 1))
+
+
+def test_what_differs_is_counted():
+    expected = {"core.1.p0": np.array([0, 1, 1]), "core.1.outputs": np.array([5, 6])}
+    found = {"core.1.p0": np.array([0, 1, 0]), "core.1.outputs": np.array([5, 7])}
+    comparison = compared(expected, found)
+    assert (comparison.events, comparison.differing, comparison.outputs) == (3, 1, 1)
+    with pytest.raises(BackendError, match=r"Lava gave core\.1\.p0 as \(2,\), not \(3,\)"):
+        compared(expected, {**found, "core.1.p0": np.zeros(2)})

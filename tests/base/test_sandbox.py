@@ -1,0 +1,97 @@
+"""Child processes: whatever happens in them becomes one error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from pinnir.base import sandbox as isolate
+from pinnir.base.errors import FrontendError, PinnirError
+from pinnir.base.sandbox import run_isolated
+
+AGAIN = "hint: the file is damaged or not meant to be read; make it again"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the body of a function of ``data`` in a child."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(body: str, data: bytes = b"", **options) -> bytes:
+        lines = "\n    ".join(body.splitlines())
+        (tmp_path / "made.py").write_text(f"import os, time\ndef work(data):\n    {lines}\n")
+        return run_isolated("made:work", "FILE", FrontendError, data=data, **options)
+
+    return run
+
+
+def failure(run, body: str) -> str:
+    with pytest.raises(PinnirError) as caught:
+        run(body)
+    return str(caught.value)
+
+
+def test_bytes_go_in_and_come_out(run):
+    data = os.urandom(2**20)
+    assert run("return data[::-1]", data) == data[::-1]
+
+
+def test_what_it_prints_is_not_the_answer(run):
+    assert run("print('hello'); os.write(1, b'noise'); return b'1'") == b"1"
+
+
+def test_crash(run):
+    assert failure(run, "os.abort()") == (
+        f"FILE crashes the library that reads it (SIGABRT)\n{AGAIN}"
+    )
+
+
+def test_hang(run, monkeypatch):
+    monkeypatch.setattr(isolate, "_SECONDS", 0.5)
+    message = failure(run, "while True: pass")
+    assert message == f"FILE cannot be read within 0 s of work\n{AGAIN}"
+
+
+def test_memory(run):
+    assert failure(run, "return bytes(2**31)") == (
+        f"FILE needs more than 1.2 GiB of memory to be read\n{AGAIN}"
+    )
+
+
+def test_larger_files_may_need_more(run):
+    assert run("return str(len(bytes(2**31 - 1))).encode()", size=2**28) == (b"2147483647")
+
+
+def test_other_errors(run):
+    assert failure(run, "raise RuntimeError('line one\\nline two')") == (
+        f"FILE is damaged (RuntimeError: line one)\n{AGAIN}"
+    )
+
+
+def test_errors_of_pinnir_arrive_whole(run):
+    body = "from pinnir.base.errors import VerifyError\n" \
+           "raise VerifyError('m', node='n', op='o', hint='h')"  # fmt: skip
+    with pytest.raises(PinnirError) as caught:
+        run(body)
+    error = caught.value
+    assert (type(error).__name__, error.message, error.node, error.op, error.hint) == (
+        "VerifyError", "m", "n", "o", "h",
+    )  # fmt: skip
+
+
+def test_no_python_to_start(run, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert failure(run, "return b''") == (
+        "cannot start /nowhere/python to read FILE: No such file or directory\n"
+        "hint: pinnir reads files in a process of its own; allow it to start one"
+    )
+
+
+def test_a_child_leaves_no_core_and_no_zombie(run):
+    failure(run, "os.kill(os.getpid(), 11)")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert signal.getsignal(signal.SIGCHLD) in (signal.SIG_DFL, None)

@@ -1,0 +1,55 @@
+"""Sizes of values, known before memory is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pinnir.base.errors import VerifyError
+from pinnir.ir.evaluate import compute
+from pinnir.numerics.operator_sizes import check_extent
+from pinnir.numerics.operators import ELEMENTWISE
+
+ONE = np.ones(1)
+WIDE, TALL = np.ones((1, 2**14)), np.ones((2**14, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "attributes"),
+    [
+        ("Add", [WIDE, TALL], {}),
+        ("Concat", [WIDE] * 2**12, {"axis": 0}),
+        ("ConstantOfShape", [np.array([2**31])], {"value": 0.0}),
+        ("Einsum", [WIDE, TALL], {"equation": "ij,kl->jk"}),
+        ("Einsum", [WIDE, TALL], {"equation": "ij,kl"}),
+        ("Expand", [ONE, np.array([2**16, 2**16])], {}),
+        ("Gather", [WIDE, np.zeros(2**12, int)], {"axis": 0}),
+        ("GatherND", [WIDE, np.zeros((2**12, 1), int)], {}),
+        ("Gemm", [WIDE, WIDE], {"transA": 1}),
+        ("Gemm", [ONE[None], ONE[None], np.ones((2**13, 1, 2**13))], {}),
+        ("MatMul", [TALL, WIDE], {}),
+        ("Where", [WIDE > 0, TALL, ONE], {}),
+    ],
+)
+def test_too_large(kind, operands, attributes):
+    with pytest.raises(VerifyError) as caught:
+        compute(kind, attributes, operands, "n")
+    assert str(caught.value).startswith(f"{kind} 'n': cannot be computed: its value would take ")
+    assert str(caught.value).endswith(
+        " MiB, more than 256\nhint: check the shapes in the ONNX model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "attributes"),
+    [
+        ("Tanh", [WIDE], {}),
+        ("MatMul", [WIDE, TALL], {}),
+        ("MatMul", [np.ones(3), np.ones(3)], {}),
+        ("Einsum", [WIDE, TALL], {"equation": "ij,jk->ik"}),
+        ("Reshape", [WIDE, np.array([2, -1])], {}),
+    ],
+)
+def test_no_larger_than_the_operands(kind, operands, attributes):
+    check_extent(kind, attributes, operands, ELEMENTWISE)
+    compute(kind, attributes, operands, "n")

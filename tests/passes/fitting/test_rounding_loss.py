@@ -1,0 +1,182 @@
+"""The expected error of a rounded core: its derivatives, and whether it comes true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from pinnir.diagnosis.sensitivity import metric, sensitivities
+from pinnir.ir.graph import Activation, Graph
+from pinnir.numerics.activations import ACTIVATIONS
+from pinnir.numerics.matrix import Array, BlockDiagonal
+from pinnir.passes.fitting.level_allocation import spreads_of
+from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
+from pinnir.passes.fitting.teaching import Lesson, root_of
+from pinnir.passes.fitting.trainable_core import Student, students
+from tests.helpers import (
+    compiled,
+    core_graph,
+    direction,
+    inner,
+    moved,
+    points,
+    relative_error,
+    residual_core,
+)
+from tests.networks import cores_of
+from tests.strategies import SEEDS, core_graphs
+
+SMOOTH = ("tanh", "sigmoid", "sin", "cos")
+# Wide, so that differences do not meet the ends.
+PARAMETERS = {"clip": (-9.0, 9.0), "rounded-clip": (-9.0, 9.0, 8.0)}
+
+
+def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedLoss]:
+    """The loss of every core, all neurons with about the same rounding error."""
+    for label in students(graph):
+        student = Student.of(graph, label, graph)
+        lesson = Lesson.on(at, student, graph, root_of(metric(graph, label, at)))
+        rng = np.random.default_rng(0)
+        signs = rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
+        layers = rounded_layers(lesson, signs)
+        sizes = {name: one.heights.size for name, one in layers.items()}
+        variances = {name: variance * rng.uniform(0.5, 2, n) for name, n in sizes.items()}
+        yield RoundedLoss(lesson, variances, signs)
+
+
+def assert_derivatives_equal_differences(graph: Graph, seed: int, at: Array) -> None:
+    """Away from the start, where the first part of the loss has derivatives too."""
+    for loss in losses(graph, at):
+        start = loss.lesson.student.parameters
+        here = moved(start, direction(start, seed), 0.03)
+        way, step = direction(start, seed + 1), 1e-5
+        up, down = (loss(moved(here, way, side * step))[0] for side in (1, -1))
+        found = inner(loss(here)[1], way)
+        scale = np.sqrt(inner(way, way)) * max(1.0, loss(here)[0])
+        assert abs(found - (up - down) / (2 * step)) < 2e-5 * scale
+        assert abs(found) > 1e-4 * scale  # there is something to compare
+
+
+@settings(max_examples=40)
+@given(source=core_graphs(functions=SMOOTH), seed=SEEDS)
+def test_derivatives_of_perceptrons(source, seed):
+    for loss in losses(source, points(source, 8, seed)):
+        start = loss.lesson.student.parameters
+        here = moved(start, direction(start, seed), 0.03)
+        way, step = direction(start, seed + 1), 1e-5
+        up, down = (loss(moved(here, way, side * step))[0] for side in (1, -1))
+        found = inner(loss(here)[1], way)
+        scale = np.sqrt(inner(way, way)) * max(1.0, loss(here)[0])
+        assert abs(found - (up - down) / (2 * step)) < 2e-5 * scale
+
+
+def test_derivatives_of_a_residual_core():
+    graph = residual_core()
+    assert_derivatives_equal_differences(graph, 0, points(graph, 32, 0))
+
+
+@pytest.mark.parametrize("name", ["pfnn", "skip", "resnet", "piratenet", "spinn", "mionet"])
+def test_derivatives_of_families(name):
+    """Several outputs, strands, SiLU, block-diagonal maps, cores that something comes behind."""
+    graph = cores_of(name)
+    assert_derivatives_equal_differences(graph, 0, points(graph, 12, 0))
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS)
+def test_derivatives_of_every_activation(function):
+    op = Activation(function, PARAMETERS.get(function, ()))
+    graph = core_graph(5, (2, 6, 5, 2), ("tanh", "tanh")).rewrite(
+        lambda node: node.with_op(op) if isinstance(node.op, Activation) else node
+    )
+    assert_derivatives_equal_differences(graph, 0, points(graph, 16, 0))
+
+
+def test_maps_that_stay_have_no_derivatives():
+    graph = residual_core()
+    at = points(graph, 16, 0)
+    (loss,) = losses(graph, at)
+    whole = loss(loss.lesson.student.parameters)
+    student = Student(graph, "core.1", frozenset({"affine1"}))
+    lesson = Lesson.on(at, student, graph, loss.lesson.root)
+    value, by = RoundedLoss(lesson, loss.variances, loss.signs)(student.parameters)
+    assert value == pytest.approx(whole[0])
+    assert by.keys() == {"affine1"}
+    np.testing.assert_allclose(by["affine1"][0], whole[1]["affine1"][0])
+
+
+@pytest.mark.parametrize(
+    ("graph", "levels"),
+    [
+        (core_graph(3, (2, 12, 12, 1), ("tanh", "sin")), 64),
+        (core_graph(4, (2, 16, 2), ("sigmoid",)), 64),
+        (residual_core(), 256),
+        (cores_of("resnet"), 128),
+        (cores_of("pfnn"), 128),
+    ],
+)
+def test_the_value_predicts_the_error_of_the_quantised_network(graph, levels):
+    at = points(graph, 4096, 1)
+    (loss,) = losses(graph, at)
+    rounded = compiled(graph, f"quantise-activations{{levels={levels}}}")
+    variances = {name: rounded.node(name).op.step ** 2 / 12 for name in loss.variances}
+    loss = RoundedLoss(loss.lesson, variances, loss.signs)
+    predicted = np.sqrt(loss(loss.lesson.student.parameters)[0])
+    assert relative_error(graph, rounded, at) == pytest.approx(predicted, rel=0.2)
+
+
+def test_rounded_layers():
+    graph = residual_core()
+    at = points(graph, 256, 0)
+    (loss,) = losses(graph, at)
+    found = rounded_layers(loss.lesson, loss.signs)
+    run = loss.lesson.student.forward(loss.lesson.student.parameters, loss.lesson.entering)
+    for name, weight in sensitivities(graph, at).items():
+        values = run.values[graph.node(name)]
+        np.testing.assert_allclose(found[name].weights, weight, rtol=2e-3)
+        np.testing.assert_allclose(found[name].heights, np.ptp(values, axis=0))
+        np.testing.assert_allclose(found[name].spreads, spreads_of(values))
+
+
+@pytest.mark.parametrize("name", ["resnet", "pfnn"])
+def test_scales_are_symmetric_positive_and_of_dense_maps_only(name):
+    graph = cores_of(name)
+    (loss,) = losses(graph, points(graph, 64, 0))
+    start = loss.lesson.student.parameters
+    scales = loss.scales(start)
+    ops = {node.name: node.op for node in graph.nodes if node.name in start}
+    assert scales.keys() == {
+        name for name, op in ops.items() if not isinstance(op.weight, BlockDiagonal)
+    }
+    for name, scale in scales.items():
+        weight, bias = start[name]
+        one, other = scale(weight, bias)
+        assert (one.shape, other.shape) == (weight.shape, bias.shape)
+        for side in (scale.left, scale.right):
+            np.testing.assert_allclose(side, side.T, rtol=1e-9)
+            assert np.linalg.eigvalsh(side).min() > 0
+
+
+def test_root_of_a_metric():
+    graph = cores_of("spinn")
+    found = metric(graph, "core.1", points(graph, 16, 0))
+    root = root_of(found)
+    share = np.trace(found) / len(found)
+    np.testing.assert_allclose(root @ root.T, found + 1e-3 * share * np.eye(len(found)), atol=1e-9)
+
+
+def test_the_gradient_of_a_lesson_is_that_of_its_loss():
+    graph = residual_core()
+    (loss,) = losses(graph, points(graph, 32, 0))
+    lesson = loss.lesson
+    start = lesson.student.parameters
+    assert lesson.loss(start) == 0
+    here, way = (moved(start, direction(start, seed), 0.1) for seed in (0, 1))
+    difference = (lesson.loss(moved(here, way, 1e-6)) - lesson.loss(moved(here, way, -1e-6))) / 2e-6
+    assert inner(lesson.gradient(here), way) == pytest.approx(difference, rel=1e-5)
+    rows = np.array([3, 5])
+    some, (x,) = lesson.batch(rows), graph.inputs
+    np.testing.assert_array_equal(some.wanted, lesson.wanted[rows])
+    np.testing.assert_array_equal(some.entering[x], lesson.entering[x][rows])

@@ -1,0 +1,279 @@
+"""The search over families, on programs whose errors and costs are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinnir.base.errors import LegalizeError
+from pinnir.program.frontier import CRITERIA, Candidate, Point
+from pinnir.search.candidates import FAMILIES, cheapest_first, level_counts, trained_families
+from pinnir.search.cheapest_search import CheapestSearch, Fixed, over_families
+from pinnir.search.job import Errors
+from pinnir.search.staircase_search import smallest
+
+# One family of each kind is enough to search over.
+PLAIN = [
+    family
+    for family in FAMILIES
+    if family.coding in ("population", "rate") and family.name != "population-refitted"
+]
+TRAINED = next(one for one in trained_families(100) if one.name == "population-trained")
+BY_NAME = {family.name: family for family in (*PLAIN, TRAINED)}
+
+
+def law(candidate: Candidate) -> float:
+    return 2.5 / candidate.levels
+
+
+@dataclass
+class Fake:
+    """Programs whose error and cost are functions of the candidate.
+
+    Attributes:
+        error: On all selection points.
+        synops: Per slot of a rate program.
+        refuses: Families that the target cannot run.
+        proof: Of staircase networks on the evaluation points; None if there is no rehearsal.
+        seen: What was measured, in order.
+    """
+
+    error: Callable[[Candidate], float] = law
+    synops: float = 1.0
+    refuses: tuple[str, ...] = ()
+    proof: Callable[[Candidate], float] | None = None
+    seen: list[Candidate] = field(default_factory=list)
+
+    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+        if self.proof is None:
+            return None
+        return Errors(8000, self.proof(candidate), (self.proof(candidate),) * 4)
+
+    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+        assert pipeline == BY_NAME[candidate.family].staircase(candidate)
+        return Errors(4000, self.error(candidate), (self.error(candidate),) * 4)
+
+    def few(self, candidate: Candidate) -> Point:
+        if candidate.family in self.refuses:
+            raise LegalizeError(f"no {candidate.family}")
+        self.seen.append(candidate)
+        return self.point(candidate)
+
+    def more(self, candidate: Candidate) -> Point:
+        return self.point(candidate)
+
+    def point(self, candidate: Candidate, upper: float | None = None) -> Point:
+        units = 2 * candidate.levels**0.5 if candidate.units is None else candidate.units
+        slots = units * candidate.steps * (1 if candidate.units is None else self.synops)
+        costs = {"synops_per_mac": slots, "neurons": units, "spikes": slots,
+                 "steps": candidate.steps, "energy": slots}  # fmt: skip
+        return Point(candidate, "selection", 256, self.error(candidate), upper, costs)
+
+    def simulated(self) -> list[str]:
+        return [str(one) for one in self.seen if one.units is not None]
+
+
+def search(
+    fake: Fake, wanted: float = 0.1, criterion: str = "synops_per_mac", **ask
+) -> CheapestSearch:
+    families = ask.get("families", PLAIN)
+    return over_families(families, ask.get("steps"), wanted, criterion, fake)
+
+
+@given(size=st.integers(1, 60), start=st.integers(0, 59), first=st.integers(0, 60))
+def test_smallest_finds_the_smallest_sufficient_count(size, start, first):
+    """The last one where none is; never asks twice, and not much more often than bisection."""
+    counts = list(range(100, 100 + size))
+    asked: list[int] = []
+
+    def sufficient(count: int) -> bool:
+        assert count not in asked
+        asked.append(count)
+        return count >= 100 + first
+
+    found = smallest(counts, min(start, size - 1), sufficient)
+    assert found == min(first, size - 1)
+    assert len(asked) <= 2 * np.log2(size + 1) + 2
+
+
+def test_level_counts():
+    counts = level_counts()
+    assert list(counts) == sorted(set(counts))
+    assert counts[:6] == (4, 6, 9, 12, 16, 20)
+    assert counts[-1] == 2**16
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_members_are_tried_by_what_they_cost(criterion):
+    members = cheapest_first(BY_NAME["rate"].members(None), criterion)
+    assert len({member.pipeline for member in members}) == len(members) == 36
+    weights = [member.weight(criterion) for member in members]
+    assert weights == sorted(weights)
+    assert [m.units for m in cheapest_first(BY_NAME["rate"].members(16), "neurons")] == [
+        1, 2, 4, 8, 16, 32,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "family", (*FAMILIES, *trained_families(100)), ids=lambda family: family.name
+)
+def test_families_are_what_their_members_say(family):
+    members = family.members(None)
+    assert len({member.pipeline for member in members}) == len(members)
+    assert {member.family for member in members} == {family.name}
+    assert {member.coding for member in members} == {family.coding}
+    assert all(f"lower{{coding={family.coding}" in member.pipeline for member in members)
+
+
+def test_the_smallest_sufficient_staircase_is_proposed():
+    found = search(Fake(), 0.01).next()
+    counts = level_counts()
+    assert law(found) <= 0.98 * 0.01
+    assert law(BY_NAME["population"].members(None)[counts.index(found.levels) - 1]) > 0.98 * 0.01
+
+
+def test_a_trained_family_starts_near_its_answer_and_trains_for_few_sizes():
+    """Every size that is trained for takes minutes."""
+    fake = Fake(lambda one: law(one) / (3 if one.family == TRAINED.name else 1))
+    at = search(fake, 0.01, families=[BY_NAME["population"], TRAINED])
+    found = at.next()
+    assert found.family == TRAINED.name
+    assert law(found) / 3 <= 0.98 * 0.01
+    probed = [one for one in fake.seen if one.family == TRAINED.name]
+    assert min(one.levels for one in probed) > 50
+    assert len({one.pipeline.partition("quantise")[0] for one in probed}) <= 2
+
+
+def test_dear_families_are_simulated_once():
+    fake = Fake(synops=10.0)
+    assert search(fake).next().coding == "population"
+    assert fake.simulated() == ["rate, 8 steps, 1 units", "rate-signed, 8 steps, 1 units"]
+
+
+def test_a_cheap_family_is_simulated_until_it_suffices():
+    fake = Fake(synops=0.1)
+    found = search(fake).next()
+    assert found.coding == "rate"
+    assert law(found) <= 0.1
+    assert all(one.steps * (one.units or 1) <= 256 for one in fake.seen)
+
+
+def test_too_few_levels_are_not_simulated():
+    """But one, which says what the family costs."""
+    fake = Fake(synops=0.1)
+    search(fake, 0.01).next()
+    first, *others = (one.levels for one in fake.seen if one.family == "rate")
+    assert first == 9
+    assert min(others) > 60
+
+
+def test_few_neurons_take_the_fewest_steps_that_suffice():
+    fake = Fake(refuses=("rate-signed",))
+    found = search(fake, 0.1, "neurons").next()
+    assert (found.family, found.units, found.steps) == ("rate", 1, 32)
+
+
+def test_steps_restrict_the_simulated_families():
+    fake = Fake()
+    families = [family for family in FAMILIES if family.coding == "rate"]
+    found = search(fake, 0.1, families=families, steps=5).next()
+    assert {one.steps for one in fake.seen} == {5}
+    assert found.steps == 5
+
+
+def test_a_failed_program_is_followed_by_a_larger_one():
+    fake = Fake(synops=10.0)
+    at = search(fake, 0.01)
+    first = at.next()
+    assert at.next() == first
+    at.failed(fake.point(first, upper=0.015))
+    second = at.next()
+    assert second.levels >= 1.5 * first.levels
+
+
+def test_a_refuted_staircase_is_not_proposed():
+    fake = Fake(synops=10.0, proof=lambda one: 1.5 * law(one))
+    at = search(fake, 0.01)
+    found = at.next()
+    assert 1.5 * law(found) <= 0.01
+    assert found.levels <= 1.6 * 250
+    refuted = [p for p in at.record.points.values() if p.measured_on == "evaluation"]
+    assert {p.candidate for p in refuted if p.error > 0.01}
+
+
+def test_a_staircase_family_that_is_always_refuted_ends():
+    fake = Fake(proof=lambda one: 1.0)
+    at = search(fake, 0.01, families=[BY_NAME["population"]])
+    assert at.next() is not None, "the most accurate"
+    assert at.next() is None
+
+
+def test_another_family_is_proposed_when_the_cheapest_failed():
+    """Rate programs were left out because population was cheaper; they no longer are."""
+    fake = Fake(synops=0.9)
+    at = search(fake, 0.1)
+    first = at.next()
+    assert first.coding == "population"
+    at.failed(fake.point(first, upper=1e9))
+    assert at.next().coding == "rate"
+
+
+def test_simulated_programs_that_fail_raise_the_bar():
+    fake = Fake()
+    at = search(fake, 0.1, families=[BY_NAME["rate"]])
+    first = at.next()
+    at.failed(fake.point(first, upper=4 * law(first)))
+    second = at.next()
+    assert 4 * law(second) <= 0.1
+    while second is not None:
+        at.failed(fake.point(second, upper=1e9))
+        second = at.next()
+
+
+def test_the_most_accurate_is_proposed_where_none_suffices():
+    fake = Fake(error=lambda one: 1.0 + law(one))
+    at = search(fake)
+    found = at.next()
+    assert found.levels == 2**16
+    at.failed(fake.point(found, upper=2.0))
+    assert at.next() is None
+
+
+def test_refused_families_are_left_out():
+    fake = Fake(refuses=("population", "rate-signed"))
+    assert search(fake).next().family == "rate"
+    with pytest.raises(LegalizeError, match="no population"):
+        search(Fake(refuses=tuple(BY_NAME))).next()
+
+
+def test_a_fixed_program_is_proposed_once():
+    candidate = BY_NAME["population"].members(None)[3]
+    fixed = Fixed(candidate)
+    assert fixed.next() == candidate
+    fixed.failed(Fake().point(candidate))
+    assert fixed.next() is None
+
+
+@given(
+    wanted=st.floats(1e-3, 0.5),
+    synops=st.floats(1e-2, 10),
+    criterion=st.sampled_from(list(CRITERIA)),
+    floors=st.tuples(st.floats(0, 0.3), st.floats(0, 0.3)),
+)
+def test_no_cheaper_sufficient_program_was_measured(wanted, synops, criterion, floors):
+    """Whatever the families' floors and costs; and every proposal is on the frontier."""
+    kinds = dict(zip(("rate", "rate-signed"), floors, strict=True))
+    fake = Fake(lambda one: law(one) + kinds.get(one.family, 0.0), synops)
+    at = search(fake, wanted, criterion)
+    found = at.next()
+    frontier = at.record.frontier(criterion, wanted, found.pipeline)
+    (chosen,) = (point for point in frontier.points if frontier.is_chosen(point))
+    assert chosen.error <= 0.98 * wanted
+    for point in frontier.points:
+        if point.error <= 0.98 * wanted:
+            assert chosen.rank(criterion) <= point.rank(criterion)

@@ -1,0 +1,147 @@
+"""The pre-flight: what it says agrees with what compiling does."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from onnx import helper
+
+import pinnir
+from pinnir.base.errors import CoreShareError, FrontendError
+from pinnir.cli.app import main
+from pinnir.search.preflight import CORE, FOLDED, HOST, check, check_folder
+from tests.backends.networks import EXAMPLES
+from tests.helpers import onnx_model, save
+from tests.networks import FAMILIES, family
+
+
+def written(folder, name: str):
+    path = folder / f"{name}.onnx"
+    path.write_bytes(family(name).data)
+    return path
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_says_what_compiling_does(tmp_path, name):
+    report = check(written(tmp_path, name))
+    program = pinnir.compile(family(name), "-1:1", levels=4)
+    assert report.compiles
+    assert report.core_mac_share == program.metrics["core_mac_share"]
+    assert {(n, c) for n, c, _ in report.inputs} == set(program.inputs)
+    assert len({axis for _, _, axis in report.inputs}) == program.domain.axis_count
+    labels = {segment.label for segment in program.segments}
+    assert {node.segment for node in report.nodes if node.segment} == labels
+    for node in report.nodes:
+        assert node.where in (CORE, HOST, FOLDED)
+        assert node.segment.startswith(node.where) or node.where == FOLDED
+        assert bool(node.reason) == (node.where == HOST)
+
+
+@pytest.mark.parametrize("name", ["pfnn", "mionet", "spinn3d"])
+def test_the_domain_it_suggests_is_taken(tmp_path, name):
+    path = written(tmp_path, name)
+    domain = check(path).domain.replace("LO", "-1").replace("HI", "1")
+    program = pinnir.compile(path, domain, levels=4)
+    assert (program.domain.low == -1).all()
+
+
+def test_every_refused_node_is_listed(tmp_path):
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["a"], "first"),
+        helper.make_node("Relu", ["x"], ["b"], "good"),
+        helper.make_node("Hardmax", ["b"], ["c"], "second"),
+        helper.make_node("Add", ["a", "c"], ["y"], "third"),
+    ]
+    report = check(save(tmp_path, onnx_model(nodes)))
+    assert not report.compiles
+    assert report.readable
+    assert [(node.name, node.op) for node in report.nodes] == [
+        ("first", "NonZero"), ("second", "Hardmax"),
+    ]  # fmt: skip
+
+
+def test_exit_codes(tmp_path):
+    good = written(tmp_path, "resnet")
+    assert invoke("check", good).exit_code == 0
+    (tmp_path / "bad").mkdir()
+    nodes = [helper.make_node("Hardmax", ["x"], ["y"])]
+    refused = save(tmp_path / "bad", onnx_model(nodes))
+    result = invoke("check", refused)
+    assert result.exit_code == 1
+    assert "error: 1 node uses operators that pinnir does not compile:" in result.output
+    assert invoke("check", tmp_path).exit_code == 1
+    (tmp_path / "broken.onnx").write_bytes(b"\xff" * 64)
+    assert invoke("check", tmp_path / "broken.onnx").exit_code == 2
+    assert invoke("check", tmp_path).exit_code == 2
+    assert invoke("check", tmp_path / "none.onnx").exit_code == 2
+
+
+def test_json(tmp_path):
+    path = written(tmp_path, "spinn")
+    told = json.loads(invoke("check", path, "--json").output)
+    assert told["compiles"]
+    assert told["inputs"] == [["x", 1, 0], ["y", 1, 1]]
+    both = json.loads(invoke("check", tmp_path, "--json").output)
+    assert [one["model"] for one in both] == [str(path)]
+
+
+def test_tables(tmp_path):
+    path = written(tmp_path, "modified_mlp")
+    text = invoke("check", path).output
+    assert "of its multiply-accumulates spike" in text
+    assert "multiplies or transforms what cores give to each other" in text
+    assert "1 of 1 models compile" in invoke("check", tmp_path).output
+
+
+def test_networks_of_images_name_their_coding(tmp_path):
+    path = tmp_path / "classifier.onnx"
+    path.write_bytes((EXAMPLES / "digits_mixer" / "model.onnx").read_bytes())
+    report = check(path)
+    assert (report.compiles, report.coding, report.domain) == (True, "signgd", "LO:HI")
+    assert report.core_mac_share == 1.0
+    assert {node.where for node in report.nodes} == {CORE}
+    assert "compiles with --coding signgd" in invoke("check", path).output
+    assert "with signgd" in invoke("check", tmp_path).output
+
+
+def test_networks_of_images_are_refused_by_node(tmp_path):
+    """Where signgd has no neurons either, the node that is why is named."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"], "square"),
+        helper.make_node("MatMul", ["a", "w"], ["b"], "map"),
+        helper.make_node("ReduceProd", ["b", "axes"], ["c"], "product", keepdims=0),
+        helper.make_node("MatMul", ["c", "w"], ["y"], "last"),
+    ]
+    constants = {"shape": np.array([-1, 2, 2]), "axes": np.array([2]), "w": np.eye(2, dtype="f")}
+    report = check(save(tmp_path, onnx_model(nodes, constants, inputs={"x": (None, 4)})))
+    assert not report.compiles
+    assert report.nodes[0].name == "product"
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(FrontendError) as caught:
+        check_folder(tmp_path)
+    assert str(caught.value) == (
+        f"the folder {tmp_path} holds no .onnx file\nhint: give a model or a folder of models"
+    )
+
+
+def test_least_core_share(tmp_path):
+    path = written(tmp_path, "modified_mlp")
+    share = check(path).core_mac_share
+    assert share is not None
+    assert pinnir.compile(path, "-1:1", levels=4, min_core_share=share - 1e-6)
+    with pytest.raises(CoreShareError, match=r"can spike, .* was asked for"):
+        pinnir.compile(path, "-1:1", levels=4, min_core_share=share + 1e-6)
+    out = tmp_path / "out.nir"
+    ask = ("--domain=-1:1", "--levels", "4", "--min-core-share", "0.999", "-o", out)
+    result = invoke("compile", path, *ask)
+    assert result.exit_code == 1
+    assert not out.exists()
