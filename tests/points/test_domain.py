@@ -10,46 +10,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import DomainError
-from pinnir.ir.graph import Graph, Input, Level, Node
 from pinnir.points.domain import Domain
-from pinnir.points.domain_text import parse_domain, parse_grid
+from pinnir.points.domain_text import ModelInputs, parse_domain, parse_grid
 from pinnir.points.point_files import load_points, load_reference
 
 SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
 BOX = Domain(("x", "t"), np.array([-1.0, 0.0]), np.array([1.0, 0.5]))
 
 
-def graph_of(**widths: int | None) -> Graph:
-    inputs = tuple(Node(name, Input(width)) for name, width in widths.items())
-    return Graph(Level.TENSOR, inputs, inputs[:1])
+def inputs_of(**widths: int | None) -> list[tuple[str, int | None, int]]:
+    return [(name, width, 0) for name, width in widths.items()]
 
 
-POINT = graph_of(p=2)
-PAIR = graph_of(x=1, t=1)
-MIXED = graph_of(p=2, t=1)
+POINT = inputs_of(p=2)
+PAIR = inputs_of(x=1, t=1)
+MIXED = inputs_of(p=2, t=1)
 
 
-def error(text: str, graph: Graph = POINT) -> str:
+def error(text: str, inputs: ModelInputs = POINT) -> str:
     with pytest.raises(DomainError) as caught:
-        parse_domain(text, graph)
+        parse_domain(text, inputs)
     return str(caught.value)
 
 
-def told(text: str, graph: Graph = POINT) -> tuple[tuple[str, ...], list[float], list[float]]:
-    box = parse_domain(text, graph)
+def told(
+    text: str, inputs: ModelInputs = POINT
+) -> tuple[tuple[str, ...], list[float], list[float]]:
+    box = parse_domain(text, inputs)
     return box.columns, box.low.tolist(), box.high.tolist()
 
 
 @pytest.mark.parametrize(
-    ("text", "graph", "expected"),
+    ("text", "inputs", "expected"),
     [
         ("x=-1:1,t=0:1", POINT, (("x", "t"), [-1, 0], [1, 1])),
-        ("x=-1:1,t=0:1", graph_of(p=None), (("x", "t"), [-1, 0], [1, 1])),
+        ("x=-1:1,t=0:1", inputs_of(p=None), (("x", "t"), [-1, 0], [1, 1])),
         (" x = -1 : 1 , t = 0 : 1 ,", POINT, (("x", "t"), [-1, 0], [1, 1])),
         ("t=0:1,x=-1:1", POINT, (("t", "x"), [0, -1], [1, 1])),
         ("-1:1", POINT, (("p.0", "p.1"), [-1, -1], [1, 1])),
-        ("-1:1", graph_of(x=1), (("x",), [-1], [1])),
-        ("x=1e-3:2.5E2", graph_of(x=1), (("x",), [1e-3], [250])),
+        ("-1:1", inputs_of(x=1), (("x",), [-1], [1])),
+        ("x=1e-3:2.5E2", inputs_of(x=1), (("x",), [1e-3], [250])),
         ("-1:1", PAIR, (("x", "t"), [-1, -1], [1, 1])),
         ("x=-1:1,t=0:1", PAIR, (("x", "t"), [-1, 0], [1, 1])),
         ("t=0:1,x=-1:1", PAIR, (("x", "t"), [-1, 0], [1, 1])),
@@ -59,14 +59,14 @@ def told(text: str, graph: Graph = POINT) -> tuple[tuple[str, ...], list[float],
         ("0:2", MIXED, (("p.0", "p.1", "t"), [0, 0, 0], [2, 2, 2])),
     ],
 )
-def test_syntax(text, graph, expected):
-    assert told(text, graph) == expected
+def test_syntax(text, inputs, expected):
+    assert told(text, inputs) == expected
 
 
 def test_input_names_with_dots():
     """Exporters write names such as ``input.1``, which are no columns of ``input``."""
-    graph = graph_of(**{"input": 1, "input.1": 1})
-    columns, low, high = told("input=-1:1,input.1=0:2", graph)
+    inputs = inputs_of(**{"input": 1, "input.1": 1})
+    columns, low, high = told("input=-1:1,input.1=0:2", inputs)
     assert (columns, low, high) == (("input", "input.1"), [-1, 0], [1, 2])
 
 
@@ -79,7 +79,7 @@ def test_input_names_with_dots():
 )  # fmt: skip
 def test_multiples_of_pi(text, value):
     low, high = (text, "99") if value < 90 else ("0", text)
-    box = parse_domain(f"x={low}:{high}", graph_of(x=1))
+    box = parse_domain(f"x={low}:{high}", inputs_of(x=1))
     assert box.low[0] == value
 
 
@@ -127,11 +127,11 @@ def test_wrong_number_of_columns(text, names):
 
 
 def test_open_width_needs_names():
-    assert error("-1:1", graph_of(p=None)) == (
+    assert error("-1:1", inputs_of(p=None)) == (
         "the model's input 'p' leaves its number of columns open\n"
         f"hint: name every column: {SYNTAX}"
     )
-    assert error("x=0:1,t=0:1", graph_of(p=None, q=1)) == (
+    assert error("x=0:1,t=0:1", inputs_of(p=None, q=1)) == (
         "the model's input 'p' leaves its number of columns open\n"
         f"hint: name every column: {SYNTAX}"
     )

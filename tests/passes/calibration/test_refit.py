@@ -184,6 +184,12 @@ def test_regression_on_what_does_not_vary():
     assert constant[0] == pytest.approx(1, abs=1e-6)
 
 
+def test_regression_on_constants_alone_gives_the_mean():
+    slope, constant = regression(np.full((50, 2), 7.0), np.arange(50.0)[:, None], 1e-9)
+    assert not slope.any()
+    assert constant[0] == pytest.approx(24.5)
+
+
 @pytest.mark.parametrize("ridge", [1e-6, 1e-2, 1.0])
 def test_a_ridge_keeps_the_change_small(ridge):
     rng = np.random.default_rng(0)
