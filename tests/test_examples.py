@@ -42,8 +42,8 @@ def same_line(a: str, b: str) -> bool:
     return np.allclose(x, y, rtol=2e-3, atol=1e-6)
 
 
-# In a core of one coordinate all columns follow that coordinate, so a fit leaves open how they share
-# the work: its weights follow the last bit of sums, which differs between BLAS kernels (by up to
+# In a core of one coordinate all columns follow it, so a fit leaves open how they share the work:
+# its weights follow the last bit of sums, which differs between BLAS kernels (by up to
 # 13 % here), though what they compute does not. From the fit on the numbers in these dumps are not
 # compared, but the error of the program is bounded.
 FREE_FROM = {("burgers_spinn", "population-trained"): ("09-refit.txt", 1e-2)}

@@ -231,7 +231,7 @@ def test_training_is_told(folder, monkeypatch):
     def progress(quiet: bool):
         yield told.append
 
-    monkeypatch.setattr(cli, "_progress", progress)
+    monkeypatch.setattr("pinnir.cli.compile.progress_line", progress)
     good(*compile_("--pipeline", TRAINED))
     assert sum(text.startswith("anticipating rounding, ") for text in told) == 2
     assert sum(text.startswith("distilling core.1, ") for text in told) == 3
@@ -985,7 +985,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be inherited 
 def told(quiet):
     yield lambda text: print(text, flush=True)
 
-pinnir.cli.app._progress = told
+pinnir.cli.compile.progress_line = told
 """
 
 
