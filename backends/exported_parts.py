@@ -18,6 +18,7 @@ from pinnir.ir.graph import Neuron
 from pinnir.mapping.integer_cores import Whole, WholeCore, whole_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
+from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.program.program import Program
 
@@ -44,7 +45,8 @@ def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
     Raises:
         LegalizeError: If the program is not in integers.
     """
-    largest = largest_input(program.manifest["pipeline"])
+    text = program.manifest["pipeline"]  # empty where no passes made the program
+    largest = largest_input(parse_pipeline(text) if text else ())
     return {
         segment.label: (whole_core(segment.running, largest), largest)
         for segment in program.segments

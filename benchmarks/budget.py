@@ -25,6 +25,7 @@ from ir_examples.training import Progress, Settings, train
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
 from pinnir.diagnosis.observed_layers import Stages
 from pinnir.passes import pipelines
+from pinnir.pipeline.manager import Passes
 from pinnir.search.compile import prepare
 from pinnir.search.job import Job
 
@@ -174,7 +175,7 @@ class Pairs:
                 f"{np.exp(logs.mean()):.2f}", f"{np.exp(logs.std()):.2f}"]  # fmt: skip
 
 
-def _budget(job: Job, pipeline: str) -> Budget:
+def _budget(job: Job, pipeline: Passes) -> Budget:
     stages = Stages(job.context)
     job.lower(pipeline, [stages])
     return job.budget(stages)

@@ -16,11 +16,12 @@ from benchmarks.paper_a.cells import PROBLEMS
 from ir_examples.build import DOMAINS, ROOT
 from pinnir.ir.graph import Graph, Neuron, Staircase
 from pinnir.passes import pipelines
+from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.pipeline.manager import Pass
 from pinnir.search.compile import prepare
 
 LEVELS, ITERATIONS = 256, 1500
-_UNEVEN = f"{pipelines.TIDY},quantise-activations{{levels={LEVELS},allocation=sensitivity}}"
+_UNEVEN = (*pipelines.TIDY, QuantiseActivations(levels=LEVELS, allocation="sensitivity"))
 VARIANTS = {
     "even": pipelines.staircase(LEVELS),
     "uneven": _UNEVEN,

@@ -5,10 +5,14 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 from benchmarks.common import ROOT, table, write_page
 from ir_examples.build import DOMAINS
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
+from pinnir.pipeline.manager import Passes
 from pinnir.search.compile import prepare
 
 EXAMPLES = ("function_regression", "burgers", "poisson", "wave")
@@ -31,33 +35,31 @@ Published for this converter on u = x^2, another function and a network of four 
 
 
 # Other ways of the advanced calibration: options of rate_signed, and of the pass.
-_WAYS: dict[str, tuple[dict[str, str], str]] = {
-    "thresholds per channel": ({"per": "channel"}, ""),
-    "thresholds by max": ({"method": "max"}, ""),
-    "only rate 0.03": ({}, "{rates=1}"),
-    "only rate 0.3": ({}, "{rate=0.3,rates=1}"),
-    "batches of 512": ({}, "{batch=512}"),
+_WAYS: dict[str, tuple[dict[str, Any], CalibrateAdvanced]] = {
+    "thresholds per channel": ({"per": "channel"}, CalibrateAdvanced()),
+    "thresholds by max": ({"method": "max"}, CalibrateAdvanced()),
+    "only rate 0.03": ({}, CalibrateAdvanced(rates=1)),
+    "only rate 0.3": ({}, CalibrateAdvanced(rate=0.3, rates=1)),
+    "batches of 512": ({}, CalibrateAdvanced(batch=512)),
 }
 
 
-def _plain(steps: int) -> dict[str, str]:
+def _plain(steps: int) -> dict[str, Passes]:
     """Pipelines of the calibrations, by the name of their row."""
-    light = pipelines.rate_signed(steps, calibration="light")
     return {
-        "uncalibrated": pipelines.rate_signed(steps, calibration="none"),
-        "light, biases": light.replace("calibrate-light", "calibrate-light{potentials=false}"),
-        "light": light,
-        "advanced": pipelines.rate_signed(steps, calibration="advanced"),
+        "uncalibrated": pipelines.rate_signed(steps, None),
+        "light, biases": pipelines.rate_signed(steps, CalibrateLight(potentials=False)),
+        "light": pipelines.rate_signed(steps),
+        "advanced": pipelines.rate_signed(steps, CalibrateAdvanced()),
     }
 
 
-def _ways(steps: int) -> dict[str, str]:
+def _ways(steps: int) -> dict[str, Passes]:
     """Pipelines of other ways of the advanced calibration, by the name of their row."""
-    found = {}
-    for name, (thresholds, options) in _WAYS.items():
-        text = pipelines.rate_signed(steps, calibration="advanced", **thresholds)
-        found[name] = text.replace("calibrate-advanced", "calibrate-advanced" + options)
-    return found
+    return {
+        name: pipelines.rate_signed(steps, calibration, **thresholds)
+        for name, (thresholds, calibration) in _WAYS.items()
+    }
 
 
 def _cell(asked: tuple[str, str]) -> str:

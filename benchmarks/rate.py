@@ -17,6 +17,8 @@ from pinnir.metrics.spikes import SpikeCounter
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import dense
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
+from pinnir.pipeline.manager import Passes
 from pinnir.search.compile import prepare
 from pinnir.search.job import Job
 
@@ -50,7 +52,9 @@ def _spread(graph: Graph) -> Graph:
     return graph.rewrite(change)
 
 
-def _cell(job: Job, pipeline: str, change: Callable[[Graph], Graph] = lambda graph: graph) -> str:
+def _cell(
+    job: Job, pipeline: Passes, change: Callable[[Graph], Graph] = lambda graph: graph
+) -> str:
     graph = change(job.lower(pipeline))
     points, counter = job.evaluation[:POINTS], SpikeCounter()
     with threadpool_limits(1):
@@ -61,18 +65,15 @@ def _cell(job: Job, pipeline: str, change: Callable[[Graph], Graph] = lambda gra
     return f"{error:.2e} ({spikes:.0f})"
 
 
-def _light(pipeline: str) -> str:
-    return pipeline.replace(",legalise", ",calibrate-light{points=256,potentials=false},legalise")
-
-
 def _rows(job: Job) -> Iterator[list[object]]:
-    plain = [pipelines.rate_signed(t, calibration="none") for t in STEPS]
-    yield ["signed IF", *(_cell(job, p) for p in plain)]
-    yield ["signed IF, light", *(_cell(job, _light(p)) for p in plain)]
+    light = CalibrateLight(points=256, potentials=False)
+    yield ["signed IF", *(_cell(job, pipelines.rate_signed(t, None)) for t in STEPS)]
+    yield ["signed IF, light", *(_cell(job, pipelines.rate_signed(t, light)) for t in STEPS)]
     for units in UNITS:
         split = [pipelines.rate(t, units) for t in STEPS]
         yield [f"{units} units", *(_cell(job, p) for p in split)]
-        yield [f"{units} units, light", *(_cell(job, _light(p)) for p in split)]
+        lit = [pipelines.rate(t, units, light) for t in STEPS]
+        yield [f"{units} units, light", *(_cell(job, p) for p in lit)]
     yield [f"{units} units, potential spread", *(_cell(job, p, _spread) for p in split)]
 
 

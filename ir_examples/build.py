@@ -13,7 +13,13 @@ from typing import Any
 
 import pinnir
 from pinnir.base.targets import TARGETS, Integers
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.distill import Distill
+from pinnir.passes.lowering.place import Place
+from pinnir.passes.lowering.split_signs import SplitSigns
+from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import HeldOut, load_held_out
 from pinnir.points.point_files import load_reference
 from pinnir.program.program import Program
@@ -42,25 +48,25 @@ class Golden:
     """One pipeline whose dumps are kept; together they run every pass."""
 
     name: str
-    pipeline: str
+    pipeline: Passes
 
 
-def _trained() -> str:
+def _trained() -> Passes:
     """A few iterations of every pass that trains, before and behind the rounding."""
-    return pipelines.population_refitted(64, iterations=4).replace(
-        "refit", "refit,distill{iterations=4,checks=2}"
-    )
+    distill = Distill(iterations=4, checks=2)
+    network = pipelines.refitted(64, iterations=4)
+    return (*network, distill, *pipelines.population(64)[-2:])
 
 
-def _calibrated() -> str:
+def _calibrated() -> Passes:
     """Both calibrations of the published converter, the advanced one for a few iterations."""
-    few = "calibrate-light,calibrate-advanced{iterations=4,rates=1,checks=2}"
-    signed = pipelines.rate_signed(16).replace("calibrate-light", few)
-    return signed.replace("legalise", "split-signs,legalise")
+    few = CalibrateAdvanced(iterations=4, rates=1, checks=2)
+    *signed, legalise = pipelines.rate_signed(16)
+    return (*signed, few, SplitSigns(), legalise)
 
 
 # A schedule that is given, not searched: choosing one takes a while.
-_GIVEN = "decay=0.7,delay=1.2"
+_GIVEN = SignGradientCoding(decay=0.7, delay=1.2, levels=64)
 
 GOLDENS = (
     Golden("population", pipelines.population(64)),
@@ -69,7 +75,7 @@ GOLDENS = (
     Golden("delta", pipelines.delta(64)),
     Golden("rate", pipelines.rate(16, 4)),
     Golden("rate-signed", _calibrated()),
-    Golden("signgd", pipelines.signgd(16, 64, _GIVEN)),
+    Golden("signgd", pipelines.signgd(16, _GIVEN)),
 )
 _FEATURES = Golden("signgd", pipelines.signgd_features(20, _GIVEN))
 
@@ -77,10 +83,10 @@ _FEATURES = Golden("signgd", pipelines.signgd_features(20, _GIVEN))
 # Examples that show every pass of staircase networks; the others show what the longest row of
 # passes makes of them.
 # What targets of integers and chips add, on the smallest example.
+_LATERAL = Integers(8, 16, 31, lateral_bits=14)
 _INTEGERS = Golden(
     "integers",
-    pipelines.in_integers(pipelines.population(64), Integers(8, 16, 31, lateral_bits=14))
-    + ",place{chip=loihi1}",
+    (*pipelines.in_integers(pipelines.population(64), _LATERAL), Place(chip="loihi1")),
 )
 # What targets without soft reset do, in their integers.
 _HARD_RESET = Golden(

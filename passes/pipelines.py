@@ -1,42 +1,78 @@
-"""Named pipelines, as the strings that the pass manager reads."""
+"""Named pipelines: tuples of passes; ``pipeline_text`` writes one down."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pinnir.base.targets import Integers, Target
-    from pinnir.pipeline.manager import Pass
+from pinnir.base.targets import Integers, Target
+from pinnir.codings.coding import Coding
+from pinnir.codings.delta import DeltaCoding
+from pinnir.codings.phase import PhaseCoding
+from pinnir.codings.population import PopulationCoding
+from pinnir.codings.rate import RateCoding
+from pinnir.codings.signgd import SignGradientCoding
+from pinnir.passes.calibration.anticipate_rounding import AnticipateRounding
+from pinnir.passes.calibration.balance_thresholds import BalanceThresholds
+from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
+from pinnir.passes.calibration.distill import Distill
+from pinnir.passes.calibration.fit_neurons import FitNeurons
+from pinnir.passes.calibration.refit import Refit
+from pinnir.passes.calibration.refit_spikes import RefitSpikes
+from pinnir.passes.calibration.split_thresholds import SplitThresholds
+from pinnir.passes.lowering.hard_reset import HardReset
+from pinnir.passes.lowering.legalise import Legalise
+from pinnir.passes.lowering.lower import Lower
+from pinnir.passes.rounding.fixed_point import FixedPoint
+from pinnir.passes.rounding.quantise import Quantise
+from pinnir.passes.rounding.quantise_activations import QuantiseActivations
+from pinnir.passes.rounding.quantise_inputs import QuantiseInputs
+from pinnir.passes.rounding.round_laterals import RoundLaterals
+from pinnir.passes.tidying.drop_identity import DropIdentity
+from pinnir.passes.tidying.flatten_features import FlattenFeatures
+from pinnir.passes.tidying.fold_constants import FoldConstants
+from pinnir.passes.tidying.fuse_activations import FuseActivations
+from pinnir.passes.tidying.fuse_affine import FuseAffine
+from pinnir.passes.tidying.gather_synapses import GatherSynapses
+from pinnir.passes.tidying.join_arguments import JoinArguments
+from pinnir.passes.tidying.split_host import SplitHost
+from pinnir.pipeline.manager import Pass, Passes
 
-SPLIT = "fold-constants,drop-identity,fuse-affine,fuse-activations,split-host"
-GATHER = "gather-synapses"
-TIDY = f"{SPLIT},{GATHER}"
+_RECOGNISE: Passes = (FoldConstants(), DropIdentity(), FuseAffine(), FuseActivations())
+SPLIT: Passes = (*_RECOGNISE, SplitHost())
+GATHER: Passes = (GatherSynapses(),)
+TIDY: Passes = SPLIT + GATHER
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
-STREAMED_TIDY = f"{SPLIT}{{features=core}},{GATHER}"
+STREAMED_TIDY: Passes = (*_RECOGNISE, SplitHost(features="core"), *GATHER)
+# Of networks of images and patches: what is no affine map of columns becomes neurons of several
+# arguments, which only sign-gradient coding has.
+SPLIT_FEATURES: Passes = (
+    FoldConstants(),
+    DropIdentity(),
+    FlattenFeatures(),
+    DropIdentity(),
+    FuseAffine(),
+    FuseActivations(),
+    JoinArguments(),
+    SplitHost(),
+)
 # Of what enters units that reset to zero: of more bits, weights that bring a unit near to its
 # threshold would have few.
 _COUNTED_INPUT_BITS = 10
-# Of networks of images and patches: what is no affine map of columns becomes neurons of several
-# arguments, which only sign-gradient coding has.
-SPLIT_FEATURES = (
-    "fold-constants,drop-identity,flatten-features,drop-identity,fuse-affine,fuse-activations,"
-    "join-arguments,split-host"
-)
+_DELTA, _SIGNGD = DeltaCoding(), SignGradientCoding()
+_LIGHT, _FITTED = CalibrateLight(), RefitSpikes()
+_CALIBRATIONS = (CalibrateLight, CalibrateAdvanced)
 
 
-def population(levels: int) -> str:
-    """Exact population program of a staircase network with ``levels`` levels per neuron."""
-    return f"{staircase(levels)},lower{{coding=population}},legalise"
-
-
-def staircase(levels: int, tidy: str = TIDY) -> str:
-    """The staircase network itself; ``tidy`` is what comes before the rounding."""
-    return f"{tidy},quantise-activations{{levels={levels}}}"
+def staircase(levels: int, tidy: Passes = TIDY) -> Passes:
+    """The staircase network of ``levels`` levels per neuron; ``tidy`` comes before the rounding."""
+    return (*tidy, QuantiseActivations(levels=levels))
 
 
 def refitted(
-    levels: int, iterations: int = 0, trained_for: int | None = None, tidy: str = TIDY
-) -> str:
+    levels: int, iterations: int = 0, trained_for: int | None = None, tidy: Passes = TIDY
+) -> Passes:
     """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
 
     Args:
@@ -45,214 +81,200 @@ def refitted(
         trained_for: Levels per neuron that the training expects, if not as many.
         tidy: What comes before all that.
     """
-    levels_then = trained_for or levels
-    train = f"anticipate-rounding{{levels={levels_then},iterations={iterations}}},"
-    rounded = f"quantise-activations{{levels={levels},allocation=sensitivity}},refit"
-    return f"{tidy},{train if iterations else ''}{rounded}"
+    trained = AnticipateRounding(levels=trained_for or levels, iterations=iterations or 1)
+    rounded = QuantiseActivations(levels=levels, allocation="sensitivity")
+    return (*tidy, *((trained,) if iterations else ()), rounded, Refit())
 
 
-def population_refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> str:
+def staircase_of(passes: Passes) -> Passes:
+    """The pipeline of the staircase network that a program of an exact coding equals."""
+    end = next(i for i, one in enumerate(passes) if isinstance(one, Lower))
+    return tuple(one for one in passes[:end] if not isinstance(one, FixedPoint))
+
+
+def _lowered(coding: Coding, steps: int = 1) -> Passes:
+    return Lower(coding, steps), Legalise()
+
+
+def population(levels: int) -> Passes:
+    """Exact population program of a staircase network with ``levels`` levels per neuron."""
+    return staircase(levels) + _lowered(PopulationCoding())
+
+
+def population_refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> Passes:
     """Exact population program of a refitted staircase network; arguments as there."""
-    network = refitted(levels, iterations, trained_for)
-    return f"{network},lower{{coding=population}},legalise"
+    return refitted(levels, iterations, trained_for) + _lowered(PopulationCoding())
 
 
-def delta(levels: int, hysteresis: float = 0.0, events: str = "unit") -> str:
+def delta(levels: int, coding: DeltaCoding = _DELTA) -> Passes:
     """Delta program of a staircase network with ``levels`` levels per neuron."""
-    return _delta(staircase(levels, STREAMED_TIDY), hysteresis, events)
+    return (*staircase(levels, STREAMED_TIDY), FixedPoint(), *_lowered(coding))
 
 
-def delta_refitted(
-    levels: int, iterations: int = 0, hysteresis: float = 0.0, events: str = "unit"
-) -> str:
+def delta_refitted(levels: int, iterations: int = 0, coding: DeltaCoding = _DELTA) -> Passes:
     """Delta program of a refitted staircase network."""
-    return _delta(refitted(levels, iterations, tidy=STREAMED_TIDY), hysteresis, events)
+    rounded = refitted(levels, iterations, tidy=STREAMED_TIDY)
+    return (*rounded, FixedPoint(), *_lowered(coding))
 
 
-def _delta(rounded: str, hysteresis: float, events: str) -> str:
-    options = f",hysteresis={hysteresis:g}" if hysteresis else ""
-    options += f",events={events}" if events != "unit" else ""
-    return f"{rounded},fixed-point,lower{{coding=delta{options}}},legalise"
-
-
-def phase(levels: int) -> str:
+def phase(levels: int) -> Passes:
     """Phase program of a staircase network with ``levels`` levels per neuron."""
-    return f"{staircase(levels)},fixed-point,lower{{coding=phase}},legalise"
+    return (*staircase(levels), FixedPoint(), *_lowered(PhaseCoding()))
 
 
-def phase_refitted(levels: int, iterations: int = 0) -> str:
+def phase_refitted(levels: int, iterations: int = 0) -> Passes:
     """Phase program of a refitted staircase network."""
-    return f"{refitted(levels, iterations)},fixed-point,lower{{coding=phase}},legalise"
+    return (*refitted(levels, iterations), FixedPoint(), *_lowered(PhaseCoding()))
 
 
-def signgd(steps: int, levels: int = 256, options: str = "") -> str:
-    """Sign-gradient program over ``steps`` steps.
-
-    Args:
-        steps: Time steps T.
-        levels: Of the population program beside it.
-        options: More of ``lower``, such as ``"schedule=inverse,delay=0"``.
-    """
-    return f"{TIDY},{_following(steps, levels, options)}"
+def signgd(steps: int, coding: SignGradientCoding = _SIGNGD) -> Passes:
+    """Sign-gradient program over ``steps`` steps."""
+    return TIDY + _lowered(coding, steps)
 
 
-def signgd_features(steps: int, options: str = "") -> str:
+def signgd_features(steps: int, coding: SignGradientCoding = _SIGNGD) -> Passes:
     """Sign-gradient program of a network of images and patches.
 
     There is no population program beside it: of neurons of several values there is none, and of
     the others it would be very large.
     """
-    return f"{SPLIT_FEATURES},{GATHER},{_following(steps, 0, options)}"
+    return SPLIT_FEATURES + GATHER + _lowered(replace(coding, levels=0), steps)
 
 
-def _following(steps: int, levels: int, options: str) -> str:
-    more = f",levels={levels}" if levels != 256 else ""
-    more += f",{options}" if options else ""
-    return f"lower{{coding=signgd,steps={steps}{more}}},legalise"
+def _counted(steps: int, calibration: Pass | None = None) -> Passes:
+    """The end of a rate pipeline, with a pass that calibrates the lowered program, if any."""
+    lower, legalise = _lowered(RateCoding(), steps)
+    return (lower, legalise) if calibration is None else (lower, calibration, legalise)
 
 
-def rate_refitted(steps: int, units: int) -> str:
-    """Rate program of ramps whose maps are fitted to the spikes that arrive."""
-    return (
-        f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
-        f"refit{{steps={steps}}},{_counted(steps)}"
-    )
-
-
-def rate_signed_trained(steps: int, iterations: int = 1500) -> str:
-    """One signed IF neuron per neuron, in a network trained to bear it."""
-    levels = 2 * steps + 1
-    return (
-        f"{TIDY},split-thresholds{{units=1}},refit,"
-        f"anticipate-rounding{{levels={levels},allocation=even,iterations={iterations}}},"
-        f"quantise-activations{{levels={levels},rounding=signed}},refit{{steps={steps}}},"
-        f"{_counted(steps)}"
-    )
-
-
-def rate_signed_distilled(steps: int, iterations: int = 1500, taught: int = 6000) -> str:
-    """As :func:`rate_signed_trained`, then trained through the spikes of its neurons over time."""
-    distill = f"distill{{steps={steps},iterations={taught},batch=256}}"
-    plain, lower, rest = rate_signed_trained(steps, iterations).partition("lower{")
-    return f"{plain}{distill},{lower}{rest}"
-
-
-def rate(steps: int, units: int, calibration: str = "") -> str:
+def rate(steps: int, units: int, calibration: Pass | None = None) -> Passes:
     """Rate program of ``units`` clipped ramps per neuron over ``steps`` steps.
 
     Args:
         steps: Time steps T.
         units: Of each neuron.
-        calibration: Pass that follows, such as ``"calibrate-light"``; empty for none.
+        calibration: Pass that follows, such as ``CalibrateLight()``, if any.
     """
-    return (
-        f"{TIDY},split-thresholds{{units={units}}},quantise-activations{{levels={steps + 1}}},"
-        f"{_counted(steps, calibration)}"
-    )
+    return _ramps(steps, units) + _counted(steps, calibration)
 
 
-def membranes(neuron: str, steps: int, units: int) -> str:
-    """Rate program of a membrane model; ``neuron`` is a name in the CONVERSIONS table."""
-    return (
-        f"{TIDY},split-thresholds{{units={units}}},"
-        f"fit-neurons{{neuron={neuron},steps={steps}}},refit,{_counted(steps, 'refit-spikes')}"
-    )
+def rate_refitted(steps: int, units: int) -> Passes:
+    """Rate program of ramps whose maps are fitted to the spikes that arrive."""
+    return (*_ramps(steps, units), Refit(steps=steps), *_counted(steps))
+
+
+def _ramps(steps: int, units: int) -> Passes:
+    return (*TIDY, SplitThresholds(units=units), QuantiseActivations(levels=steps + 1))
 
 
 def rate_signed(
     steps: int,
+    calibration: Pass | None = _LIGHT,
     *,
-    method: str = "mmse",
-    per: str = "layer",
-    calibration: Literal["none", "light", "advanced"] = "light",
-) -> str:
+    method: Literal["max", "percentile", "mmse"] = "mmse",
+    per: Literal["layer", "channel"] = "layer",
+) -> Passes:
     """The published converter: one signed IF neuron per neuron, thresholds balanced.
 
     Args:
         steps: Time steps T.
+        calibration: Pass that follows, ``CalibrateLight`` or ``CalibrateAdvanced``, if any.
         method: Of ``balance-thresholds``.
         per: One threshold a ``layer`` or a ``channel``.
-        calibration: Which calibration follows.
     """
-    calibrate = "" if calibration == "none" else f"calibrate-{calibration}"
+    balanced = BalanceThresholds(method=method, per=per, steps=steps)
+    rounded = QuantiseActivations(levels=2 * steps + 1, rounding="zero")
+    return (*TIDY, balanced, rounded, *_counted(steps, calibration))
+
+
+def rate_signed_trained(steps: int, iterations: int = 1500, *distilled: Distill) -> Passes:
+    """One signed IF neuron per neuron, in a network trained to bear it.
+
+    Args:
+        steps: Time steps T.
+        iterations: Of the training before the rounding.
+        distilled: Training through the spikes over time, if any.
+    """
+    levels = 2 * steps + 1
     return (
-        f"{TIDY},balance-thresholds{{method={method},per={per},steps={steps}}},"
-        f"quantise-activations{{levels={2 * steps + 1},rounding=zero}},"
-        f"{_counted(steps, calibrate)}"
+        *TIDY,
+        SplitThresholds(units=1),
+        Refit(),
+        AnticipateRounding(levels=levels, allocation="even", iterations=iterations),
+        QuantiseActivations(levels=levels, rounding="signed"),
+        Refit(steps=steps),
+        *distilled,
+        *_counted(steps),
     )
 
 
-def _counted(steps: int, calibration: str = "") -> str:
-    """The end of a rate pipeline, with a pass that calibrates the lowered program, if any."""
-    calibrate = f"{calibration}," if calibration else ""
-    return f"lower{{coding=rate,steps={steps}}},{calibrate}legalise"
+def rate_signed_distilled(steps: int, iterations: int = 1500, taught: int = 6000) -> Passes:
+    """As :func:`rate_signed_trained`, then trained through the spikes of its neurons over time."""
+    distill = Distill(steps=steps, iterations=taught, batch=256)
+    return rate_signed_trained(steps, iterations, distill)
 
 
-def in_integers(pipeline: str, integers: Integers) -> str:
+def membranes(neuron: str, steps: int, units: int, fitted: RefitSpikes = _FITTED) -> Passes:
+    """Rate program of a membrane model; ``neuron`` is a name in the CONVERSIONS table."""
+    split = SplitThresholds(units=units)
+    responses = FitNeurons(neuron=neuron, steps=steps)
+    return (*TIDY, split, responses, Refit(), *_counted(steps, fitted))
+
+
+def for_target(passes: Passes, target: Target) -> Passes:
+    """A pipeline for what a target can do: with its integers, and its kind of reset."""
+    if not target.soft_reset and any(map(_rate_steps, passes)):
+        return _with_hard_reset(passes, target.integers)
+    return passes if target.integers is None else in_integers(passes, target.integers)
+
+
+def in_integers(passes: Passes, integers: Integers) -> Passes:
     """A pipeline whose program computes with a target's integers.
 
     Inputs are rounded before anything is fitted, and the staircase network is written in integers
     as the last thing that is. That takes the place of ``fixed-point``, and of calibrations of the
     lowered program, whose parameters would not stay whole.
     """
-    from pinnir.passes.lowering.lower import Lower
-    from pinnir.passes.parsing import parse_pipeline
-
-    passes = parse_pipeline(pipeline)
-    lower = next((one for one in passes if isinstance(one, Lower)), None)
-    steps = lower.steps if lower is not None and lower.coding == "rate" else 0
-    counted = f",steps={steps}" if steps else ""
-    bits = f"weight-bits={integers.weight_bits},state-bits={integers.state_bits}"
-    quantise = f"quantise{{{bits}{counted}}}"
-    found: list[str] = []
+    steps = max(map(_rate_steps, passes), default=0)
+    rounded = Quantise(integers.weight_bits, integers.state_bits, steps)
+    found: list[Pass] = []
     for one in passes:
-        if one is lower:
-            found.append(quantise)
-        if one.name == "fixed-point" or (quantise in found and one.name.startswith("calibrate-")):
+        if isinstance(one, Lower):
+            found.append(rounded)
+        if isinstance(one, FixedPoint) or (rounded in found and isinstance(one, _CALIBRATIONS)):
             continue
-        found.append(str(one))
-        if one is lower and one.coding == "population" and integers.lateral_bits is not None:
-            found.append(f"round-laterals{{bits={integers.lateral_bits}}}")
-        if one.name == GATHER:
-            found.append(f"quantise-inputs{{bits={integers.entering_bits(steps)}}}")
-    return ",".join(found if lower is not None else [*found, quantise])
+        found.append(one)
+        lowers = isinstance(one, Lower) and isinstance(one.coding, PopulationCoding)
+        if lowers and integers.lateral_bits is not None:
+            found.append(RoundLaterals(integers.lateral_bits))
+        if isinstance(one, GatherSynapses):
+            found.append(QuantiseInputs(integers.entering_bits(steps)))
+    return tuple(found if rounded in found else [*found, rounded])
 
 
-def for_target(pipeline: str, target: Target) -> str:
-    """A pipeline for what a target can do: with its integers, and its kind of reset."""
-    from pinnir.passes.parsing import parse_pipeline
-
-    passes = parse_pipeline(pipeline)
-    if not target.soft_reset and any(_is_rate(one) for one in passes):
-        return _with_hard_reset(passes, target.integers)
-    return pipeline if target.integers is None else in_integers(pipeline, target.integers)
-
-
-def _with_hard_reset(passes: tuple[Pass, ...], integers: Integers | None) -> str:
+def _with_hard_reset(passes: Passes, integers: Integers | None) -> Passes:
     """Units that reset to zero behind ``lower``; that pass calibrates and rounds them."""
-    options = ""
+    reset = HardReset()
     if integers is not None:
         bits = integers.step_bits or integers.weight_bits
-        step = f",step-bits={integers.step_bits}" if integers.step_bits else ""
-        step += "" if integers.powers else ",powers=false"
-        options = f"{{weight-bits={bits},state-bits={integers.state_bits}{step}}}"
-    fitted = any(one.name == "refit" for one in passes)
-    found: list[str] = []
+        reset = HardReset(bits, integers.state_bits, integers.step_bits or 0, integers.powers)
+    fitted = any(isinstance(one, Refit) for one in passes)
+    found: list[Pass] = []
     for one in passes:
-        if _is_rate(one) and not fitted:
+        if isinstance(one, _CALIBRATIONS):
+            continue
+        steps = _rate_steps(one)
+        if steps and not fitted:
             # What hard reset costs is told from a program that was fitted to its spikes as well.
-            found.append(f"refit{{steps={vars(one)['steps']}}}")
-        if not one.name.startswith("calibrate-"):
-            found.append(str(one))
-        if one.name == GATHER and integers is not None:
-            bits = min(integers.input_bits, _COUNTED_INPUT_BITS)
-            found.append(f"quantise-inputs{{bits={bits}}}")
-        if _is_rate(one):
-            found.append(f"hard-reset{options}")
-    return ",".join(found)
+            found.append(Refit(steps=steps))
+        found.append(one)
+        if isinstance(one, GatherSynapses) and integers is not None:
+            found.append(QuantiseInputs(min(integers.input_bits, _COUNTED_INPUT_BITS)))
+        if steps:
+            found.append(reset)
+    return tuple(found)
 
 
-def _is_rate(one: Pass) -> bool:
-    from pinnir.passes.lowering.lower import Lower
-
-    return isinstance(one, Lower) and one.coding == "rate"
+def _rate_steps(one: Pass) -> int:
+    """Steps of a pass that lowers to rate coding; 0 of any other."""
+    return one.steps if isinstance(one, Lower) and isinstance(one.coding, RateCoding) else 0

@@ -19,7 +19,7 @@ from pinnir.passes.fitting.trainable_core import Parameters
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context
-from pinnir.pipeline.manager import PassManager
+from pinnir.pipeline.manager import Passes, PassManager
 
 CORE = "core.1"
 FUNCTIONS = ("tanh", "sigmoid", "relu", "sin", "cos")
@@ -91,9 +91,10 @@ def context(
     return Context(graph, points(graph, samples, seed), target, seed)
 
 
-def compiled(graph: Graph, pipeline: str, seed: int = 0) -> Graph:
+def compiled(graph: Graph, pipeline: str | Passes, seed: int = 0) -> Graph:
     """``graph`` after a pipeline, with itself as the source."""
-    return PassManager(parse_pipeline(pipeline)).run(graph, context(graph, seed=seed))
+    passes = parse_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+    return PassManager(passes).run(graph, context(graph, seed=seed))
 
 
 def points(graph: Graph, samples: int, seed: int) -> Array:

@@ -8,6 +8,7 @@ from functools import cache
 
 from benchmarks.common import Case, third_party_cases
 from ir_examples.build import DOMAINS, ROOT
+from pinnir.pipeline.manager import Passes
 from pinnir.search.candidates import level_counts
 from pinnir.search.compile import prepare
 from pinnir.search.job import Job
@@ -28,7 +29,7 @@ def job_of(name: str) -> Job:
     return prepare(case.model, case.domain, "programmable")
 
 
-def smallest(name: str, tolerance: float, pipeline: Callable[[int], str]) -> int:
+def smallest(name: str, tolerance: float, pipeline: Callable[[int], Passes]) -> int:
     """The least number of levels whose staircase network stays below a tolerance.
 
     Its error is the one on the selection points, by bisection: it falls with the levels.

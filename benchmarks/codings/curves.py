@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.codings.cases import job_of
 from benchmarks.codings.streams import Row, built, row_of, streamed
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.passes import pipelines
 
 LEVELS = (16, 36, 64, 144, 256, 576, 1024, 2304)
@@ -23,17 +24,17 @@ def curve_rows(network: str) -> Iterator[Row]:
     """Programs of every coding; delta on lines, the others on selection points."""
     points = job_of(network).combined(job_of(network).selection[:_POINTS])
     for steps, units in RATES:
-        program = built(network, "rate", pipelines.rate(steps, units), steps * units + 1)
+        program = built(network, pipelines.rate(steps, units))
         told = program.run(points).metrics
         yield row_of(told, network, "rate", steps * units + 1, options=f"{steps} steps")
     for steps in FOLLOWING:
-        program = built(network, "signgd", pipelines.signgd(steps, _BESIDE), 0)
+        program = built(network, pipelines.signgd(steps, SignGradientCoding(levels=_BESIDE)))
         told = program.run(points).metrics
         yield row_of(told, network, "signgd", 0, options=f"{steps} steps")
     for levels in LEVELS:
         for coding in ("population", "phase"):
             pipeline = getattr(pipelines, f"{coding}_refitted")(levels)
-            told = built(network, coding, pipeline, levels).run(points).metrics
+            told = built(network, pipeline).run(points).metrics
             yield row_of(told, network, coding, levels)
-        delta = built(network, "delta", pipelines.delta_refitted(levels), levels)
+        delta = built(network, pipelines.delta_refitted(levels))
         yield from (streamed(delta, network, levels, length) for length in DELTA_LINES)

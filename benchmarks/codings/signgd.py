@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import matplotlib.figure
@@ -12,9 +12,10 @@ from benchmarks.codings import results
 from benchmarks.codings.figures import save
 from benchmarks.common import table
 from ir_examples.build import DOMAINS, ROOT
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.passes import pipelines
-from pinnir.program.frontier import Candidate
 from pinnir.search.build import assemble
+from pinnir.search.candidates import given
 from pinnir.search.compile import prepare
 from pinnir.search.job import Job
 
@@ -23,16 +24,16 @@ STEPS = (8, 16, 32, 64)
 # Points that programs are compared with the network on: a part of the selection points, which
 # nothing was fitted to.
 _POINTS = 2048
-_PAPER = "delay=0,scale=none,eta=0.15,decay=0.95"
-# Form: options of ``lower``, and at which steps it is measured.
-FORMS: dict[str, tuple[str, Sequence[int]]] = {
+_PAPER = SignGradientCoding(delay=0, scale="none", eta=0.15, decay=0.95, levels=16)
+# Form: the coding, and at which steps it is measured.
+FORMS: dict[str, tuple[SignGradientCoding, Sequence[int]]] = {
     "paper": (_PAPER, (32, 64)),
-    "paper, input by its codec": (f"{_PAPER},inputs=spikes", (32, 64)),
-    "paper, tuned": ("delay=0,scale=none,eta=0.3,decay=0.9", (32, 64)),
-    "range of each neuron": ("delay=0", (32, 64)),
-    "inverse schedule": ("schedule=inverse", (32, 64)),
-    "constant schedule": ("schedule=constant", (32, 64)),
-    "chosen": ("", STEPS),
+    "paper, input by its codec": (replace(_PAPER, inputs="spikes"), (32, 64)),
+    "paper, tuned": (replace(_PAPER, eta=0.3, decay=0.9), (32, 64)),
+    "range of each neuron": (SignGradientCoding(delay=0, levels=16), (32, 64)),
+    "inverse schedule": (SignGradientCoding(schedule="inverse", levels=16), (32, 64)),
+    "constant schedule": (SignGradientCoding(schedule="constant", levels=16), (32, 64)),
+    "chosen": (SignGradientCoding(levels=16), STEPS),
 }
 _TARGETS = {32: 1e-2, 64: 1e-3}
 
@@ -67,10 +68,9 @@ def rows_of(name: str) -> Iterator[Row]:
     """Measure all forms of one network."""
     job = _job(name)
     points = job.combined(job.selection[:_POINTS])
-    for form, (options, lengths) in FORMS.items():
+    for form, (coding, lengths) in FORMS.items():
         for steps in lengths:
-            pipeline = pipelines.signgd(steps, 16, options)
-            found = assemble(job, Candidate("given", "signgd", steps, 0, pipeline)).run(points)
+            found = assemble(job, given(pipelines.signgd(steps, coding))).run(points)
             told = found.metrics
             yield Row(
                 name, form, steps, float(told["rel_l2"]), float(told["spikes_per_activation"]),

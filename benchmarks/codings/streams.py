@@ -15,11 +15,12 @@ from pinnir.ir.graph import Staircase
 from pinnir.neurons import Delta
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
+from pinnir.pipeline.manager import Passes
 from pinnir.points.streaming_order import Streaming
-from pinnir.program.frontier import Candidate
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import DeltaStream
 from pinnir.search.build import assemble, pooled
+from pinnir.search.candidates import given
 
 # Points of a line; in all other columns together there are about as many lines as _LINES.
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -65,9 +66,9 @@ class Row:
     options: str = ""
 
 
-def built(network: str, coding: str, pipeline: str, levels: int) -> Program:
+def built(network: str, passes: Passes) -> Program:
     """The program of a pipeline, not measured yet."""
-    return assemble(job_of(network), Candidate("given", coding, 1, levels, pipeline))
+    return assemble(job_of(network), given(passes))
 
 
 def delta_rows(
@@ -75,7 +76,7 @@ def delta_rows(
 ) -> list[Row]:
     """A delta program on lines of several lengths along every column, and with other options."""
     levels = smallest(network, _MARGIN * tolerance, _streamed_staircase)
-    program = built(network, "delta", pipelines.delta_refitted(levels), levels)
+    program = built(network, pipelines.delta_refitted(levels))
     columns = range(len(program.domain.columns)) if program.domain.axis_count == 1 else [0]
     rows = [
         streamed(program, network, levels, length, column)
@@ -166,7 +167,7 @@ def row_of(told: Mapping[str, Any], network: str, coding: str, levels: int, **mo
 def phase_row(network: str, tolerance: float) -> Row:
     """A phase program on the evaluation points."""
     levels = smallest(network, _MARGIN * tolerance, pipelines.refitted)
-    program = built(network, "phase", pipelines.phase_refitted(levels), levels)
+    program = built(network, pipelines.phase_refitted(levels))
     job = job_of(network)
     told = pooled([program.run(points) for points in job.sets(job.evaluation, 2**16)])
     return row_of(told, network, "phase", levels, asked=tolerance)
@@ -175,7 +176,7 @@ def phase_row(network: str, tolerance: float) -> Row:
 def drift(network: str, levels: int) -> tuple[int, int]:
     """Levels compared after streaming a million points along one line, and how many differ."""
     rounded = job_of(network).lower(f"{_streamed_staircase(levels)},fixed-point")
-    program = built(network, "delta", pipelines.delta_refitted(levels), levels)
+    program = built(network, pipelines.delta_refitted(levels))
     (core,) = program.running
     shape = (_DRIFT_GRID, _DRIFT_GRID)
     points = program.domain.grid(shape)

@@ -7,7 +7,7 @@ models alone are compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -22,6 +22,8 @@ from pinnir.metrics.field_errors import relative_l2
 from pinnir.metrics.spikes import SpikeCounter
 from pinnir.neurons import Integrated
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.refit_spikes import RefitSpikes
+from pinnir.pipeline.manager import Passes
 from pinnir.search.compile import prepare
 from pinnir.search.job import Job
 
@@ -55,15 +57,16 @@ class Cell:
         return f"converted/{self.problem}/{self.neuron}"
 
     @property
-    def pipeline(self) -> str:
+    def pipeline(self) -> Passes:
         """Passes."""
         if self.neuron == "if-counted":
             return pipelines.rate_refitted(STEPS, UNITS)
         points = POINTS[self.neuron][0]
-        fitted = f"refit-spikes{{points={points}{',ridge=1e-5' if points > _MANY else ''}}}"
+        fitted = RefitSpikes(points=points)
+        fitted = replace(fitted, ridge=1e-5) if points > _MANY else fitted
         if self.neuron == "if":
             return pipelines.rate(STEPS, UNITS, fitted)
-        return pipelines.membranes(self.neuron, STEPS, UNITS).replace("refit-spikes", fitted)
+        return pipelines.membranes(self.neuron, STEPS, UNITS, fitted)
 
 
 def cells(neuron: str) -> Iterator[Cell]:

@@ -16,6 +16,7 @@ from pinnir.backends.nir.reader_process import ReaderJob
 from pinnir.ir.evaluate import evaluate
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
+from pinnir.pipeline.manager import Passes
 from pinnir.program.nir_graph import to_nir
 from pinnir.program.program import Program
 
@@ -69,7 +70,7 @@ def program_cases() -> list[Case]:
     return found + _both("function_regression_signed", signed)
 
 
-def _compiled(example: str, pipeline: str) -> Program:
+def _compiled(example: str, pipeline: Passes) -> Program:
     return compile_network(ROOT / example / "model.onnx", DOMAINS[example], pipeline=pipeline)
 
 

@@ -17,6 +17,9 @@ from ir_examples.build import DOMAINS, ROOT
 from pinnir.base.files import write_atomic
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
+from pinnir.pipeline.manager import Passes, pipeline_text
 
 # The paper's, of the examples.
 PROBLEMS = tuple(name for name in DOMAINS if name != "deep_regression")
@@ -26,7 +29,7 @@ SIZES = (8, 16, 32, 64, 128)
 LEVELS = (*SIZES, 256)
 ITERATIONS = 3000
 UNITS = 16
-_ADVANCED = "calibrate-advanced{iterations=500,rates=2}"
+_ADVANCED = CalibrateAdvanced(iterations=500, rates=2)
 # Points of the reference solution that programs are compared on, at most.
 REFERENCE_POINTS = 4096
 KEPT = (
@@ -43,7 +46,7 @@ class Row:
     name: str
     title: str
     sizes: tuple[int, ...]
-    pipeline: Callable[[int], str]
+    pipeline: Callable[[int], Passes]
     problems: tuple[str, ...] = PROBLEMS
 
     @property
@@ -67,16 +70,16 @@ ROWS = (
         pipelines.population_refitted),
     Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
     Row("rate-light", f"rate, {UNITS} units, light", SIZES,
-        lambda t: pipelines.rate(t, UNITS, "calibrate-light")),
+        lambda t: pipelines.rate(t, UNITS, CalibrateLight())),
     # Maps with 16 times the inputs take as much longer to train: fewer sizes and iterations.
     Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 32),
         lambda t: pipelines.rate(t, UNITS, _ADVANCED)),
     Row("published", "published converter", SIZES,
-        lambda t: pipelines.rate_signed(t, calibration="none")),
+        lambda t: pipelines.rate_signed(t, None)),
     Row("published-light", "published converter, light", SIZES,
-        lambda t: pipelines.rate_signed(t, calibration="light")),
+        pipelines.rate_signed),
     Row("published-advanced", "published converter, advanced", SIZES,
-        lambda t: pipelines.rate_signed(t, calibration="advanced")),
+        lambda t: pipelines.rate_signed(t, CalibrateAdvanced())),
 )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     passes = sum(program.seconds)
     return {
         **found,
-        "pipeline": pipeline,
+        "pipeline": pipeline_text(pipeline),
         "reference_points": len(known[0]),
         "compile_seconds": round(passes, 1),
         "seconds": round(perf_counter() - started, 1),

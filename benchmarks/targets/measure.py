@@ -13,6 +13,7 @@ from pinnir.backends.verify import verify
 from pinnir.base.chips import LOIHI_1, LOIHI_2, SPINNAKER_1, Cores
 from pinnir.base.targets import TARGETS, Integers
 from pinnir.passes import pipelines
+from pinnir.pipeline.manager import Passes
 from pinnir.program.placing import place_program
 from pinnir.program.program import Program
 from pinnir.search.compile import prepare
@@ -42,7 +43,7 @@ class Run:
     points: int
     chip: tuple[Cores, int] | None = None
 
-    def pipeline(self, coding: str) -> str:
+    def pipeline(self, coding: str) -> Passes:
         """In floating point."""
         size = self.programs[coding]
         if coding == "rate":
@@ -118,7 +119,7 @@ def measure_run(case: Case, run: Run) -> None:
         print(f"{key}: {load()[key]}", flush=True)
 
 
-def _error(case: Case, target: str, pipeline: str) -> float:
+def _error(case: Case, target: str, pipeline: Passes) -> float:
     """Against the network on evaluation points, also of neurons that the target has in integers."""
     job = prepare(case.model, case.domain, target)
     return job.errors(job.lower(pipeline), evaluation=True).pooled

@@ -14,12 +14,10 @@ from pinnir.cli.app import as_json, to_json
 def passes(json_: bool) -> None:
     """List the passes and their options."""
     from pinnir.passes import PASSES
-    from pinnir.passes.parsing import describe
+    from pinnir.passes.parsing import pass_class
 
-    rows = []
-    for name in PASSES:
-        does, options = describe(name)
-        rows.append({"name": name, "is": does, "options": options})
+    classes = [pass_class(name) for name in PASSES]
+    rows = [{"name": one.name, "is": summary(one), "options": one.options()} for one in classes]
     _listing(rows, json_)
 
 
@@ -52,6 +50,11 @@ def backends(json_: bool) -> None:
     from pinnir.program.simulators import BACKENDS, describe
 
     _listing([{"name": name, **describe(name)} for name in BACKENDS], json_)
+
+
+def summary(one: object) -> str:
+    """What a docstring says first."""
+    return (one.__doc__ or "").strip().splitlines()[0]
 
 
 def _listing(rows: list[dict[str, Any]], json_: bool) -> None:

@@ -1,37 +1,33 @@
-"""How a real number travels as spikes: one file a coding, one line in the table."""
+"""How a real number travels as spikes: a file and a line of the table each; no pass is here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.base.registry import imported, look_up
 
 if TYPE_CHECKING:
     from pinnir.base.targets import Target
-    from pinnir.ir.graph import Graph
-    from pinnir.pipeline.context import Context
+    from pinnir.codings.coding import Coding
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
-
-# name -> function (staircase or tensor graph, context, steps, own options) -> spiking graph
 CODINGS: dict[str, str] = {
-    "population": "pinnir.codings.population:lower",
-    "rate": "pinnir.codings.rate:lower",
-    "phase": "pinnir.codings.phase:lower",
-    "delta": "pinnir.codings.delta:lower",
-    "signgd": "pinnir.codings.signgd:lower",
+    "population": "pinnir.codings.population:PopulationCoding",
+    "rate": "pinnir.codings.rate:RateCoding",
+    "phase": "pinnir.codings.phase:PhaseCoding",
+    "delta": "pinnir.codings.delta:DeltaCoding",
+    "signgd": "pinnir.codings.signgd:SignGradientCoding",
 }
 
-# Codings whose neurons NIR cannot say, and what these must be able to: only targets with
-# programmable neurons run them.
-PROGRAMMABLE: dict[str, str] = {
-    "phase": "read and send digits",
-    "delta": "keep state while points are streamed",
-    "signgd": "follow functions",
-}
+
+def find_coding(name: str) -> type[Coding]:
+    """The coding of that name, imported on demand.
+
+    Raises:
+        PipelineError: If there is none.
+    """
+    found: type[Coding] = imported(look_up(CODINGS, name, "coding", PipelineError))
+    return found
 
 
 def check_programmable(coding: str, target: Target, *, node: str = "", op: str = "") -> None:
@@ -40,31 +36,12 @@ def check_programmable(coding: str, target: Target, *, node: str = "", op: str =
     Raises:
         LegalizeError: If it needs programmable neurons and there are none; of this node.
     """
-    if coding in PROGRAMMABLE and not target.programmable:
+    needed = find_coding(coding).neurons_must if coding in CODINGS else ""
+    if needed and not target.programmable:
         raise LegalizeError(
-            f"{coding} coding needs neurons that {PROGRAMMABLE[coding]}, and target {target.name} "
+            f"{coding} coding needs neurons that {needed}, and target {target.name} "
             "has no programmable neurons",
             node=node,
             op=op,
             hint="compile with --target programmable, or with another --coding",
         )
-
-
-def lower_with(
-    coding: str, graph: Graph, context: Context, steps: int, options: Mapping[str, Any] = _NONE
-) -> Graph:
-    """Lower a graph with the coding of that name.
-
-    Args:
-        coding: In the CODINGS table.
-        graph: Staircase graph; of a coding that needs no levels, tensor graph.
-        context: Of the pass.
-        steps: Time steps of one inference.
-        options: That only this coding has, by name.
-
-    Raises:
-        PipelineError: If there is none, or what the coding raises.
-    """
-    lower = imported(look_up(CODINGS, coding, "coding", PipelineError))
-    lowered: Graph = lower(graph, context, steps, **options)
-    return lowered

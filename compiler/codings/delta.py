@@ -13,33 +13,47 @@ points, because the first point of a line costs the way from zero to its level.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
+from pinnir.codings.coding import Coding
 from pinnir.codings.streamed import Levels, lower_streamed
 from pinnir.ir.graph import Graph, Staircase
 from pinnir.neurons import Delta
+from pinnir.neurons.delta import MOST_HYSTERESIS
 from pinnir.pipeline.context import Context
 
 
-def lower(
-    graph: Graph, context: Context, steps: int, hysteresis: float = 0.0, events: str = "unit"
-) -> Graph:
-    """The population program of a staircase network with delta neurons as its streamed form.
+@dataclass(frozen=True)
+class DeltaCoding(Coding):
+    """Changes of levels while points are streamed; a point takes one step.
 
-    Args:
-        graph: Staircase graph in fixed point.
-        context: Its calibration points say which levels are in the middle.
-        steps: Not used: a point takes one step.
-        hysteresis: Of every neuron, in levels.
-        events: ``unit`` or ``graded``.
-
-    Raises:
-        PipelineError: If the staircase network is not in fixed point.
+    Attributes:
+        hysteresis: Levels by which a potential must leave its level's interval before the level
+            changes.
+        events: Whether a change of level is ``unit`` events or one ``graded`` event.
     """
 
-    def zero(op: Staircase, levels: Levels) -> Levels:
-        return np.asarray(np.median(levels, axis=0), np.int32)
+    name = "delta"
+    neurons_must = "keep state while points are streamed"
+    limits = (("hysteresis", 0, MOST_HYSTERESIS),)
 
-    return lower_streamed(
-        graph, context, zero, lambda op: Delta(op, hysteresis, events == "graded")
-    )
+    hysteresis: float = 0.0
+    events: Literal["unit", "graded"] = "unit"
+
+    def lower(self, graph: Graph, context: Context, steps: int) -> Graph:
+        """The population program of a staircase network with delta neurons as its streamed form.
+
+        Raises:
+            PipelineError: If the staircase network is not in fixed point.
+        """
+        return lower_streamed(graph, context, _median, self._neurons)
+
+    def _neurons(self, op: Staircase) -> Delta:
+        return Delta(op, self.hysteresis, self.events == "graded")
+
+
+def _median(op: Staircase, levels: Levels) -> Levels:
+    return np.asarray(np.median(levels, axis=0), np.int32)

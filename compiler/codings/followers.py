@@ -20,7 +20,6 @@ from pinnir.numerics.step_schedules import Schedule
 _VALUE_MARGIN, _ARGUMENT_MARGIN = 0.05, 0.25
 
 Scale = Literal["neuron", "none"]
-Inputs = Literal["exact", "spikes"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,12 @@ All sums are whole numbers (``fixed-point``), so every level equals that of the 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import fftconvolve
 
+from pinnir.codings.coding import Coding
 from pinnir.codings.streamed import Levels, level_counts, lower_streamed
 from pinnir.ir.graph import Graph, Node, Staircase
 from pinnir.metrics.spikes import depth
@@ -26,29 +27,34 @@ from pinnir.neurons.phase import needed_digits, weight
 from pinnir.pipeline.context import Context
 
 
-def lower(graph: Graph, context: Context, steps: int) -> Graph:
-    """The population program of a staircase network with phase neurons as its streamed form.
+@dataclass(frozen=True)
+class PhaseCoding(Coding):
+    """Signed binary digits of a level; how many steps they take follows from the levels."""
 
-    Args:
-        graph: Staircase graph in fixed point.
-        context: Its calibration points say which level of a neuron is best called zero.
-        steps: Not used: they follow from the number of levels.
+    name = "phase"
+    length = "its own number of steps"
+    neurons_must = "read and send digits"
 
-    Raises:
-        PipelineError: If the staircase network is not in fixed point.
-    """
-    lowered = lower_streamed(graph, context, cheapest_zeros, Phase)
-    streamed = lowered.streamed
-    assert streamed is not None
-    neurons = [node.op for node in streamed.nodes if isinstance(node.op, Phase)]
-    digits = max((needed_digits(op.staircase.level_table) for op in neurons), default=1)
+    def lower(self, graph: Graph, context: Context, steps: int) -> Graph:
+        """The population program of a staircase network with phase neurons as its streamed form.
 
-    def change(node: Node) -> Node:
-        return node.with_op(replace(node.op, digits=digits)) if isinstance(node.op, Phase) else node
+        Raises:
+            PipelineError: If the staircase network is not in fixed point.
+        """
+        lowered = lower_streamed(graph, context, cheapest_zeros, Phase)
+        streamed = lowered.streamed
+        assert streamed is not None
+        neurons = [node.op for node in streamed.nodes if isinstance(node.op, Phase)]
+        digits = max((needed_digits(op.staircase.level_table) for op in neurons), default=1)
 
-    # A point takes a period in every layer; the next point follows one period behind it.
-    timed = streamed.rewrite(change, steps=digits * max(1, depth(streamed)))
-    return replace(lowered, streamed=timed)
+        def change(node: Node) -> Node:
+            if not isinstance(node.op, Phase):
+                return node
+            return node.with_op(replace(node.op, digits=digits))
+
+        # A point takes a period in every layer; the next point follows one period behind it.
+        timed = streamed.rewrite(change, steps=digits * max(1, depth(streamed)))
+        return replace(lowered, streamed=timed)
 
 
 def cheapest_zeros(op: Staircase, levels: Levels) -> Levels:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.codings.coding import Coding
 from pinnir.codings.common import Population, Spiking, lower_core, upper_bounds
 from pinnir.ir.evaluate import preactivations
 from pinnir.ir.graph import Affine, Graph, Node, Op, Staircase
@@ -64,26 +65,23 @@ class Table:
         return Table(*rows, self.weight, self.start[part])
 
 
-def lower(graph: Graph, context: Context, steps: int) -> Graph:
-    """Replace each staircase by coarse and fine threshold units.
+@dataclass(frozen=True)
+class PopulationCoding(Coding):
+    """Coarse and fine threshold units, in one step: they are memoryless."""
 
-    Args:
-        graph: Staircase graph.
-        context: Its calibration points decide which units are inverted.
-        steps: Not used: the units are memoryless, one step suffices.
+    name = "population"
 
-    Returns:
-        Spiking graph of one step.
-    """
-    points = graph.bind(context.calibration)
-    values = preactivations(graph, points)
-    bounds = upper_bounds(graph, points)
+    def lower(self, graph: Graph, context: Context, steps: int) -> Graph:
+        """Replace each staircase by units; calibration points say which are inverted."""
+        points = graph.bind(context.calibration)
+        values = preactivations(graph, points)
+        bounds = upper_bounds(graph, points)
 
-    def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
-        assert isinstance(node.op, Staircase)
-        return _encode(node, sources, bounds[node.name], values[node.name])
+        def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
+            assert isinstance(node.op, Staircase)
+            return _encode(node, sources, bounds[node.name], values[node.name])
 
-    return lower_core(graph, encode, steps=1, read_out="last")
+        return lower_core(graph, encode, steps=1, read_out="last")
 
 
 def build_table(op: Staircase, upper: Array) -> Table:

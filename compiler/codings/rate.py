@@ -20,9 +20,12 @@ membranes (``fit-neurons``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pinnir.base.errors import LegalizeError
+from pinnir.codings.coding import Coding
 from pinnir.codings.common import Population, Spiking, lower_core
 from pinnir.ir.graph import Affine, Graph, Node, Staircase
 from pinnir.neurons import IF, Integrated
@@ -32,37 +35,46 @@ from pinnir.numerics.matrix import Array, BlockDiagonal
 from pinnir.pipeline.context import Context
 
 
-def lower(graph: Graph, context: Context, steps: int) -> Graph:
-    """Replace each staircase by IF neurons.
+@dataclass(frozen=True)
+class RateCoding(Coding):
+    """Spikes counted over T steps, by integrate-and-fire neurons or membranes."""
 
-    Args:
-        graph: Staircase graph whose staircases have T + 1 (or, signed, 2T + 1) uniform levels.
-        context: Not used.
-        steps: Time steps T.
+    name = "rate"
+    length = ""
 
-    Returns:
-        Spiking graph of T steps, read out as the mean.
+    def lower(self, graph: Graph, context: Context, steps: int) -> Graph:
+        """Replace each staircase of T + 1 (signed, 2T + 1) uniform levels by IF neurons.
 
-    Raises:
-        LegalizeError: If a staircase is not what an IF neuron can count.
-    """
+        Returns:
+            Spiking graph of T steps, read out as the mean.
 
-    def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
-        assert isinstance(node.op, Staircase)
-        if isinstance(node.op, Response):
-            return _membranes(node, node.op, sources, steps)
-        neuron = integrate_fire(node, steps)
-        if neuron.rounds:
-            start = start_synapses(node, sources[0], neuron.threshold / 2, steps)
-            sources = (*sources, start)
-        # A spike a step is one level; the mean over T steps wants T of them.
-        decode = BlockDiagonal(node.op.step[:, None, None] * steps)
-        population = Population(
-            Node(node.name, neuron, sources, node.segment), np.arange(neuron.units), decode
-        )
-        return Spiking((population,), node.op.base)
+        Raises:
+            LegalizeError: If a staircase is not what an IF neuron can count.
+        """
 
-    return lower_core(graph, encode, steps=steps, read_out="mean")
+        def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
+            assert isinstance(node.op, Staircase)
+            if isinstance(node.op, Response):
+                return _membranes(node, node.op, sources, steps)
+            return _counters(node, node.op, sources, steps)
+
+        return lower_core(graph, encode, steps=steps, read_out="mean")
+
+
+def _counters(node: Node, op: Staircase, sources: tuple[Node, ...], steps: int) -> Spiking:
+    """Integrate-and-fire units, behind start units where they round."""
+    neuron = integrate_fire(node, steps)
+    if neuron.rounds:
+        start = start_synapses(node, sources[0], neuron.threshold / 2, steps)
+        sources = (*sources, start)
+    units = Node(node.name, neuron, sources, node.segment)
+    return _one_population(op, units, steps)
+
+
+def _one_population(op: Staircase, units: Node, steps: int) -> Spiking:
+    # A spike a step is one level; the mean over T steps wants T of them.
+    decode = BlockDiagonal(op.step[:, None, None] * steps)
+    return Spiking((Population(units, np.arange(op.base.size), decode),), op.base)
 
 
 def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) -> Spiking:
@@ -77,12 +89,8 @@ def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) 
     if op.kick:
         kick = np.full(op.base.size, op.kick)
         entries = (current, start_synapses(node, current, kick, steps))
-    units = Integrated(op.model, op.scheme, op.by_current(steps), op.synapse)
-    decode = BlockDiagonal(op.step[:, None, None] * steps)
-    population = Population(
-        Node(node.name, units, entries, node.segment), np.arange(units.units), decode
-    )
-    return Spiking((population,), op.base)
+    membranes = Integrated(op.model, op.scheme, op.by_current(steps), op.synapse)
+    return _one_population(op, Node(node.name, membranes, entries, node.segment), steps)
 
 
 def integrate_fire(node: Node, steps: int) -> IF:

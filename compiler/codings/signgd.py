@@ -22,46 +22,59 @@ What the schedule leaves open is chosen on the calibration points (``schedule_se
 
 from __future__ import annotations
 
-from pinnir.codings.followers import Inputs, Layers, Scale, with_input_neurons
-from pinnir.ir.graph import Graph
+from dataclasses import dataclass
+from typing import Literal
+
+from pinnir.codings.coding import Coding
+from pinnir.codings.followers import Layers, Scale, with_input_neurons
+from pinnir.codings.schedule_search import Wish, choose
+from pinnir.ir.graph import Graph, Level
 from pinnir.numerics.step_schedules import Kind
 from pinnir.pipeline.context import Context
 
 
-def lower(
-    graph: Graph,
-    context: Context,
-    steps: int,
-    *,
-    schedule: Kind = "exponential",
-    eta: float = 0.0,
-    decay: float = 0.0,
-    delay: float = -1.0,
-    scale: Scale = "neuron",
-    inputs: Inputs = "exact",
-) -> Graph:
-    """Give every activation of the cores neurons that follow it.
+@dataclass(frozen=True)
+class SignGradientCoding(Coding):
+    """Neurons that follow the activations themselves, over T steps.
 
-    Args:
-        graph: Tensor graph after ``gather-synapses``.
-        context: On its calibration points ranges are measured and the schedule is chosen.
-        steps: Time steps of one inference.
+    Attributes:
         schedule: How steps become shorter.
-        eta: First step of a layer; 0 to choose it.
+        eta: The first step of a layer, in units of a neuron's scale; 0 to choose it.
         decay: Of an exponential schedule; 0 to choose it.
-        delay: Steps between layers; -1 to choose it.
-        scale: See case 1 above.
-        inputs: See case 3.
-
-    Returns:
-        The program of these neurons.
-
-    Raises:
-        LegalizeError: If no such schedule reaches the range of every neuron.
+        delay: Steps between the starts of a layer and the next; -1 to choose it.
+        scale: Of steps: half of each ``neuron``'s range; or 1, with estimates from 0 on (``none``);
+            case 1 above.
+        inputs: Whether analog inputs enter ``exact``, or neurons follow them (``spikes``); case 3.
+        levels: Of the population program beside it; 0 for none.
     """
-    from pinnir.codings.schedule_search import Wish, choose
 
-    followed = with_input_neurons(graph) if inputs == "spikes" else graph
-    layers = Layers(followed, context.calibration, scale)
-    wish = Wish(schedule, eta or None, decay or None, None if delay < 0 else delay)
-    return layers.lower(choose(layers, wish, steps, context.progress), steps)
+    name = "signgd"
+    takes = Level.TENSOR
+    length = ""
+    neurons_must = "follow functions"
+    limits = (("eta", 0, 1e6), ("decay", 0, 1), ("delay", -1, 2**20), ("levels", 0, 2**20))
+
+    schedule: Kind = "exponential"
+    eta: float = 0.0
+    decay: float = 0.0
+    delay: float = -1.0
+    scale: Scale = "neuron"
+    inputs: Literal["exact", "spikes"] = "exact"
+    levels: int = 256
+
+    @property
+    def levels_beside(self) -> int:
+        """Levels of the population program beside it; 0 if there is none."""
+        return self.levels
+
+    def lower(self, graph: Graph, context: Context, steps: int) -> Graph:
+        """Give every activation of the cores neurons that follow it.
+
+        Raises:
+            LegalizeError: If no such schedule reaches the range of every neuron.
+        """
+        followed = with_input_neurons(graph) if self.inputs == "spikes" else graph
+        layers = Layers(followed, context.calibration, self.scale)
+        delay = None if self.delay < 0 else self.delay
+        wish = Wish(self.schedule, self.eta or None, self.decay or None, delay)
+        return layers.lower(choose(layers, wish, steps, context.progress), steps)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import PipelineError
-from pinnir.codings import population
+from pinnir.codings.population import PopulationCoding
 from pinnir.ir.evaluate import preactivations
 from pinnir.ir.exact_sums import is_whole, reads_levels
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
@@ -61,7 +61,7 @@ def lower_streamed(
         return node
 
     streamed = graph.rewrite(change, level=Level.SPIKING)
-    return replace(population.lower(graph, context, 1), streamed=streamed)
+    return replace(PopulationCoding().lower(graph, context, 1), streamed=streamed)
 
 
 def _check_whole(graph: Graph) -> None:

@@ -10,12 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Self, TypeAlias
 
 from pinnir.base.errors import PinnirError, PipelineError
 from pinnir.ir.graph import Graph, Level
 from pinnir.ir.verify import verify
 from pinnir.pipeline.context import Context
+from pinnir.pipeline.options import (
+    Limits,
+    check_limits,
+    defaults,
+    no_such_option,
+    read_options,
+    written_options,
+)
 
 
 @dataclass(frozen=True)
@@ -26,37 +34,70 @@ class Pass:
         name: Kebab-case name in pipelines.
         accepts: The levels of graph it takes.
         limits: Name, smallest and largest value of numeric options.
+        spelled: Options that a pipeline's text names even where they have their default value.
         retrains: Whether the layers' values change on purpose, so that later passes compare layers
             with those of this pass's result.
     """
 
     name: ClassVar[str]
     accepts: ClassVar[tuple[Level, ...]]
-    limits: ClassVar[tuple[tuple[str, float, float], ...]] = ()
+    limits: ClassVar[Limits] = ()
+    spelled: ClassVar[tuple[str, ...]] = ()
     retrains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for key, low, high in self.limits:
-            value = getattr(self, key)
-            if not low <= value <= high:
-                raise PipelineError(
-                    f"option {key}={value} must lie between {low:g} and {high:g}",
-                    node=self.name,
-                    op="pass",
-                )
+        if self.limits:
+            check_limits(self, self.limits, self.name)
+
+    @classmethod
+    def of(cls, options: dict[str, str]) -> Self:
+        """The pass with these options, given as text.
+
+        Raises:
+            PipelineError: If there is no such option, or a value cannot be read.
+        """
+        known = [one.name for one in fields(cls)]
+        for key in options:
+            if key not in known:
+                raise no_such_option(cls.name, key, known)
+        return cls(**read_options(cls, options, cls.name))
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """All options as ``name=default``, for listings."""
+        return defaults(cls)
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Return the transformed graph; ``graph`` itself is not changed."""
         raise NotImplementedError
 
+    def written(self, *, spelled: bool) -> list[tuple[str, Any]]:
+        """Name and value of options that are no defaults, and if asked of those to be spelled."""
+        return written_options(self, self.spelled if spelled else ())
+
     def __str__(self) -> str:
-        options = [(one.name, getattr(self, one.name)) for one in fields(self)]
-        changed = [
-            f"{name}={value}"
-            for (name, value), one in zip(options, fields(self), strict=True)
-            if value != one.default
-        ]
-        return f"{self.name}{{{','.join(changed)}}}" if changed else self.name
+        return _call(self.name, [f"{key}={value}" for key, value in self.written(spelled=False)])
+
+    def in_pipeline(self) -> str:
+        """Its text in a pipeline, which can be read again."""
+        options = self.written(spelled=True)
+        return _call(self.name, [f"{k.replace('_', '-')}={_told(v)}" for k, v in options])
+
+
+def _call(name: str, options: list[str]) -> str:
+    return f"{name}{{{','.join(options)}}}" if options else name
+
+
+def _told(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+
+Passes: TypeAlias = tuple[Pass, ...]
+
+
+def pipeline_text(passes: Passes) -> str:
+    """A pipeline as text, which ``passes/parsing.py`` reads."""
+    return ",".join(one.in_pipeline() for one in passes)
 
 
 # (pass, before, after, seconds)
@@ -67,7 +108,7 @@ PassObserver = Callable[[Pass, Graph, Graph, float], None]
 class PassManager:
     """Runs passes in order, verifies after each, then calls the observers."""
 
-    passes: tuple[Pass, ...]
+    passes: Passes
     observers: tuple[PassObserver, ...] = ()
 
     def run(self, graph: Graph, context: Context) -> Graph:

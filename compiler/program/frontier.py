@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pinnir.base.errors import RequirementError
+from pinnir.pipeline.manager import Passes
 
 # What a program may be cheapest in, by the name that the user gives, and the figure of
 # ``metrics/`` that says so.
@@ -29,8 +30,9 @@ class Candidate:
         coding: Of the program.
         steps: Time steps.
         levels: Levels per neuron; 0 if its neurons have none.
-        pipeline: Passes that make the program.
+        pipeline: Passes that make the program, as text.
         units: Rate-coding units per neuron, None for other codings.
+        passes: The pipeline itself.
     """
 
     family: str
@@ -38,7 +40,8 @@ class Candidate:
     steps: int
     levels: int
     pipeline: str
-    units: int | None = None
+    units: int | None
+    passes: Passes
 
     def weight(self, criterion: str) -> int:
         """What the cost of a family simulated over time is proportional to.
@@ -48,6 +51,10 @@ class Candidate:
         """
         units = self.units or 1
         return {"neurons": units, "steps": self.steps}.get(criterion, units * self.steps)
+
+    def row(self) -> dict[str, Any]:
+        """As plain values."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "passes"}
 
     def __str__(self) -> str:
         """Its size in words."""
@@ -159,7 +166,7 @@ class Frontier:
         """All points as plain values, cheapest first."""
         best = self.non_dominated()
         return [
-            asdict(one.candidate)
+            one.candidate.row()
             | {"rel_l2": one.rel_l2, "rel_l2_upper": one.rel_l2_upper}
             | {"measured_on": one.measured_on, "points": one.points}
             | {CRITERIA[name]: cost for name, cost in one.costs.items()}

@@ -19,7 +19,7 @@ from pinnir.metrics.field_errors import class_scores, field_errors, reference_er
 from pinnir.numerics.matrix import Array
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.passes.tidying.split_host import SplitHost
-from pinnir.pipeline.manager import Pass, PassObserver
+from pinnir.pipeline.manager import Pass, Passes, PassObserver
 from pinnir.program.frontier import EVALUATION, Candidate, Point, point
 from pinnir.program.line_costs import stream_costs
 from pinnir.program.program import Program, RunResult
@@ -60,11 +60,11 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
     tensors = [job.model.graph]
     split = [job.split]
     keep = [_keep_tensor_graphs(tensors), _keep_split(split)]
-    graph = job.lower(candidate.pipeline, [*keep, *observers])
+    graph = job.lower(candidate.passes, [*keep, *observers])
     shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
     segments, shapes = build_segments(graph, job.model.dtype, shapes)
     if job.target.integers is not None:
-        _check_integers(segments, candidate.pipeline, job.target.integers)
+        _check_integers(segments, candidate.passes, job.target.integers)
     return Program(
         segments=segments,
         inputs=job.inputs,
@@ -77,9 +77,9 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
     )
 
 
-def _check_integers(segments: Sequence[Segment], pipeline: str, integers: Integers) -> None:
+def _check_integers(segments: Sequence[Segment], passes: Passes, integers: Integers) -> None:
     """Find out whether every core computes with the target's integers, and none can overflow."""
-    largest = largest_input(pipeline)
+    largest = largest_input(passes)
     for segment in segments:
         if segment.running is not None:
             check_range(whole_core(segment.running, largest), integers)

@@ -1,29 +1,89 @@
-"""What a search may propose: families of programs, and what makes one cheaper than another.
+"""What a search may propose: families of programs, each a pipeline of a size.
 
-A family is one way to write a program for a given size: a named pipeline with numbers put in. The
-search tries every family whose coding the target runs, so a new one is one line in FAMILIES, or in
-``trained_families`` if its passes take minutes.
+The search tries every family whose coding the target runs, so a new one is one row in FAMILIES, or
+in ``trained_families`` if its passes take minutes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import NamedTuple
 
 from pinnir.base.errors import PinnirError
 from pinnir.base.targets import Target
 from pinnir.passes import pipelines
+from pinnir.passes.lowering.lower import Lower
+from pinnir.passes.rounding.quantise_activations import QuantiseActivations
+from pinnir.pipeline.manager import Passes, pipeline_text
 from pinnir.program.frontier import CRITERIA, Candidate
 
 MAX_LEVELS = 256**2
-# Of the population program beside a sign-gradient program.
-FOLLOWING_LEVELS = 256
 _STEPS = (8, 16, 32, 64, 128, 256)
 # Sign-gradient programs are shorter, and each step is worth more.
 _FOLLOWING_STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
 _UNITS = (1, 2, 4, 8, 16, 32)
+
+
+class Size(NamedTuple):
+    """What a family's programs differ in.
+
+    Attributes:
+        steps: Time steps.
+        levels: Levels per neuron; 0 if neurons have none.
+        units: Rate-coding units per neuron, None for other codings.
+    """
+
+    steps: int = 1
+    levels: int = 0
+    units: int | None = None
+
+
+def of_levels(levels: int) -> Size:
+    """The size of a program of one step."""
+    return Size(levels=levels)
+
+
+def of_slots(steps: int, units: int) -> Size:
+    """The size of a rate program of ``units`` ramps per neuron."""
+    return Size(steps, units * steps + 1, units)
+
+
+def of_signed(steps: int) -> Size:
+    """The size of a rate program of one signed unit per neuron."""
+    return Size(steps, 2 * steps + 1, 1)
+
+
+def level_counts() -> Iterator[int]:
+    """n^2 and n (n + 1): the numbers that coarse and fine units reach without waste."""
+    largest = int(MAX_LEVELS**0.5)
+    counts = (n * m for n in range(2, largest + 1) for m in (n, n + 1))
+    return (count for count in counts if count <= MAX_LEVELS)
+
+
+# Sizes of a family, in order; given a number of steps, those of it.
+Sizes = Callable[[int | None], Iterable[Size]]
+
+
+def _levels(steps: int | None) -> Iterable[Size]:
+    return map(of_levels, level_counts())
+
+
+def _slots(steps: int | None) -> Iterable[Size]:
+    return (of_slots(t, units) for t in _chosen(steps, _STEPS) for units in _UNITS)
+
+
+def _signed(steps: int | None) -> Iterable[Size]:
+    return map(of_signed, _chosen(steps, _STEPS))
+
+
+def _following(steps: int | None) -> Iterable[Size]:
+    return map(Size, _chosen(steps, _FOLLOWING_STEPS))
+
+
+def _chosen(steps: int | None, usual: tuple[int, ...]) -> tuple[int, ...]:
+    return usual if steps is None else (steps,)
 
 
 @dataclass(frozen=True)
@@ -33,50 +93,94 @@ class Family:
     Attributes:
         name: As the frontier shows it.
         coding: Of its programs; targets list the codings that they run.
-        members: Its candidates in order of their size; given a number of steps, only those.
-        staircase: Pipeline of the staircase network that a candidate equals level for level. None
-            if only a simulation tells a candidate's error.
+        sizes: Of its candidates.
+        passes: The pipeline of a size.
+        exact: Whether its programs equal their staircase networks level for level. Of others only
+            a simulation tells the error.
         slow: Whether candidates of very different sizes each take minutes to make.
         features: Whether it is for networks of images and patches, and not for others.
+        target: Whose integers and kind of reset its programs have; None for no target.
     """
 
     name: str
     coding: str
-    members: Callable[[int | None], tuple[Candidate, ...]]
-    staircase: Callable[[Candidate], str] | None = None
+    sizes: Sizes
+    passes: Callable[[Size], Passes]
+    exact: bool = False
     slow: bool = False
     features: bool = False
+    target: Target | None = None
+
+    def candidate(self, size: Size) -> Candidate:
+        """Its program of that size."""
+        passes = self.passes(size)
+        passes = passes if self.target is None else pipelines.for_target(passes, self.target)
+        text = pipeline_text(passes)
+        return Candidate(self.name, self.coding, size.steps, size.levels, text, size.units, passes)
+
+    def members(self, steps: int | None = None) -> tuple[Candidate, ...]:
+        """Its candidates in order of their size; given a number of steps, only those."""
+        return tuple(map(self.candidate, self.sizes(steps)))
 
     def within(self, target: Target) -> Family:
-        """The same programs for a target, with its integers and its kind of reset."""
-        stairs = self.staircase
-        return replace(
-            self,
-            members=lambda steps: tuple(for_target(one, target) for one in self.members(steps)),
-            staircase=stairs and (lambda one: pipelines.for_target(stairs(one), target)),
-        )
+        """The same programs for a target."""
+        return replace(self, target=target)
 
 
-def for_target(candidate: Candidate, target: Target) -> Candidate:
-    """The same candidate with the target's integers and its kind of reset."""
-    return replace(candidate, pipeline=pipelines.for_target(candidate.pipeline, target))
+def _by_levels(make: Callable[[int], Passes]) -> Callable[[Size], Passes]:
+    return lambda size: make(size.levels)
 
 
-def population(levels: int) -> Candidate:
-    """A population program of ``levels`` levels per neuron."""
-    return Candidate("population", "population", 1, levels, pipelines.population(levels))
+def _by_steps(make: Callable[[int], Passes]) -> Callable[[Size], Passes]:
+    return lambda size: make(size.steps)
 
 
-def population_refitted(levels: int) -> Candidate:
-    """A population program of uneven levels, as many units as ``levels`` for each would take."""
-    pipeline = pipelines.population_refitted(levels)
-    return Candidate("population-refitted", "population", 1, levels, pipeline)
+def _by_slots(make: Callable[[int, int], Passes]) -> Callable[[Size], Passes]:
+    return lambda size: make(size.steps, size.units or 1)
 
 
-def population_trained(levels: int, iterations: int) -> Candidate:
-    """The same of a network trained to bear about as many levels."""
-    pipeline = pipelines.population_refitted(levels, iterations, _trained_for(levels))
-    return Candidate("population-trained", "population", 1, levels, pipeline)
+def _exact(name: str, make: Callable[[int], Passes]) -> Family:
+    return Family(name, name.partition("-")[0], _levels, _by_levels(make), exact=True)
+
+
+FAMILIES: tuple[Family, ...] = (
+    _exact("population", pipelines.population),
+    _exact("population-refitted", pipelines.population_refitted),
+    _exact("delta", pipelines.delta),
+    _exact("delta-refitted", pipelines.delta_refitted),
+    _exact("phase", pipelines.phase),
+    _exact("phase-refitted", pipelines.phase_refitted),
+    Family("rate", "rate", _slots, _by_slots(pipelines.rate)),
+    Family("rate-signed", "rate", _signed, _by_steps(pipelines.rate_signed)),
+    Family("signgd", "signgd", _following, _by_steps(pipelines.signgd)),
+    Family(
+        "signgd-features",
+        "signgd",
+        _following,
+        _by_steps(pipelines.signgd_features),
+        features=True,
+    ),
+)
+
+
+def trained_families(iterations: int) -> tuple[Family, ...]:
+    """Families of programs that are calibrated for minutes; none if no iterations are asked for."""
+    if not iterations:
+        return ()
+
+    def population(size: Size) -> Passes:
+        trained_for = _trained_for(size.levels)
+        return pipelines.population_refitted(size.levels, iterations, trained_for)
+
+    def signed(size: Size) -> Passes:
+        return pipelines.rate_signed_trained(size.steps, iterations)
+
+    refitted = _by_slots(pipelines.rate_refitted)
+    return (
+        Family("population-trained", "population", _levels, population, exact=True, slow=True),
+        Family("rate-refitted", "rate", _slots, refitted, slow=True),
+        Family("rate-signed-trained", "rate", _signed, signed, slow=True),
+    )
 
 
 def _trained_for(levels: int) -> int:
@@ -84,157 +188,39 @@ def _trained_for(levels: int) -> int:
     return int(max(16, 4 ** round(math.log(levels, 4))))
 
 
-def delta(levels: int) -> Candidate:
-    """A delta program of ``levels`` levels per neuron."""
-    return Candidate("delta", "delta", 1, levels, pipelines.delta(levels))
-
-
-def delta_refitted(levels: int) -> Candidate:
-    """A delta program of uneven levels."""
-    return Candidate("delta-refitted", "delta", 1, levels, pipelines.delta_refitted(levels))
-
-
-def phase(levels: int) -> Candidate:
-    """A phase program of ``levels`` levels per neuron; its steps follow from them."""
-    return Candidate("phase", "phase", 1, levels, pipelines.phase(levels))
-
-
-def phase_refitted(levels: int) -> Candidate:
-    """A phase program of uneven levels."""
-    return Candidate("phase-refitted", "phase", 1, levels, pipelines.phase_refitted(levels))
-
-
-def rate(steps: int, units: int) -> Candidate:
-    """A rate program of ``units`` clipped ramps per neuron."""
-    levels = units * steps + 1
-    return Candidate("rate", "rate", steps, levels, pipelines.rate(steps, units), units)
-
-
-def membranes(neuron: str, steps: int, units: int) -> Candidate:
-    """A rate program of so many membranes per neuron."""
-    pipeline = pipelines.membranes(neuron, steps, units)
-    return Candidate(f"rate-{neuron}", "rate", steps, units * steps + 1, pipeline, units)
-
-
 def membrane_family(neuron: str) -> Family:
     """Rate programs of one membrane model."""
-    make = partial(membranes, neuron)
-    return Family(f"rate-{neuron}", "rate", _of_slots(make), slow=True)
+
+    def membranes(size: Size) -> Passes:
+        return pipelines.membranes(neuron, size.steps, size.units or 1)
+
+    return Family(f"rate-{neuron}", "rate", _slots, membranes, slow=True)
 
 
-def rate_signed(steps: int) -> Candidate:
-    """A rate program of one signed neuron per neuron, lightly calibrated."""
-    levels = 2 * steps + 1
-    return Candidate("rate-signed", "rate", steps, levels, pipelines.rate_signed(steps), 1)
+def find_family(name: str) -> Family:
+    """The family of that name in FAMILIES; every coding has one of its own name."""
+    return next(one for one in FAMILIES if one.name == name)
 
 
-def rate_refitted(steps: int, units: int) -> Candidate:
-    """A rate program whose maps are fitted to the spikes that arrive."""
-    pipeline = pipelines.rate_refitted(steps, units)
-    return Candidate("rate-refitted", "rate", steps, units * steps + 1, pipeline, units)
-
-
-def rate_signed_trained(steps: int, iterations: int) -> Candidate:
-    """A rate program of one signed neuron per neuron, of a network trained to bear it."""
-    pipeline = pipelines.rate_signed_trained(steps, iterations)
-    return Candidate("rate-signed-trained", "rate", steps, 2 * steps + 1, pipeline, 1)
-
-
-def signgd(steps: int, levels: int = FOLLOWING_LEVELS) -> Candidate:
-    """A sign-gradient program, beside a population program of ``levels`` levels."""
-    return Candidate("signgd", "signgd", steps, 0, pipelines.signgd(steps, levels))
-
-
-def signgd_features(steps: int) -> Candidate:
-    """A sign-gradient program of a network of images and patches, which no staircase says."""
-    return Candidate("signgd-features", "signgd", steps, 0, pipelines.signgd_features(steps))
-
-
-def level_counts() -> tuple[int, ...]:
-    """n^2 and n (n + 1): the numbers that coarse and fine units reach without waste."""
-    largest = int(MAX_LEVELS**0.5)
-    counts = (n * m for n in range(2, largest + 1) for m in (n, n + 1))
-    return tuple(count for count in counts if count <= MAX_LEVELS)
-
-
-def _steps(steps: int | None, usual: tuple[int, ...] = _STEPS) -> tuple[int, ...]:
-    return usual if steps is None else (steps,)
-
-
-def _of_slots(
-    make: Callable[[int, int], Candidate],
-) -> Callable[[int | None], tuple[Candidate, ...]]:
-    return lambda steps: tuple(make(t, units) for t in _steps(steps) for units in _UNITS)
-
-
-def _of_steps(
-    make: Callable[[int], Candidate], usual: tuple[int, ...] = _STEPS
-) -> Callable[[int | None], tuple[Candidate, ...]]:
-    return lambda steps: tuple(make(t) for t in _steps(steps, usual))
-
-
-def _of_levels(make: Callable[[int], Candidate]) -> Callable[[int | None], tuple[Candidate, ...]]:
-    return lambda steps: tuple(make(count) for count in level_counts())
-
-
-def _even(candidate: Candidate) -> str:
-    return pipelines.staircase(candidate.levels, _tidy(candidate))
-
-
-def _refitted(candidate: Candidate) -> str:
-    return pipelines.refitted(candidate.levels, tidy=_tidy(candidate))
-
-
-def _tidy(candidate: Candidate) -> str:
-    return pipelines.STREAMED_TIDY if candidate.coding == "delta" else pipelines.TIDY
-
-
-FAMILIES: tuple[Family, ...] = (
-    Family("population", "population", _of_levels(population), _even),
-    Family("population-refitted", "population", _of_levels(population_refitted), _refitted),
-    Family("delta", "delta", _of_levels(delta), _even),
-    Family("delta-refitted", "delta", _of_levels(delta_refitted), _refitted),
-    Family("phase", "phase", _of_levels(phase), _even),
-    Family("phase-refitted", "phase", _of_levels(phase_refitted), _refitted),
-    Family("rate", "rate", _of_slots(rate)),
-    Family("rate-signed", "rate", _of_steps(rate_signed)),
-    Family("signgd", "signgd", _of_steps(signgd, _FOLLOWING_STEPS)),
-    Family(
-        "signgd-features",
-        "signgd",
-        _of_steps(signgd_features, _FOLLOWING_STEPS),
-        features=True,
-    ),
-)
-
-
-def families(train: int) -> tuple[Family, ...]:
-    """All families: with training, those that take minutes as well.
+def given(passes: Passes, text: str | None = None) -> Candidate:
+    """The program of a pipeline that belongs to no family.
 
     Args:
-        train: Iterations of their training; 0 leaves them out.
+        passes: The pipeline.
+        text: As somebody wrote it, if somebody did.
+
+    Raises:
+        PinnirError: If the pipeline makes no spiking program.
     """
-    return FAMILIES + trained_families(train) if train else FAMILIES
-
-
-def trained_families(iterations: int) -> tuple[Family, ...]:
-    """Families of programs that are calibrated for minutes."""
-    return (
-        Family(
-            "population-trained",
-            "population",
-            _of_levels(lambda levels: population_trained(levels, iterations)),
-            lambda one: pipelines.refitted(one.levels, iterations, _trained_for(one.levels)),
-            slow=True,
-        ),
-        Family("rate-refitted", "rate", _of_slots(rate_refitted), slow=True),
-        Family(
-            "rate-signed-trained",
-            "rate",
-            _of_steps(lambda steps: rate_signed_trained(steps, iterations)),
-            slow=True,
-        ),
-    )
+    lower = next((one for one in passes if isinstance(one, Lower)), None)
+    if lower is None:
+        raise PinnirError(
+            "the pipeline makes no spiking program: it has no pass 'lower'",
+            hint="a complete pipeline is " + pipeline_text(pipelines.population(256)),
+        )
+    levels = next((one.levels for one in passes if isinstance(one, QuantiseActivations)), 0)
+    text = pipeline_text(passes) if text is None else text
+    return Candidate("given", lower.coding.name, lower.steps, levels, text, None, passes)
 
 
 def cheapest_first(candidates: Iterable[Candidate], criterion: str) -> list[Candidate]:
@@ -251,6 +237,5 @@ def check_criterion(name: str) -> None:
         PinnirError: If it is unknown.
     """
     if name not in CRITERIA:
-        raise PinnirError(
-            f"programs cannot be minimised in {name!r}", hint=f"known are {', '.join(CRITERIA)}"
-        )
+        known = ", ".join(CRITERIA)
+        raise PinnirError(f"programs cannot be minimised in {name!r}", hint=f"known are {known}")

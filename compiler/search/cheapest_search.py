@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
 from pinnir.base.errors import LegalizeError, PinnirError
-from pinnir.base.registry import look_up
-from pinnir.base.targets import Target
-from pinnir.codings import check_programmable
-from pinnir.neurons.membranes.conversion import CONVERSIONS
-from pinnir.passes import pipelines
-from pinnir.passes.parsing import parse_pipeline
-from pinnir.program.frontier import DEFAULT_CRITERION, Candidate, Point, Record
-from pinnir.search import candidates
-from pinnir.search.candidates import Family, cheapest_first
+from pinnir.codings.signgd import SignGradientCoding
+from pinnir.passes.pipelines import signgd
+from pinnir.program.frontier import Candidate, Point, Record
+from pinnir.search.candidates import (
+    FAMILIES,
+    Family,
+    Size,
+    cheapest_first,
+    find_family,
+    membrane_family,
+    of_levels,
+    of_slots,
+    trained_families,
+)
 from pinnir.search.family_search import FamilySearch
 from pinnir.search.job import Job
 from pinnir.search.measure import JobMeasure, Measure
+from pinnir.search.options import IF, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
 from pinnir.search.staircase_search import StaircaseSearch
 
@@ -33,17 +39,7 @@ from pinnir.search.staircase_search import StaircaseSearch
 _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
-# The neuron of rate coding where none is asked for.
-IF = "if"
 _NO_BOUND = (math.inf, math.inf)
-# Codings that run for a number of steps that may be chosen.
-_TIMED = ("rate", "signgd")
-# What a number of levels alone makes of a coding.
-_BY_LEVELS: Mapping[str, Callable[[int], Candidate]] = {
-    "population": candidates.population,
-    "delta": candidates.delta,
-    "phase": candidates.phase,
-}
 
 
 class Search(Protocol):
@@ -153,49 +149,31 @@ def _least_levels(searches: Sequence[FamilySearch]) -> float:
     return _FEWER_LEVELS * min(needed, default=0)
 
 
-def make_search(
-    job: Job,
-    coding: str,
-    steps: int | None,
-    levels: int | None,
-    pipeline: str | None,
-    wanted: float | None,
-    criterion: str = DEFAULT_CRITERION,
-    train: int = 0,
-    neuron: str = IF,
-) -> Search:
-    """The search for what was asked; ``train`` iterations for families that are trained.
+def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Search:
+    """The search for what was asked.
+
+    Args:
+        job: The model and its points.
+        asked: The options.
+        wanted: The tolerance, None if the program is only measured.
 
     Raises:
-        PinnirError: If coding, steps, levels, pipeline and neuron do not fit each other or the
-            target.
+        PinnirError: If the options do not fit the target or the network.
     """
-    check_neuron(neuron, coding, pipeline)
-    _check_numbers(steps, levels)
-    fixed = levels is not None or pipeline is not None or wanted is None
-    _check_training(train, fixed=fixed)
-    if pipeline is not None:
-        return Fixed(_own_pipeline(pipeline))
-    codings = ("rate",) if neuron != IF else _codings(job.target, coding)
-    if codings[0] not in _TIMED and steps not in (None, 1):
-        own = "its own number of steps" if codings[0] == "phase" else "one step"
-        raise PinnirError(
-            f"{codings[0]} coding takes {own}, not {steps}",
-            hint="leave --steps out, or use --coding rate",
-        )
-    if levels is not None or wanted is None:
-        found = _of_numbers(job, codings[0], steps, levels, neuron)
-        return Fixed(candidates.for_target(found, job.target))
-    if steps == 1 and coding == "auto":
-        codings = codings[:1]
+    if asked.given is not None:
+        return Fixed(asked.given)
+    codings = asked.codings(job.target)
+    if asked.levels is not None or wanted is None:
+        return Fixed(_of_numbers(job, codings[0], asked))
     families = [
-        family.within(job.target)
-        for family in candidates.families(train)
+        family
+        for family in FAMILIES + trained_families(asked.train)
         if family.coding in codings and family.features == job.features
     ]
-    if neuron != IF:
-        families = [candidates.membrane_family(neuron)]
-    return over_families(families, steps, wanted, criterion, JobMeasure(job))
+    if asked.neuron != IF:
+        families = [membrane_family(asked.neuron)]
+    within = [family.within(job.target) for family in families]
+    return over_families(within, asked.steps, wanted, asked.minimise, JobMeasure(job))
 
 
 def over_families(
@@ -207,15 +185,14 @@ def over_families(
 ) -> CheapestSearch:
     """The search over these families; those that know errors without a simulation go first."""
     record = Record()
-    ordered = sorted(families, key=lambda family: family.staircase is None)
+    ordered = sorted(families, key=lambda family: not family.exact)
 
     def start(family: Family, least: float) -> FamilySearch:
         members = family.members(steps)
-        if family.staircase is not None:
+        if family.exact:
             guess = least if family.slow and least else _LAW / wanted
-            return StaircaseSearch(
-                members, family.staircase, wanted, measure, record, guess, surveyed=not family.slow
-            )
+            surveyed = not family.slow
+            return StaircaseSearch(members, wanted, measure, record, guess, surveyed=surveyed)
         members = tuple(cheapest_first(members, criterion))
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 
@@ -223,93 +200,29 @@ def over_families(
     return CheapestSearch(started, criterion, record)
 
 
-def check_neuron(neuron: str, coding: str, pipeline: str | None) -> None:
-    """Find out whether programs of that neuron model can be made as asked.
-
-    Raises:
-        PinnirError: If it is unknown, or something else fixes the neurons.
-    """
-    if neuron == IF:
-        return
-    look_up({IF: None, **CONVERSIONS}, neuron, "neuron")
-    if coding not in ("auto", "rate"):
-        raise PinnirError(
-            f"{coding} coding has neurons of its own, not {neuron}",
-            hint="leave --neuron out, or use --coding rate",
-        )
-    if pipeline is not None:
-        raise PinnirError(
-            "a pipeline fixes the neurons",
-            hint=f"leave --neuron out, and put 'fit-neurons{{neuron={neuron}}}' in the --pipeline",
-        )
-
-
-def _check_numbers(steps: int | None, levels: int | None) -> None:
-    if steps is not None and steps < 1:
-        raise PinnirError(f"{steps} steps are too few", hint="give --steps 1 or more")
-    most = candidates.MAX_LEVELS
-    if levels is not None and not 2 <= levels <= most:
-        raise PinnirError(
-            f"{levels} levels are out of range", hint=f"give --levels from 2 to {most}"
-        )
-
-
-def _check_training(iterations: int, *, fixed: bool) -> None:
-    if iterations < 0:
-        raise PinnirError(
-            f"{iterations} iterations of training are too few", hint="give --train 1 or more"
-        )
-    if iterations and fixed:
-        raise PinnirError(
-            "--train is for the search: levels, steps of signgd or a pipeline fix the program",
-            hint="put 'anticipate-rounding' in the --pipeline, or leave --levels and --steps out",
-        )
-
-
-def _codings(target: Target, coding: str) -> tuple[str, ...]:
-    """The codings to search, those that fixed numbers mean first."""
-    if coding == "auto":
-        return target.codings
-    check_programmable(coding, target)
-    if coding not in target.codings:
-        raise PinnirError(
-            f"target {target.name} does not run the coding {coding!r}",
-            hint=f"it runs auto, {', '.join(target.codings)}",
-        )
-    return (coding,)
-
-
-def _of_numbers(
-    job: Job, coding: str, steps: int | None, levels: int | None, neuron: str
-) -> Candidate:
+def _of_numbers(job: Job, coding: str, asked: CompileOptions) -> Candidate:
     """What steps and levels fix; of sign-gradient programs the steps alone do."""
-    t = steps or 32
-    if coding == "signgd" and job.features:
-        if levels is not None:
-            raise PinnirError(
-                "--levels are those of the population program beside a sign-gradient program, and "
-                "networks of images and patches have none",
-                hint="leave --levels out",
-            )
-        return candidates.signgd_features(t)
+    levels, t = asked.levels, asked.steps or 32
     if coding == "signgd":
-        return candidates.signgd(t, levels or candidates.FOLLOWING_LEVELS)
+        return _following(job, t, levels)
     assert levels is not None
-    if coding in _BY_LEVELS:
-        return _BY_LEVELS[coding](levels)
-    units = max(1, round((levels - 1) / t))
-    if neuron != IF:
-        return candidates.membranes(neuron, t, units)
-    return candidates.rate(t, units)
+    size, family = of_levels(levels), find_family(coding)
+    if coding == "rate":
+        size = of_slots(t, max(1, round((levels - 1) / t)))
+        family = family if asked.neuron == IF else membrane_family(asked.neuron)
+    return family.within(job.target).candidate(size)
 
 
-def _own_pipeline(text: str) -> Candidate:
-    options = {one.name: vars(one) for one in parse_pipeline(text)}
-    if "lower" not in options:
+def _following(job: Job, steps: int, levels: int | None) -> Candidate:
+    """A sign-gradient program; levels are those of the population program beside it."""
+    if not job.features:
+        coding = SignGradientCoding() if levels is None else SignGradientCoding(levels=levels)
+        family = replace(find_family("signgd"), passes=lambda size: signgd(size.steps, coding))
+        return family.within(job.target).candidate(Size(steps))
+    if levels is not None:
         raise PinnirError(
-            "the pipeline makes no spiking program: it has no pass 'lower'",
-            hint="a complete pipeline is " + pipelines.population(256),
+            "--levels are those of the population program beside a sign-gradient program, and "
+            "networks of images and patches have none",
+            hint="leave --levels out",
         )
-    lower = options["lower"]
-    levels = options.get("quantise-activations", {}).get("levels", 0)
-    return Candidate("given", lower["coding"], lower["steps"], levels, text)
+    return find_family("signgd-features").within(job.target).candidate(Size(steps))

@@ -11,25 +11,20 @@ import numpy as np
 from pinnir.base.errors import CoreShareError, DomainError, PinnirError
 from pinnir.base.files import check_writable
 from pinnir.base.targets import find_target
-from pinnir.codings import PROGRAMMABLE
 from pinnir.frontend import Model, read_model
 from pinnir.ir.graph import Input
 from pinnir.ir.sample_axes import has_features, separate_axes
 from pinnir.metrics.field_errors import reference_errors
-from pinnir.neurons import LIF
 from pinnir.numerics.matrix import Array
-from pinnir.passes.lowering.lower import Lower
-from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.checkpoints import Checkpoints
-from pinnir.pipeline.manager import PassObserver
+from pinnir.pipeline.manager import Passes, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
 from pinnir.program.frontier import DEFAULT_CRITERION, Frontier, ToleranceError
 from pinnir.program.program import Program
 from pinnir.search.build import build, proven_point, with_manifest
-from pinnir.search.candidates import check_criterion
-from pinnir.search.cheapest_search import IF, check_neuron, make_search
+from pinnir.search.cheapest_search import make_search
 from pinnir.search.job import (
     CALIBRATION_POINTS,
     EVALUATION_POINTS,
@@ -39,8 +34,7 @@ from pinnir.search.job import (
     Progress,
     covering,
 )
-
-DEFAULT_RTOL = 1e-2
+from pinnir.search.options import DEFAULT_RTOL, IF, CompileOptions
 
 # How many programs the search may propose until one is proven on the evaluation points.
 _TRIES = 6
@@ -59,7 +53,7 @@ def compile(
     calibration: Array | None = None,
     evaluation: HeldOut | None = None,
     reference: tuple[Array, Array] | None = None,
-    pipeline: str | None = None,
+    pipeline: str | Passes | None = None,
     seed: int = 0,
     strip_source: bool = False,
     min_core_share: float = 0.0,
@@ -93,7 +87,7 @@ def compile(
         evaluation: Points to measure on, none of them a calibration point; drawn from the domain if
             not given. With it a search looks at the given calibration points.
         reference: Points and reference solution there, to measure against as well.
-        pipeline: Passes to run instead of a named pipeline.
+        pipeline: Passes to run instead of a named pipeline, or their text.
         seed: Of all random points.
         strip_source: Leave the source network out of the program.
         min_core_share: Share of the network's multiply-accumulates that must spike.
@@ -113,20 +107,23 @@ def compile(
         CoreShareError: If less than ``min_core_share`` of the network can spike.
         ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
     """
-    check_criterion(minimise)
+    asked = CompileOptions(coding, rtol, minimise, steps, levels, pipeline, train, neuron)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
-    check_neuron(neuron, coding, pipeline)
-    coding = coding if pipeline is None else _coding_of(pipeline, coding)
-    target = target or _default_target(coding, neuron)
     job = prepare(
-        model, domain, target, seed, calibration, progress, evaluation=evaluation, coding=coding
+        model,
+        domain,
+        target or asked.default_target,
+        seed,
+        calibration,
+        progress,
+        evaluation=evaluation,
+        coding=asked.lowered_coding,
     )
     job = replace(job, checkpoints=Checkpoints(resume))
     _check_core_share(job, min_core_share)
-    fixed = bool(levels or pipeline or (coding == "signgd" and steps))
-    wanted = _tolerance(job, rtol, reference, fixed=fixed)
-    search = make_search(job, coding, steps, levels, pipeline, wanted, minimise, train, neuron)
+    wanted = _tolerance(job, asked, reference)
+    search = make_search(job, asked, wanted)
     best: Program | None = None
     for _ in range(_TRIES):
         candidate = search.next()
@@ -143,17 +140,6 @@ def compile(
             best = program
     assert best is not None and wanted is not None
     raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
-
-
-def _coding_of(pipeline: str, otherwise: str) -> str:
-    """The coding that a pipeline lowers to."""
-    lowers = (one.coding for one in parse_pipeline(pipeline) if isinstance(one, Lower))
-    return next(lowers, otherwise)
-
-
-def _default_target(coding: str, neuron: str) -> str:
-    plain = coding not in PROGRAMMABLE and neuron in (IF, LIF.name)
-    return "nir" if plain else "programmable"
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
@@ -238,12 +224,13 @@ def _check_core_share(job: Job, wanted: float) -> None:
 
 
 def _tolerance(
-    job: Job, rtol: float | str | None, reference: tuple[Array, Array] | None, *, fixed: bool
+    job: Job, asked: CompileOptions, reference: tuple[Array, Array] | None
 ) -> float | None:
     if reference is not None:
         points, truth = reference
         points = job.domain.check(points, "the reference points")
         own = reference_errors(job.source(points), None, truth)["rel_l2_reference"]
+    rtol = asked.rtol
     if rtol == "auto":
         if reference is None:
             raise DomainError(
@@ -253,7 +240,7 @@ def _tolerance(
             )
         return own / 3
     if rtol is None:
-        return None if fixed else DEFAULT_RTOL
+        return None if asked.only_measured else DEFAULT_RTOL
     try:
         value = float(rtol)
     except ValueError:

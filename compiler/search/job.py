@@ -21,10 +21,9 @@ from pinnir.metrics.field_errors import relative_l2
 from pinnir.metrics.source_cost import SourceCost, source_cost
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
-from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.context import Context
-from pinnir.pipeline.manager import PassManager, PassObserver
+from pinnir.pipeline.manager import Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.program import Points, run_source
@@ -194,8 +193,8 @@ class Job:
     def split(self) -> Graph:
         """The network with its nodes labelled as parts of cores and host parts."""
         context = self._context(self.model.graph, self.calibration)
-        pipeline = pipelines.SPLIT_FEATURES if self.features else pipelines.SPLIT
-        return _run(pipeline, self.model.graph, context)
+        passes = pipelines.SPLIT_FEATURES if self.features else pipelines.SPLIT
+        return _run(passes, self.model.graph, context)
 
     @cached_property
     def cost(self) -> SourceCost:
@@ -217,9 +216,9 @@ class Job:
         thinned: Array = self.calibration[np.linspace(0, rows - 1, kept).astype(int)]
         return thinned
 
-    def lower(self, pipeline: str, observers: Sequence[PassObserver] = ()) -> Graph:
+    def lower(self, passes: Passes, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""
-        return _run(pipeline, self.model.graph, self.context, observers)
+        return _run(passes, self.model.graph, self.context, observers)
 
     @property
     def context(self) -> Context:
@@ -266,8 +265,8 @@ def covering(box: Domain, inside: int, seed: int) -> Array:
 
 
 def _run(
-    pipeline: str, graph: Graph, context: Context, observers: Sequence[PassObserver] = ()
+    passes: Passes, graph: Graph, context: Context, observers: Sequence[PassObserver] = ()
 ) -> Graph:
-    manager = PassManager(parse_pipeline(pipeline), tuple(observers))
+    manager = PassManager(passes, tuple(observers))
     with threadpool_limits(1):  # one order of summation on every machine
         return manager.run(graph, context)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pinnir.ir.graph import Graph
+from pinnir.passes.pipelines import staircase_of
+from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import SETS
 from pinnir.program.frontier import SELECTION, Candidate, Point, point
 from pinnir.program.line_costs import stream_costs
@@ -18,12 +21,12 @@ _LINES = 16
 class Measure(Protocol):
     """Measures candidates."""
 
-    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+    def staircase(self, candidate: Candidate) -> Errors:
         """Errors of the staircase network that a candidate equals, on all selection points."""
         ...
 
-    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
-        """The same on the evaluation points, None where that takes as long as the proof itself."""
+    def on_evaluation(self, candidate: Candidate) -> Errors | None:
+        """The same on the evaluation points; None where that takes as long as the program."""
         ...
 
     def few(self, candidate: Candidate) -> Point:
@@ -44,27 +47,31 @@ class JobMeasure:
     """
 
     job: Job
-    _known: dict[tuple[str, bool], Errors] = field(default_factory=dict)
+    _graphs: dict[Passes, Graph] = field(default_factory=dict)
+    _known: dict[tuple[Passes, bool], Errors] = field(default_factory=dict)
 
-    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
+    def staircase(self, candidate: Candidate) -> Errors:
         """By the oracle, without time."""
-        errors = self._errors(pipeline, evaluation=False)
+        errors = self._errors(candidate, evaluation=False)
         self.job.progress(f"{candidate}: {errors.pooled:.3e}")
         return errors
 
-    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
+    def on_evaluation(self, candidate: Candidate) -> Errors | None:
         """By the oracle, for networks of one sample axis."""
         if self.job.domain.axis_count > 1:
             return None
-        errors = self._errors(pipeline, evaluation=True)
+        errors = self._errors(candidate, evaluation=True)
         self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
         return errors
 
-    def _errors(self, pipeline: str, *, evaluation: bool) -> Errors:
-        key = pipeline, evaluation
+    def _errors(self, candidate: Candidate, *, evaluation: bool) -> Errors:
+        passes = staircase_of(candidate.passes)
+        key = passes, evaluation
         if key not in self._known:
-            graph = self.job.lower(pipeline)
-            self._known[key] = self.job.errors(graph, evaluation=evaluation)
+            if passes not in self._graphs:
+                self._graphs.clear()  # a network is asked for again at once, or not at all
+                self._graphs[passes] = self.job.lower(passes)
+            self._known[key] = self.job.errors(self._graphs[passes], evaluation=evaluation)
         return self._known[key]
 
     def few(self, candidate: Candidate) -> Point:

@@ -15,7 +15,6 @@ from pinnir.ir.graph import Activation, Constant, Graph, Input, Node, kind_of
 from pinnir.ir.sample_axes import axes_of, columns_in, has_features, layouts, separate_axes
 from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
-from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
 
@@ -129,11 +128,12 @@ def _check_graph(name: str, model: Model) -> Report:
     context = Context(graph, np.zeros((1, columns)), find_target("nir"))
     coding = ""
     try:
-        split = _run(pipelines.SPLIT, graph, context)
+        split = PassManager(pipelines.SPLIT).run(graph, context)
     except PinnirError:
         if not has_features(graph):
             raise
-        coding, split = "signgd", _run(pipelines.SPLIT_FEATURES, graph, context)
+        coding = "signgd"
+        split = PassManager(pipelines.SPLIT_FEATURES).run(graph, context)
     cost = source_cost(split, graph if coding else None)
     shapes = layouts(graph)
     return Report(
@@ -147,10 +147,6 @@ def _check_graph(name: str, model: Model) -> Report:
         hint=_ON_DATA if coding else "",
         nodes=tuple(_placed(graph, split)),
     )
-
-
-def _run(pipeline: str, graph: Graph, context: Context) -> Graph:
-    return PassManager(parse_pipeline(pipeline)).run(graph, context)
 
 
 def _columns(node: Node) -> int | None:

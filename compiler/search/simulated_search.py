@@ -36,9 +36,9 @@ class SimulatedSearch:
     record: Record
     least_levels: float = 0
     _scale: float = 1.0  # how much larger errors are on the evaluation points
-    _few: dict[str, Point] = field(default_factory=dict)
-    _more: dict[str, Point] = field(default_factory=dict)
-    _failed: set[str] = field(default_factory=set)
+    _few: dict[Candidate, Point] = field(default_factory=dict)
+    _more: dict[Candidate, Point] = field(default_factory=dict)
+    _failed: set[Candidate] = field(default_factory=set)
 
     def propose(self, bound: Rank) -> Point | None:
         """By walking up the costs; what was simulated before is not simulated again."""
@@ -55,7 +55,7 @@ class SimulatedSearch:
 
     def failed(self, one: Point, error: float) -> None:
         """From now on errors must be smaller by as much as this one was too large."""
-        self._failed.add(one.candidate.pipeline)
+        self._failed.add(one.candidate)
         self._scale = max(self._scale, error / one.rel_l2)
 
     def _at_least(self, candidate: Candidate) -> float:
@@ -84,14 +84,14 @@ class SimulatedSearch:
         It is simulated on few points, and on more if these say that it is the cheapest: few points
         may all miss where the error is.
         """
-        key, most = candidate.pipeline, _MARGIN * self.wanted
-        if key not in self._few:
-            self._few[key] = self.record.add(self.measure.few(candidate))
-        few = self._few[key]
-        if key in self._failed or few.rel_l2 > most or few.rank(self.criterion) >= bound:
+        most = _MARGIN * self.wanted
+        if candidate not in self._few:
+            self._few[candidate] = self.record.add(self.measure.few(candidate))
+        few = self._few[candidate]
+        if candidate in self._failed or few.rel_l2 > most or few.rank(self.criterion) >= bound:
             return None
-        if key not in self._more:
-            self._more[key] = self.record.add(self.measure.more(candidate))
-        more = self._more[key]
+        if candidate not in self._more:
+            self._more[candidate] = self.record.add(self.measure.more(candidate))
+        more = self._more[candidate]
         enough = more.rel_l2 * self._scale <= most and more.rank(self.criterion) < bound
         return more if enough else None

@@ -26,7 +26,6 @@ class StaircaseSearch:
 
     Attributes:
         candidates: In order of their size.
-        staircase: Pipeline of a candidate's staircase network.
         wanted: The tolerance.
         measure: Measures candidates.
         record: Gets every candidate that the search looked at.
@@ -35,7 +34,6 @@ class StaircaseSearch:
     """
 
     candidates: Sequence[Candidate]
-    staircase: Callable[[Candidate], str]
     wanted: float
     measure: Measure
     record: Record
@@ -44,7 +42,7 @@ class StaircaseSearch:
     _first: int = 0  # smaller ones have failed
     _start: int | None = None
     _errors: dict[int, Errors] = field(default_factory=dict)
-    _proofs: dict[int, Errors | None] = field(default_factory=dict)
+    _evaluated: dict[int, Errors | None] = field(default_factory=dict)
     _found: dict[int, Point] = field(default_factory=dict)
 
     def propose(self, bound: Rank) -> Point | None:
@@ -59,7 +57,7 @@ class StaircaseSearch:
                 self._survey(index)
                 return None
             if self._is_refuted(index):
-                self._go_on(index, self._error_of(self._proofs[index]))
+                self._go_on(index, self._error_of(self._evaluated[index]))
                 continue
             self._survey(index)
             return self._found[index]
@@ -85,11 +83,9 @@ class StaircaseSearch:
         return self._start
 
     def _is_refuted(self, index: int) -> bool:
-        if index not in self._proofs:
-            candidate = self.candidates[index]
-            proof = self.measure.rehearsal(candidate, self.staircase(candidate))
-            self._proofs[index] = proof
-        return self._error_of(self._proofs[index]) > self.wanted
+        if index not in self._evaluated:
+            self._evaluated[index] = self.measure.on_evaluation(self.candidates[index])
+        return self._error_of(self._evaluated[index]) > self.wanted
 
     def _error_of(self, errors: Errors | None) -> float:
         return 0.0 if errors is None else upper_bound(errors.sets)
@@ -119,9 +115,7 @@ class StaircaseSearch:
 
     def _sufficient(self, index: int) -> bool:
         if index not in self._errors:
-            candidate = self.candidates[index]
-            found = self.measure.staircase(candidate, self.staircase(candidate))
-            self._errors[index] = found
+            self._errors[index] = self.measure.staircase(self.candidates[index])
         return self._enough(self._errors[index])
 
     def _enough(self, errors: Errors) -> bool:
@@ -129,11 +123,11 @@ class StaircaseSearch:
 
     def _measured(self, index: int) -> Point:
         """Costs of the program, error of the staircase network that it equals."""
-        proof = self._proofs.get(index)
-        errors = self._errors[index] if proof is None else proof
+        evaluated = self._evaluated.get(index)
+        errors = self._errors[index] if evaluated is None else evaluated
         found = replace(
             self.measure.few(self.candidates[index]),
-            measured_on=SELECTION if proof is None else EVALUATION,
+            measured_on=SELECTION if evaluated is None else EVALUATION,
             points=errors.points,
             rel_l2=errors.pooled,
             rel_l2_upper=upper_bound(errors.sets),

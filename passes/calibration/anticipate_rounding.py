@@ -52,6 +52,7 @@ class AnticipateRounding(Pass):
 
     name = "anticipate-rounding"
     accepts = (Level.TENSOR,)
+    spelled = ("levels", "iterations")
     retrains: ClassVar[bool] = True
     limits = (
         ("levels", 2, 2**20),

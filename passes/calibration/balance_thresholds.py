@@ -38,6 +38,7 @@ class BalanceThresholds(Pass):
 
     name = "balance-thresholds"
     accepts = (Level.TENSOR,)
+    spelled = ("method", "per", "steps")
     limits = (("percentile", 0, 100), ("steps", 1, 2**20))
 
     method: Literal["max", "percentile", "mmse"] = "mmse"

@@ -39,6 +39,7 @@ class FitNeurons(Pass):
 
     name = "fit-neurons"
     accepts = (Level.TENSOR,)
+    spelled = ("neuron", "steps")
     limits = (("steps", 1, 2**20), ("time", 0, 1e6), ("substeps", 0, 2**16), ("tau", 0, 2**20))
 
     neuron: str = "lif"

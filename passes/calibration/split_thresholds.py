@@ -40,6 +40,7 @@ class SplitThresholds(Pass):
 
     name = "split-thresholds"
     accepts = (Level.TENSOR,)
+    spelled = ("units",)
     limits = (("units", 1, 4096), ("margin", 0, 10))
 
     units: int = 16

@@ -18,7 +18,8 @@ import numpy as np
 
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
-from pinnir.codings import check_programmable, population
+from pinnir.codings import check_programmable
+from pinnir.codings.population import PopulationCoding
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
 from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.neurons.start_units import is_start
@@ -117,4 +118,4 @@ def _beside_nir(graph: Graph, context: Context) -> Graph:
         return Node(node.name, node.op.response, node.operands[:1], node.segment)
 
     responses = graph.rewrite(change, level=Level.STAIRCASE, steps=1, read_out="last")
-    return replace(population.lower(responses, context, 1), streamed=graph)
+    return replace(PopulationCoding().lower(responses, context, 1), streamed=graph)

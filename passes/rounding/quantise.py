@@ -57,6 +57,7 @@ class Quantise(Pass):
 
     name = "quantise"
     accepts = (Level.STAIRCASE,)
+    spelled = ("weight_bits", "state_bits")
     limits = (
         ("weight_bits", 2, 32),
         ("state_bits", 8, 53),

@@ -41,6 +41,7 @@ class QuantiseActivations(Pass):
 
     name = "quantise-activations"
     accepts = (Level.TENSOR,)
+    spelled = ("levels",)
     limits = (("levels", 2, 2**20), ("margin", 0, 10))
 
     levels: int = 256

@@ -17,24 +17,8 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import HOST, Affine, Constant, Graph, Level, Node, Primitive
 from pinnir.numerics.matrix import Array, dense
-from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.context import Context
-from pinnir.pipeline.manager import Pass
-
-
-def largest_input(pipeline: str) -> float:
-    """Largest magnitude of a value that enters a core, as the pipeline says.
-
-    Raises:
-        LegalizeError: If nothing rounds the inputs.
-    """
-    for done in parse_pipeline(pipeline) if pipeline else ():
-        if isinstance(done, QuantiseInputs):
-            return done.limit
-    raise LegalizeError(
-        "the program takes numbers that are not whole, and the target computes with integers",
-        hint="compile for this target, or with the passes quantise-inputs and quantise",
-    )
+from pinnir.pipeline.manager import Pass, Passes
 
 
 @dataclass(frozen=True)
@@ -47,6 +31,7 @@ class QuantiseInputs(Pass):
 
     name = "quantise-inputs"
     accepts = (Level.TENSOR,)
+    spelled = ("bits",)
     limits = (("bits", 2, 32),)
 
     bits: int = 16
@@ -109,3 +94,18 @@ def _rounded(node: Node, unit: Array, limit: float, label: str) -> Node:
     scaled = of("scaled", "Mul", node, constant("per_unit", 1.0 / unit))
     ends = (constant(name, np.array(end)) for name, end in (("low", -limit), ("high", limit)))
     return of("whole", "Clip", of("rounded", "Round", scaled), *ends)
+
+
+def largest_input(passes: Passes) -> float:
+    """Largest magnitude of a value that enters a core of the program that these passes made.
+
+    Raises:
+        LegalizeError: If nothing rounds the inputs.
+    """
+    for one in passes:
+        if isinstance(one, QuantiseInputs):
+            return one.limit
+    raise LegalizeError(
+        "the program takes numbers that are not whole, and the target computes with integers",
+        hint="compile for this target, or with the passes quantise-inputs and quantise",
+    )

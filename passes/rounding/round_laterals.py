@@ -31,6 +31,7 @@ class RoundLaterals(Pass):
 
     name = "round-laterals"
     accepts = (Level.SPIKING,)
+    spelled = ("bits",)
     limits = (("bits", 2, 52),)
 
     bits: int = 14

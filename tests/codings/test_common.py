@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 
 from pinnir.base.errors import PipelineError
-from pinnir.codings import CODINGS, lower_with
+from pinnir.codings import CODINGS
 from pinnir.codings.common import upper_bounds
 from pinnir.ir.evaluate import preactivations
 from pinnir.ir.graph import Staircase
-from tests.helpers import context, core_graph, points, residual_core, staircase_graph
+from pinnir.passes.parsing import parse_pipeline
+from tests.helpers import core_graph, points, residual_core, staircase_graph
 from tests.strategies import SEEDS, core_graphs
 
 
@@ -44,7 +45,6 @@ def test_bounds_of_several_maps_add_up():
 
 
 def test_unknown_coding():
-    graph = staircase_graph(core_graph(0, (1, 1, 1), ("tanh",)), 0, 4)
     with pytest.raises(PipelineError) as caught:
-        lower_with("morse", graph, context(graph), 1)
+        parse_pipeline("lower{coding=morse}")
     assert str(caught.value) == ("'morse': unknown coding\nhint: known are " + ", ".join(CODINGS))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pinnir.base.errors import LegalizeError
-from pinnir.codings.rate import lower
+from pinnir.codings.rate import RateCoding
 from pinnir.ir.graph import Activation, Graph, Node, Staircase
 from pinnir.ir.verify import verify
 from pinnir.neurons import IF
@@ -28,7 +28,7 @@ def quantised(low: float, high: float, levels: int, rounding: str = "nearest") -
 
 
 def lowered(graph: Graph, steps: int) -> IF:
-    op = lower(graph, context(graph), steps).node("act0").op
+    op = RateCoding().lower(graph, context(graph), steps).node("act0").op
     assert isinstance(op, IF)
     return op
 
@@ -42,7 +42,7 @@ def changed(graph: Graph, **fields) -> Graph:
 
 def refusal(graph: Graph, steps: int) -> str:
     with pytest.raises(LegalizeError) as caught:
-        lower(graph, context(graph), steps)
+        RateCoding().lower(graph, context(graph), steps)
     return str(caught.value)
 
 
@@ -72,7 +72,7 @@ def test_a_constant_input_is_counted_as_the_staircase_says(rounding, low, steps)
     levels = steps + 1 if rounding == "nearest" else 2 * steps + 1
     before = quantised(low, 2.0, levels, rounding)
     at = points(before, 400, 3) * 1.5
-    after = lower(before, context(before), steps)
+    after = RateCoding().lower(before, context(before), steps)
     assert_same_values(before, after, at, 1e-12)
     assert_same_values(before, compiled(after, "split-signs"), at, 1e-12)
 
@@ -114,7 +114,7 @@ def test_signed_levels_that_are_not_symmetric(shift):
 def test_initial_potentials(rounding, potential):
     """The spikes are those of neurons whose potential starts there."""
     stairs = quantised(-2.0, 2.0, 9 if rounding == "nearest" else 17, rounding)
-    graph = lower(stairs, context(stairs), 8)
+    graph = RateCoding().lower(stairs, context(stairs), 8)
     after = with_potentials(graph, "act0", np.array([potential]))
     verify(after)
     np.testing.assert_array_equal(potentials(after.node("act0")), [potential])
@@ -129,10 +129,10 @@ def test_initial_potentials(rounding, potential):
 
 def test_initial_potentials_as_lowered():
     stairs = quantised(-2.0, 2.0, 9)
-    graph = lower(stairs, context(stairs), 8)
+    graph = RateCoding().lower(stairs, context(stairs), 8)
     np.testing.assert_allclose(potentials(graph.node("act0")), [2.0])
     signed = quantised(-2.0, 2.0, 17, "zero")
-    graph = lower(signed, context(signed), 8)
+    graph = RateCoding().lower(signed, context(signed), 8)
     np.testing.assert_array_equal(potentials(graph.node("act0")), [0.0])
     same = with_potentials(graph, "act0", np.zeros(1))
     assert [node.name for node in same.nodes] == [node.name for node in graph.nodes]

@@ -13,7 +13,7 @@ from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.base.targets import TARGETS
 from pinnir.codings.followers import Layers
 from pinnir.codings.schedule_search import Wish, choose
-from pinnir.codings.signgd import lower
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Graph, Level, Neuron, Scheduled
 from pinnir.ir.verify import verify
@@ -36,7 +36,7 @@ def programmable(graph: Graph) -> Context:
 
 
 def error(graph: Graph, steps: int, **options: object) -> float:
-    lowered = lower(graph, programmable(graph), steps, **options)
+    lowered = Lower(SignGradientCoding(**options), steps).apply(graph, programmable(graph))
     verify(lowered)
     return relative_error(graph, lowered, points(graph, 256, 7))
 
@@ -46,7 +46,9 @@ def error(graph: Graph, steps: int, **options: object) -> float:
 def test_any_network_is_followed(graph, seed):
     """Forty steps for networks of up to a few layers, and no level anywhere."""
     at = points(graph, 64, seed % 1000)
-    (found,) = evaluate(lower(graph, programmable(graph), 40), graph.bind(at))
+    (found,) = evaluate(
+        Lower(SignGradientCoding(), 40).apply(graph, programmable(graph)), graph.bind(at)
+    )
     (wanted,) = evaluate(graph, graph.bind(at))
     assert np.sqrt(np.mean((found - wanted) ** 2)) <= 1e-2 * max(1.0, np.abs(wanted).max())
 
@@ -73,7 +75,11 @@ def test_skip_connections():
 def test_inputs_as_spikes_leave_a_residual():
     graph = core_graph(0, (1, 8, 1), ("tanh",))
     options = {"eta": 0.3, "decay": 0.9, "delay": 0.0}
-    followed = lower(graph, programmable(graph), 32, inputs="spikes", **options).streamed
+    followed = (
+        Lower(SignGradientCoding(inputs="spikes", **options), 32)
+        .apply(graph, programmable(graph))
+        .streamed
+    )
     assert followed is not None
     assert [n.name for n in followed.nodes if isinstance(n.op, SignGradient)] == [
         "x:core.1:spikes", "act0",
@@ -84,7 +90,7 @@ def test_inputs_as_spikes_leave_a_residual():
 def test_form():
     """A population program beside the neurons, whose names are those of the activations."""
     graph = core_graph(0, (2, 5, 4, 1), ("tanh", "sin"))
-    lowered = lower(graph, programmable(graph), 16, levels=8)
+    lowered = Lower(SignGradientCoding(levels=8), 16).apply(graph, programmable(graph))
     assert lowered.level is Level.SPIKING
     assert {type(n.op) for n in lowered.nodes if isinstance(n.op, Neuron)} == {Threshold}
     streamed = lowered.streamed
@@ -100,7 +106,7 @@ def test_form():
 
 def test_the_read_out_is_the_last_map_of_the_last_estimate():
     graph = core_graph(1, (2, 5, 1), ("tanh",))
-    streamed = lower(graph, programmable(graph), 8).streamed
+    streamed = Lower(SignGradientCoding(), 8).apply(graph, programmable(graph)).streamed
     assert streamed is not None
     at = points(graph, 16, 0)
     op = streamed.node("act0").op
@@ -135,7 +141,7 @@ def test_no_neuron_runs_out_of_reach(seed, steps):
 
 def refusal(graph: Graph, steps: int, **options: object) -> str:
     with pytest.raises(LegalizeError) as caught:
-        lower(graph, programmable(graph), steps, **options)
+        Lower(SignGradientCoding(**options), steps).apply(graph, programmable(graph))
     return str(caught.value)
 
 
@@ -173,7 +179,7 @@ def test_what_is_given_is_kept():
 
 def test_other_targets():
     graph = core_graph(0, (1, 3, 1), ("tanh",))
-    lowered = Lower(coding="signgd", steps=8).apply(graph, programmable(graph))
+    lowered = Lower(SignGradientCoding(), 8).apply(graph, programmable(graph))
     with pytest.raises(LegalizeError) as caught:
         Legalise().apply(lowered, context(graph))
     assert str(caught.value) == (
@@ -186,7 +192,9 @@ def test_other_targets():
 def test_it_takes_no_staircases():
     graph = core_graph(0, (1, 3, 1), ("tanh",))
     with pytest.raises(PipelineError) as caught:
-        Lower(coding="signgd").apply(replace(graph, level=Level.STAIRCASE), programmable(graph))
+        Lower(SignGradientCoding()).apply(
+            replace(graph, level=Level.STAIRCASE), programmable(graph)
+        )
     assert str(caught.value) == (
         "pass 'lower': coding signgd takes a tensor graph, not a staircase graph\n"
         "hint: check the order of the pipeline"

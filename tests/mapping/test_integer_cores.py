@@ -13,6 +13,7 @@ from pinnir.mapping.integer_cores import bits_of, check_range, whole_core
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import entries
 from pinnir.passes import pipelines
+from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from tests.integer_programs import PIPELINES, program
 from tests.networks import family
@@ -85,7 +86,7 @@ def test_what_is_not_whole():
 
 
 def test_inputs_that_nothing_rounds():
-    assert largest_input(program("resnet", "rate").manifest["pipeline"]) == LARGEST
+    assert largest_input(parse_pipeline(program("resnet", "rate").manifest["pipeline"])) == LARGEST
     with pytest.raises(LegalizeError, match="takes numbers that are not whole"):
         largest_input(pipelines.population(8))
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import PinnirError, PipelineError, VerifyError
+from pinnir.codings.rate import RateCoding
 from pinnir.ir.graph import Graph, Level, Node
 from pinnir.passes import PASSES
 from pinnir.passes.lowering.lower import Lower
-from pinnir.passes.parsing import describe, make_pass, parse_pipeline, pass_class
+from pinnir.passes.parsing import parse_pipeline, pass_class
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.passes.tidying.fuse_affine import FuseAffine
 from pinnir.pipeline.context import Context
@@ -70,8 +71,8 @@ def refusal(text: str) -> str:
         (" fuse-affine , lower ", (FuseAffine(), Lower())),
         ("fuse-affine,", (FuseAffine(),)),
         ("fuse-affine{}", (FuseAffine(),)),
-        ("lower{coding=rate,steps=8}", (Lower(coding="rate", steps=8),)),
-        ("lower { coding = rate , steps = 8, }", (Lower(coding="rate", steps=8),)),
+        ("lower{coding=rate,steps=8}", (Lower(RateCoding(), 8),)),
+        ("lower { coding = rate , steps = 8, }", (Lower(RateCoding(), 8),)),
         (
             "quantise-activations{range=layer,margin=1e-3},lower",
             (QuantiseActivations(range="layer", margin=1e-3), Lower()),
@@ -140,15 +141,19 @@ def test_every_pass_in_the_table(name):
     cls = pass_class(name)
     assert cls.name == name
     assert cls.accepts
-    assert make_pass(name, {}) == cls()
+    assert cls.of({}) == cls()
     assert str(cls()) == name
 
 
-def test_describe():
-    assert describe("example") == (
-        "Do as the options say.",
-        ["count=1", "share=0.5", "loud=False", "word=", "two_words=0", "kind=plain"],
-    )
+def test_options_for_listings():
+    assert pass_class("example").options() == [
+        "count=1",
+        "share=0.5",
+        "loud=False",
+        "word=",
+        "two_words=0",
+        "kind=plain",
+    ]
 
 
 @pytest.mark.parametrize(

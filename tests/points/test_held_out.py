@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pinnir.codings.signgd import SignGradientCoding
+
 pytest.importorskip("norse")
 
 import pinnir
@@ -91,7 +93,7 @@ def test_scores():
 def classifier() -> pinnir.Program:
     return pinnir.compile(
         EXAMPLE / "model.onnx", "0:1",
-        pipeline=pipelines.signgd_features(20, "decay=0.7,delay=1.3"),
+        pipeline=pipelines.signgd_features(20, SignGradientCoding(decay=0.7, delay=1.3)),
         calibration=read_digits(TRAINING).points[:300],
         evaluation=load_held_out(EXAMPLE / "reference.npz"),
     )  # fmt: skip

@@ -39,23 +39,23 @@ class Fake:
         error: On all selection points.
         synops: Per slot of a rate program.
         refuses: Families that the target cannot run.
-        proof: Of staircase networks on the evaluation points; None if there is no rehearsal.
+        later: Error of staircase networks on the evaluation points; None if nobody looks there.
         seen: What was measured, in order.
     """
 
     error: Callable[[Candidate], float] = law
     synops: float = 1.0
     refuses: tuple[str, ...] = ()
-    proof: Callable[[Candidate], float] | None = None
+    later: Callable[[Candidate], float] | None = None
     seen: list[Candidate] = field(default_factory=list)
 
-    def rehearsal(self, candidate: Candidate, pipeline: str) -> Errors | None:
-        if self.proof is None:
+    def on_evaluation(self, candidate: Candidate) -> Errors | None:
+        if self.later is None:
             return None
-        return Errors(8000, self.proof(candidate), (self.proof(candidate),) * 4)
+        return Errors(8000, self.later(candidate), (self.later(candidate),) * 4)
 
-    def staircase(self, candidate: Candidate, pipeline: str) -> Errors:
-        assert pipeline == BY_NAME[candidate.family].staircase(candidate)
+    def staircase(self, candidate: Candidate) -> Errors:
+        assert BY_NAME[candidate.family].exact
         return Errors(4000, self.error(candidate), (self.error(candidate),) * 4)
 
     def few(self, candidate: Candidate) -> Point:
@@ -102,7 +102,7 @@ def test_smallest_finds_the_smallest_sufficient_count(size, start, first):
 
 
 def test_level_counts():
-    counts = level_counts()
+    counts = tuple(level_counts())
     assert list(counts) == sorted(set(counts))
     assert counts[:6] == (4, 6, 9, 12, 16, 20)
     assert counts[-1] == 2**16
@@ -132,7 +132,7 @@ def test_families_are_what_their_members_say(family):
 
 def test_the_smallest_sufficient_staircase_is_proposed():
     found = search(Fake(), 0.01).next()
-    counts = level_counts()
+    counts = tuple(level_counts())
     assert law(found) <= 0.98 * 0.01
     assert law(BY_NAME["population"].members(None)[counts.index(found.levels) - 1]) > 0.98 * 0.01
 
@@ -197,7 +197,7 @@ def test_a_failed_program_is_followed_by_a_larger_one():
 
 
 def test_a_refuted_staircase_is_not_proposed():
-    fake = Fake(synops=10.0, proof=lambda one: 1.5 * law(one))
+    fake = Fake(synops=10.0, later=lambda one: 1.5 * law(one))
     at = search(fake, 0.01)
     found = at.next()
     assert 1.5 * law(found) <= 0.01
@@ -207,7 +207,7 @@ def test_a_refuted_staircase_is_not_proposed():
 
 
 def test_a_staircase_family_that_is_always_refuted_ends():
-    fake = Fake(proof=lambda one: 1.0)
+    fake = Fake(later=lambda one: 1.0)
     at = search(fake, 0.01, families=[BY_NAME["population"]])
     assert at.next() is not None, "the most accurate"
     assert at.next() is None

@@ -19,6 +19,7 @@ from pinnir.backends.verify import Comparison, verify
 from pinnir.base.errors import BackendError, LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.cli.app import main
+from pinnir.codings.delta import DeltaCoding
 from pinnir.passes import pipelines
 from tests.integer_programs import PIPELINES, program
 from tests.networks import family
@@ -121,7 +122,7 @@ def test_programs_without_integers():
 def test_options_without_a_form():
     integers = TARGETS["c"].integers
     assert integers is not None
-    pipeline = pipelines.in_integers(pipelines.delta(12, hysteresis=0.25), integers)
+    pipeline = pipelines.in_integers(pipelines.delta(12, DeltaCoding(hysteresis=0.25)), integers)
     made = pinnir.compile(family("resnet"), "-1:1", target="c", pipeline=pipeline)
     with pytest.raises(LegalizeError, match="has hysteresis or graded events"):
         write(made)

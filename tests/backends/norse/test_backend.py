@@ -16,7 +16,7 @@ from pinnir.backends.norse.backend import IntegrateFire, NorseBackend, Threshold
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.errors import BackendError
 from pinnir.base.targets import TARGETS
-from pinnir.codings.signgd import lower
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Neuron, Node
 from pinnir.neurons import IF, HardResetIF, Threshold
@@ -88,7 +88,7 @@ def test_rate_programs_with_initial_potentials(calibrate):
 @given(graph=core_graphs(), seed=SEEDS)
 def test_sign_gradient_programs(graph, seed):
     given = context(graph, target=TARGETS["programmable"])
-    core = lower(graph, given, 12, decay=0.7, delay=1.5).streamed
+    core = SignGradientCoding(decay=0.7, delay=1.5).lower(graph, given, 12)
     assert core is not None
     assert same(core, points(core, 100, seed % 1000)) > 0
 

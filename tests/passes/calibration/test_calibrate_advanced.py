@@ -15,7 +15,9 @@ from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
 from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
 from pinnir.passes.fitting.rate_layer import spiking_layer
+from pinnir.pipeline.manager import pipeline_text
 from tests.helpers import (
     assert_same_values,
     compiled,
@@ -198,8 +200,8 @@ def test_split_signs_are_refused():
     )
 
 
-@pytest.mark.parametrize("calibration", ["none", "light", "advanced"])
+@pytest.mark.parametrize("calibration", [None, CalibrateLight(), CalibrateAdvanced()])
 def test_the_published_converter(calibration):
-    text = pipelines.rate_signed(8, per="channel", calibration=calibration)
-    assert text.count("calibrate-") == (calibration != "none")
+    text = pipeline_text(pipelines.rate_signed(8, calibration, per="channel"))
+    assert text.count("calibrate-") == (calibration is not None)
     assert "per=channel" in text

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import PipelineError
-from pinnir.codings import population
+from pinnir.codings import find_coding, population
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node, Primitive, Staircase
 from pinnir.ir.verify import verify
@@ -32,8 +32,8 @@ from tests.helpers import (
 from tests.strategies import SEEDS, core_graphs
 
 
-def lowered(graph: Graph, **options) -> Graph:
-    after = Lower(**options).apply(graph, context(graph))
+def lowered(graph: Graph, coding: str = "population", steps: int = 1) -> Graph:
+    after = Lower(find_coding(coding)(), steps).apply(graph, context(graph))
     verify(after)
     assert after.level is Level.SPIKING
     return after
@@ -180,7 +180,6 @@ def test_rate_approaches_its_staircase_network(clips):
 
 
 def test_unknown_coding():
-    graph = staircase_graph(core_graph(0, (1, 1, 1), ("tanh",)), 0, 4)
     with pytest.raises(PipelineError) as caught:
-        Lower(coding="morse").apply(graph, context(graph))
+        Lower.of({"coding": "morse"})
     assert str(caught.value).startswith("'morse': unknown coding\nhint: known are population, ")

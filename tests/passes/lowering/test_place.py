@@ -47,9 +47,9 @@ def lowered(pipeline: str = population(9)) -> Graph:
 @cache
 def placed_program(coding: str = "population") -> Program:
     if coding == "population":
-        return pinnir.compile(model(mlp()), DOMAIN, pipeline=f"{pipelines.population(16)},place")
-    return pinnir.compile(model(mlp()), DOMAIN, target="programmable",
-                          pipeline=f"{STREAMED[coding](16)},place{{chip=spinnaker1}}")  # fmt: skip
+        return pinnir.compile(model(mlp()), DOMAIN, pipeline=(*pipelines.population(16), Place()))
+    placed = (*STREAMED[coding](16), Place(chip="spinnaker1"))
+    return pinnir.compile(model(mlp()), DOMAIN, target="programmable", pipeline=placed)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -136,8 +136,8 @@ def test_events_in_a_pipeline_are_those_of_the_program(monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr("pinnir.mapping.firing_rates.graph_rates", keep)
-    program = pinnir.compile(model(mlp()), DOMAIN, target="programmable",
-                             pipeline=f"{STREAMED['delta'](16)},place")  # fmt: skip
+    placed = (*STREAMED["delta"](16), Place())
+    program = pinnir.compile(model(mlp()), DOMAIN, target="programmable", pipeline=placed)
     found = program_rates(program, seed=program.manifest["seed"])
     assert found.keys() == seen[-1].keys()
     for name, rates in found.items():

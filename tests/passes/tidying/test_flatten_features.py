@@ -16,20 +16,21 @@ from torch import Tensor, nn
 
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
-from pinnir.codings.signgd import lower
+from pinnir.codings.signgd import SignGradientCoding
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Primitive
 from pinnir.ir.sample_axes import has_features, layouts, separate_axes
 from pinnir.neurons import SignGradient
 from pinnir.passes import pipelines
+from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.tidying.flatten_features import FlattenFeatures
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
 from tests.helpers import context, core_graph, onnx_model, points, relative_error
 
-PIPELINE = f"{pipelines.SPLIT_FEATURES},{pipelines.GATHER}"
+PIPELINE = pipelines.SPLIT_FEATURES + pipelines.GATHER
 
 
 class Attention(nn.Module):
@@ -100,7 +101,7 @@ def network(name: str) -> Graph:
 
 def gathered(graph: Graph) -> tuple[Graph, Context]:
     given = context(graph, 96, target=TARGETS["programmable"])
-    return PassManager(parse_pipeline(PIPELINE)).run(graph, given), given
+    return PassManager(PIPELINE).run(graph, given), given
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -140,7 +141,7 @@ def test_operations_of_the_paper():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_neurons_follow(name):
     graph, given = gathered(network(name))
-    lowered = lower(graph, given, 48, decay=0.7, delay=4.0)
+    lowered = Lower(SignGradientCoding(decay=0.7, delay=4.0), 48).apply(graph, given)
     assert lowered.streamed is None
     assert any(isinstance(n.op, SignGradient) and n.op.columns > n.op.units for n in lowered.nodes)
     assert relative_error(graph, lowered, given.calibration) <= 1e-2

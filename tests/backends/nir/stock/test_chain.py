@@ -21,7 +21,7 @@ from tests.backends.nir.simulated import Habits, compared
 from tests.helpers import CORE, FUNCTIONS, compiled, core_graph, points, residual_core
 from tests.networks import family
 
-SIGNED = pipelines.rate_signed(8, calibration="none")
+SIGNED = pipelines.rate_signed(8, None)
 LONG_RATE = (
     "split-thresholds{units=3},quantise-activations{levels=33},lower{coding=rate,steps=32},legalise"
 )
