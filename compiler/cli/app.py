@@ -6,15 +6,32 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from pinnir.base.errors import PinnirError, RequirementError
 
+# What a click decorator takes and gives.
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
+
 REQUIREMENT_NOT_MET, BAD_INPUT, BUG, INTERRUPTED = 1, 2, 3, 130
 
+PATH = click.Path(path_type=Path)
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON for machines.")
+of_program = click.argument("program", type=PATH)
+
+
+def path_option(name: str, metavar: str, help_: str) -> Callable[[Command], Command]:
+    """An option that takes the path of a file or folder."""
+    return click.option(name, type=PATH, metavar=metavar, help=help_)
+
+
+def output_option(metavar: str) -> Callable[[Command], Command]:
+    """Where a command writes what it is for."""
+    return click.option("-o", "--output", required=True, type=PATH, metavar=metavar)
 
 
 class Commands(click.Group):

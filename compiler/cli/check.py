@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinnir.cli.app import BAD_INPUT, REQUIREMENT_NOT_MET, as_json, to_json
+from pinnir.cli.app import BAD_INPUT, PATH, REQUIREMENT_NOT_MET, as_json, to_json
 
 if TYPE_CHECKING:
     from pinnir.search.preflight import Report
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.onnx|DIR")
+@click.argument("model", type=PATH, metavar="MODEL.onnx|DIR")
 @as_json
 @click.pass_context
 def check(ctx: click.Context, model: Path, json_: bool) -> None:
@@ -93,10 +93,9 @@ def print_reports(reports: Sequence[Report]) -> None:
     for report in reports:
         share = "" if report.core_mac_share is None else f"{report.core_mac_share:.1%}"
         cores = {node.segment for node in report.nodes if node.where == CORE}
-        table.add_row(
-            Text(report.model), _verdict(report), share,
-            str(len(cores) or ""), Text(report.domain), Text(report.reason.partition("\n")[0]),
-        )  # fmt: skip
+        why = report.reason.partition("\n")[0]
+        told = (_verdict(report), share, str(len(cores) or ""), Text(report.domain), Text(why))
+        table.add_row(Text(report.model), *told)
     console().print(table)
     compiled = sum(report.compiles for report in reports)
     console().print(f"{compiled} of {len(reports)} models compile")

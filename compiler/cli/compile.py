@@ -7,39 +7,52 @@ from typing import Any
 
 import click
 
-from pinnir.cli.app import as_json, progress_line, to_json
+from pinnir.cli.app import PATH, as_json, output_option, path_option, progress_line, to_json
 
 
 @click.command("compile")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 @click.option("--domain", required=True, help='Ranges of the columns, such as "x=-1:1,t=0:1".')
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.nir")
-@click.option("--target", help="See 'pinnir targets'.  [default: nir, or programmable for codings "
-              "that need it]")  # fmt: skip
-@click.option("--coding", default="auto", show_default=True,
-              help="auto, population, rate, phase, delta or signgd.")  # fmt: skip
-@click.option("--neuron", default="if", show_default=True,
-              help="Of a rate program: if, lif, fitzhugh-nagumo, izhikevich, izhikevich-fast or "
-                   "hodgkin-huxley.")  # fmt: skip
+@output_option("OUT.nir")
+@click.option(
+    "--target",
+    help="See 'pinnir targets'.  [default: nir, or programmable for codings that need it]",
+)
+@click.option(
+    "--coding",
+    default="auto",
+    show_default=True,
+    help="auto, population, rate, phase, delta or signgd.",
+)
+@click.option(
+    "--neuron",
+    default="if",
+    show_default=True,
+    help="Of a rate program: if, lif, fitzhugh-nagumo, izhikevich, izhikevich-fast or "
+    "hodgkin-huxley.",
+)
 @click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
-@click.option("--minimise", default="synops_per_mac", show_default=True, metavar="COST",
-              help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps "
-                   "or energy.")  # fmt: skip
-@click.option("--frontier", type=click.Path(path_type=Path), metavar="FILE.png|json",
-              help="Write all programs that were measured there.")  # fmt: skip
-@click.option("--steps", type=int,
-              help="Time steps of a rate or signgd program; searched if not given.")  # fmt: skip
+@click.option(
+    "--minimise",
+    default="synops_per_mac",
+    show_default=True,
+    metavar="COST",
+    help="What the program is to be cheapest in: synops_per_mac, neurons, spikes, steps or energy.",
+)
+@path_option("--frontier", "FILE.png|json", "Write all programs that were measured there.")
+@click.option(
+    "--steps", type=int, help="Time steps of a rate or signgd program; searched if not given."
+)
 @click.option("--levels", type=int, help="Levels per neuron; searched if not given.")
-@click.option("--calibration", type=click.Path(path_type=Path), metavar="POINTS.npz",
-              help="Points to fit on; drawn from the domain if not given.")  # fmt: skip
-@click.option("--evaluation", type=click.Path(path_type=Path), metavar="POINTS.npz",
-              help="Points to measure on, and labels of a classifier; drawn from the domain if not "
-                   "given.")  # fmt: skip
-@click.option("--reference", type=click.Path(path_type=Path), metavar="REF.npz",
-              help="Arrays points and outputs of a reference solution.")  # fmt: skip
+@path_option("--calibration", "POINTS.npz", "Points to fit on; drawn from the domain if not given.")
+@path_option(
+    "--evaluation",
+    "POINTS.npz",
+    "Points to measure on, and labels of a classifier; drawn from the domain if not given.",
+)
+@path_option("--reference", "REF.npz", "Arrays points and outputs of a reference solution.")
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
-@click.option("--dump", type=click.Path(path_type=Path), metavar="DIR",
-              help="Write the graph after every pass there.")  # fmt: skip
+@path_option("--dump", "DIR", "Write the graph after every pass there.")
 @click.option(
     "--train",
     type=int,
@@ -49,10 +62,14 @@ from pinnir.cli.app import as_json, progress_line, to_json
     metavar="[N]",
     help="Also search networks trained, for minutes, to bear rounding; or N iterations.",
 )
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
-              help="Keep the state of training passes there, and go on from it.")  # fmt: skip
-@click.option("--min-core-share", type=float, default=0.0, metavar="S",
-              help="Refuse if less of the network's multiply-accumulates can spike.")  # fmt: skip
+@path_option("--resume", "DIR", "Keep the state of training passes there, and go on from it.")
+@click.option(
+    "--min-core-share",
+    type=float,
+    default=0.0,
+    metavar="S",
+    help="Refuse if less of the network's multiply-accumulates can spike.",
+)
 @click.option("--strip-source", is_flag=True, help="Leave the source network out of the file.")
 @click.option("--seed", default=0, show_default=True, help="Of all random points.")
 @as_json
@@ -92,8 +109,8 @@ def compile_command(
         if frontier is not None:
             save_frontier(frontier, error.frontier)
         if json_:
-            click.echo(to_json({"error": error.message, "reached": error.reached,
-                              "frontier": told(error.frontier)}))  # fmt: skip
+            reached = {"error": error.message, "reached": error.reached}
+            click.echo(to_json(reached | {"frontier": told(error.frontier)}))
         raise
     measured = program.frontier
     assert measured is not None
@@ -104,8 +121,8 @@ def compile_command(
         program.dump(dump)
     seconds = perf_counter() - started
     if json_:
-        click.echo(to_json({**program.metrics, "rtol": program.manifest["rtol"], "seconds": seconds,
-                          "output": str(output), "frontier": told(measured)}))  # fmt: skip
+        found = {"rtol": program.manifest["rtol"], "seconds": seconds, "output": str(output)}
+        click.echo(to_json(program.metrics | found | {"frontier": told(measured)}))
         return
     print_program(program, output, seconds)
     if len(measured.points) > 1:

@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinnir.cli.app import as_json, to_json
+from pinnir.cli.app import as_json, of_program, output_option, to_json
 
 if TYPE_CHECKING:
     from pinnir.backends.verify import Report
 
 
 @click.command()
-@click.argument("program", type=click.Path(path_type=Path))
-@click.option("--target", default="nir", show_default=True,
-              help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
-                   "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
-                   "neurons; lava-netx: these as netx files; sanafe: networks for SANA-FE's "
-                   "Loihi; spinnaker: PyNN connection lists.")  # fmt: skip
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@of_program
+@click.option(
+    "--target",
+    default="nir",
+    show_default=True,
+    help="nir: one plain file a core; nir-stock: for other simulators' importers as they "
+    "are; c: C99 for microcontrollers; lava: Lava processes; lava-stock: Lava's own "
+    "neurons; lava-netx: these as netx files; sanafe: networks for SANA-FE's "
+    "Loihi; spinnaker: PyNN connection lists.",
+)
+@output_option("DIR")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @as_json
 def export(program: Path, target: str, output: Path, force: bool, json_: bool) -> None:
@@ -33,12 +37,20 @@ def export(program: Path, target: str, output: Path, force: bool, json_: bool) -
 
 
 @click.command()
-@click.argument("program", type=click.Path(path_type=Path))
-@click.option("--target", required=True,
-              help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, lava-netx, "
-                   "sanafe or spinnaker.")  # fmt: skip
-@click.option("--points", default=64, show_default=True, type=click.IntRange(1),
-              help="On how many points, where the target takes any.")  # fmt: skip
+@of_program
+@click.option(
+    "--target",
+    required=True,
+    help="What is to run: nir-stock, c, cortex-m4, lava, lava-stock, lava-netx, "
+    "sanafe or spinnaker.",
+)
+@click.option(
+    "--points",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="On how many points, where the target takes any.",
+)
 @as_json
 def verify(program: Path, target: str, points: int, json_: bool) -> None:
     """Run what a target would run, and compare every event with the oracle.

@@ -6,20 +6,27 @@ from pathlib import Path
 
 import click
 
-from pinnir.cli.app import as_json, progress_line, to_json
+from pinnir.cli.app import as_json, of_program, path_option, progress_line, to_json
 
 
 @click.command()
-@click.argument("program", type=click.Path(path_type=Path))
+@of_program
 @click.option("--pass", "name", help="Show what this pass changed, by its name or number.")
 @click.option("--errors", is_flag=True, help="Show what each layer contributes to the error.")
-@click.option("--place", metavar="CHIP",
-              help="Show which cores of a chip the units would take, and the spikes between them: "
-                   "loihi1, loihi2, spinnaker1 or sanafe.")  # fmt: skip
-@click.option("--chips", type=click.IntRange(1, 1024), default=1, show_default=True,
-              help="How many chips --place may use.")  # fmt: skip
-@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png",
-              help="Write a picture of --place.")  # fmt: skip
+@click.option(
+    "--place",
+    metavar="CHIP",
+    help="Show which cores of a chip the units would take, and the spikes between them: "
+    "loihi1, loihi2, spinnaker1 or sanafe.",
+)
+@click.option(
+    "--chips",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="How many chips --place may use.",
+)
+@path_option("--figure", "FILE.png", "Write a picture of --place.")
 @as_json
 def inspect(
     program: Path,

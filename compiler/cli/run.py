@@ -6,26 +6,43 @@ from pathlib import Path
 
 import click
 
-from pinnir.cli.app import as_json, progress_line, to_json
+from pinnir.cli.app import (
+    PATH,
+    as_json,
+    of_program,
+    output_option,
+    path_option,
+    progress_line,
+    to_json,
+)
 
 
 @click.command()
-@click.argument("program", type=click.Path(path_type=Path))
-@click.option("--points", type=click.Path(path_type=Path), metavar="P.npy|P.npz",
-              help="Points to run on.")  # fmt: skip
+@of_program
+@path_option("--points", "P.npy|P.npz", "Points to run on.")
 @click.option("--grid", metavar="256x101", help="A uniform grid over the domain.")
-@click.option("--order", metavar="ORDER",
-              help="In which a delta program takes the points: boustrophedon, hilbert or given.  "
-                   "[default: boustrophedon on a grid, else hilbert]")  # fmt: skip
-@click.option("--lines", type=int, metavar="N",
-              help="How many points a delta program streams side by side.  [default: 1]",
-              )  # fmt: skip
+@click.option(
+    "--order",
+    metavar="ORDER",
+    help="In which a delta program takes the points: boustrophedon, hilbert or given.  "
+    "[default: boustrophedon on a grid, else hilbert]",
+)
+@click.option(
+    "--lines",
+    type=int,
+    metavar="N",
+    help="How many points a delta program streams side by side.  [default: 1]",
+)
 @click.option("--backend", default="reference", show_default=True, help="See 'pinnir backends'.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
-              metavar="FIELD.npz")  # fmt: skip
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FIELD.png")
-@click.option("--smooth", is_flag=False, flag_value="auto", metavar="[CUTOFF]",
-              help="Take noise off the field; or keep this share of its frequencies.")  # fmt: skip
+@output_option("FIELD.npz")
+@click.option("--plot", type=PATH, metavar="FIELD.png")
+@click.option(
+    "--smooth",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[CUTOFF]",
+    help="Take noise off the field; or keep this share of its frequencies.",
+)
 @as_json
 def run(
     program: Path,
