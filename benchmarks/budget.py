@@ -37,9 +37,7 @@ UNITS = 8
 FEW_STEPS = (8, 32)
 # Programs at which networks of different depth and width are compared.
 SHOWN_LEVELS, SHOWN_STEPS = 64, 32
-SETTINGS = Settings(
-    collocation=regression.MESH, adam_steps=200, lbfgs_steps=600, lbfgs_rounds=1
-)  # fmt: skip
+SETTINGS = Settings(collocation=regression.MESH, adam_steps=200, lbfgs_steps=600, lbfgs_rounds=1)
 
 POPULATION, RATE = "population", "rate"
 _TICKS = (0.03, 0.05, 0.1, 0.2)
@@ -171,8 +169,12 @@ class Pairs:
     def cells(self) -> list[str]:
         """Of a table."""
         logs = np.log(self.predicted / self.measured)
-        return [f"{self.correlation:.3f}", f"{self.at_one_size:.3f}",
-                f"{np.exp(logs.mean()):.2f}", f"{np.exp(logs.std()):.2f}"]  # fmt: skip
+        return [
+            f"{self.correlation:.3f}",
+            f"{self.at_one_size:.3f}",
+            f"{np.exp(logs.mean()):.2f}",
+            f"{np.exp(logs.std()):.2f}",
+        ]
 
 
 def _budget(job: Job, pipeline: Passes) -> Budget:
@@ -258,14 +260,23 @@ def _ranking(rows: Sequence[Row]) -> str:
             counts.append(f"{np.mean(hits):.0%}")
         chance = np.mean([1 / len(b.layers) for b in budgets])
         lines.append([coding, len(budgets), *counts, f"{chance:.0%}"])
-    headings = ["programs of several layers", "count", "predicted", "identity", "alone",
-                "by chance"]  # fmt: skip
+    headings = [
+        "programs of several layers",
+        "count",
+        "predicted",
+        "identity",
+        "alone",
+        "by chance",
+    ]
     return table(headings, lines)
 
 
 def _shapes(rows: Sequence[Row], coding: str, size: int) -> str:
-    chosen = {row.shape: row.budget for row in rows
-              if row.shape and (row.coding, row.size) == (coding, size)}  # fmt: skip
+    chosen = {
+        row.shape: row.budget
+        for row in rows
+        if row.shape and (row.coding, row.size) == (coding, size)
+    }
     lines = [[depth, *(_cell(chosen[depth, width]) for width in WIDTHS)] for depth in DEPTHS]
     return table(["hidden layers", *(f"width {width}" for width in WIDTHS)], lines)
 
@@ -279,14 +290,26 @@ def _example_table(rows: Sequence[Row]) -> str:
     for row in rows:
         budget = row.budget
         largest, best = budget.largest, budget.best
-        lines.append([
-            row.program, f"{budget.measured:.2e}", f"{budget.predicted:.2e}",
-            f"{budget.together:.2e}", f"{budget.identity:.2e}",
-            "" if largest is None else f"{largest.name} ({budget.share(largest):.0%})",
-            "none" if best is None else f"{best.name} ({best.without:.2e})",
-        ])  # fmt: skip
-    headings = ["program", "measured", "predicted", "with signs", "identity",
-                "largest (share of the square)", "more levels (error if exact)"]  # fmt: skip
+        lines.append(
+            [
+                row.program,
+                f"{budget.measured:.2e}",
+                f"{budget.predicted:.2e}",
+                f"{budget.together:.2e}",
+                f"{budget.identity:.2e}",
+                "" if largest is None else f"{largest.name} ({budget.share(largest):.0%})",
+                "none" if best is None else f"{best.name} ({best.without:.2e})",
+            ]
+        )
+    headings = [
+        "program",
+        "measured",
+        "predicted",
+        "with signs",
+        "identity",
+        "largest (share of the square)",
+        "more levels (error if exact)",
+    ]
     return table(headings, lines)
 
 
@@ -311,10 +334,17 @@ def _scatter(axis: Any, rows: Sequence[Row], title: str, form: Callable[[Budget]
         for marker, kind, own in (("o", "examples", False), (".", "regression", True)):
             chosen = [r for r in rows if r.coding == coding and (r.shape is not None) == own]
             pairs = Pairs.of(chosen, form)
-            axis.scatter(pairs.predicted, pairs.measured, s=30, marker=marker, alpha=0.7,
-                         facecolors="none" if marker == "o" else _COLOURS[coding],
-                         edgecolors=_COLOURS[coding], linewidths=1 if marker == "o" else 0,
-                         label=f"{coding}, {kind}")  # fmt: skip
+            axis.scatter(
+                pairs.predicted,
+                pairs.measured,
+                s=30,
+                marker=marker,
+                alpha=0.7,
+                facecolors="none" if marker == "o" else _COLOURS[coding],
+                edgecolors=_COLOURS[coding],
+                linewidths=1 if marker == "o" else 0,
+                label=f"{coding}, {kind}",
+            )
     _finish(axis, title, Pairs.of(rows, form), "measured relative L2 error")
 
 
@@ -323,19 +353,31 @@ def _scatter_layers(
 ) -> None:
     for coding in (POPULATION, RATE):
         pairs = Pairs.of_layers([row for row in rows if row.coding == coding], form)
-        axis.scatter(pairs.predicted, pairs.measured, s=7, alpha=0.5, linewidths=0,
-                     color=_COLOURS[coding], label=coding)  # fmt: skip
+        axis.scatter(
+            pairs.predicted,
+            pairs.measured,
+            s=7,
+            alpha=0.5,
+            linewidths=0,
+            color=_COLOURS[coding],
+            label=coding,
+        )
     pairs = Pairs.of_layers(rows, form)
     _finish(axis, title, pairs, "measured, only this layer converted")
 
 
 def _finish(axis: Any, title: str, pairs: Pairs, measured: str) -> None:
-    ends = [min(pairs.predicted.min(), pairs.measured.min()) / 1.3,
-            max(pairs.predicted.max(), pairs.measured.max()) * 1.3]  # fmt: skip
+    ends = [
+        min(pairs.predicted.min(), pairs.measured.min()) / 1.3,
+        max(pairs.predicted.max(), pairs.measured.max()) * 1.3,
+    ]
     axis.plot(ends, ends, color="0.5", linewidth=0.8, zorder=0)
     axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted", ylabel=measured)
-    axis.set_title(f"{title}\ncorrelation of the logarithms: {pairs.correlation:.3f}\n"
-                   f"among equal levels or steps: {pairs.at_one_size:.3f}", fontsize=9)  # fmt: skip
+    axis.set_title(
+        f"{title}\ncorrelation of the logarithms: {pairs.correlation:.3f}\n"
+        f"among equal levels or steps: {pairs.at_one_size:.3f}",
+        fontsize=9,
+    )
     axis.set_aspect("equal")
     axis.grid(alpha=0.25)
 
@@ -343,24 +385,34 @@ def _finish(axis: Any, title: str, pairs: Pairs, measured: str) -> None:
 def _curves(axis: Any, rows: Sequence[Row], along: int) -> None:
     """Errors of the regression networks over depth (0) or width (1), a line for each other."""
     values, others = ((DEPTHS, WIDTHS), (WIDTHS, DEPTHS))[along]
-    found = {row.shape: row.budget for row in rows
-             if row.shape and (row.coding, row.size) == (POPULATION, SHOWN_LEVELS)}  # fmt: skip
+    found = {
+        row.shape: row.budget
+        for row in rows
+        if row.shape and (row.coding, row.size) == (POPULATION, SHOWN_LEVELS)
+    }
     for number, other in enumerate(others):
         shapes = [(value, other)[:: 1 if along == 0 else -1] for value in values]
         colour = f"C{number}"
         name = f"width {other}" if along == 0 else f"{other} layer{'s' if other > 1 else ''}"
-        axis.plot(values, [found[s].measured for s in shapes], "o-", color=colour, markersize=4,
-                  label=name)  # fmt: skip
+        axis.plot(
+            values,
+            [found[s].measured for s in shapes],
+            "o-",
+            color=colour,
+            markersize=4,
+            label=name,
+        )
         axis.plot(values, [found[s].predicted for s in shapes], "x--", color=colour, linewidth=1)
-    axis.set(yscale="log", ylabel="relative L2 error",
-             xlabel=("hidden layers", "width")[along])  # fmt: skip
+    axis.set(yscale="log", ylabel="relative L2 error", xlabel=("hidden layers", "width")[along])
     if along == 1:
         axis.set_xscale("log")
     axis.set_xticks(values, [str(value) for value in values])
     axis.set_yticks(_TICKS, [str(value) for value in _TICKS])
     axis.minorticks_off()
-    axis.set_title(f"regression networks, {SHOWN_LEVELS} levels\nmeasured (solid), "
-                   "predicted (dashed)", fontsize=9)  # fmt: skip
+    axis.set_title(
+        f"regression networks, {SHOWN_LEVELS} levels\nmeasured (solid), predicted (dashed)",
+        fontsize=9,
+    )
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(others))
 
@@ -372,12 +424,16 @@ def main() -> None:
         rows = [row for found in pool.map(_one, tasks) for row in found]
     _draw(rows).savefig(DOCS / "images" / "budget.png", dpi=110)
     parts = [
-        _HEAD, _statistics(rows), _RANKING, _ranking(rows),
+        _HEAD,
+        _statistics(rows),
+        _RANKING,
+        _ranking(rows),
         f"## Depth and width\n\n{_SHAPES}\nPopulation, {SHOWN_LEVELS} levels:\n",
         _shapes(rows, POPULATION, SHOWN_LEVELS),
-        f"Rate, {UNITS} units, T = {SHOWN_STEPS}:\n", _shapes(rows, RATE, SHOWN_STEPS),
+        f"Rate, {UNITS} units, T = {SHOWN_STEPS}:\n",
+        _shapes(rows, RATE, SHOWN_STEPS),
         f"## Examples\n\n{_EXAMPLES}",
-    ]  # fmt: skip
+    ]
     for name in DOMAINS:
         parts += [f"### {name}\n", _example_table([row for row in rows if row.network == name])]
     write_page("budget.md", *parts)

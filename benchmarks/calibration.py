@@ -81,11 +81,17 @@ def page_table(rows: list[Row]) -> str:
     headings = ["network", "pipeline", "error", "of even", "seconds", "mean levels", "units"]
     even = {row.network: row.error for row in rows if row.variant == "even"}
     cells = [
-        [row.network if row.variant == "even" else "", row.variant, f"{row.error:.2e}",
-         f"{row.error / even[row.network]:.2f}", f"{row.seconds:.1f}", f"{row.levels:.0f}",
-         f"{row.units:,}"]
+        [
+            row.network if row.variant == "even" else "",
+            row.variant,
+            f"{row.error:.2e}",
+            f"{row.error / even[row.network]:.2f}",
+            f"{row.seconds:.1f}",
+            f"{row.levels:.0f}",
+            f"{row.units:,}",
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return table(headings, cells)
 
 

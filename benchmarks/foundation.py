@@ -42,8 +42,12 @@ def _row(case: Case, rtol: float | str) -> list[object]:
         own, ours = m["source_rel_l2_reference"], m["rel_l2_reference"]
         row += [f"{own:.2e}", f"{ours:.2e}", f"{ours / own:.3f}"]
     row += [f"{m['levels']:,}", f"{m['neurons']:,}", f"{m['spikes_per_activation']:.1f}"]
-    return [*row, f"{m['synops_per_mac']:.1f}", f"{m['energy_ratio']:.1f} x",
-            f"{m['core_mac_share']:.1%}"]  # fmt: skip
+    return [
+        *row,
+        f"{m['synops_per_mac']:.1f}",
+        f"{m['energy_ratio']:.1f} x",
+        f"{m['core_mac_share']:.1%}",
+    ]
 
 
 def _tolerances() -> Iterator[str]:
@@ -82,9 +86,14 @@ def _norse_row(program: Program, name: str, dtype: torch.dtype, points: Array) -
     differ = {key: ours[key] != theirs[key] for key in ours}
     first = next((key for key, wrong in differ.items() if wrong.any()), "none")
     samples = np.logical_or.reduce([wrong.any(axis=1) for wrong in differ.values()])
-    return [name, str(dtype).removeprefix("torch."), f"{total:,}",
-            f"{sum(int(wrong.sum()) for wrong in differ.values()):,}",
-            f"{int(samples.sum()):,} of {len(points):,}", f"`{first}`"]  # fmt: skip
+    return [
+        name,
+        str(dtype).removeprefix("torch."),
+        f"{total:,}",
+        f"{sum(int(wrong.sum()) for wrong in differ.values()):,}",
+        f"{int(samples.sum()):,} of {len(points):,}",
+        f"`{first}`",
+    ]
 
 
 def _norse() -> Iterator[str]:
@@ -102,9 +111,16 @@ def _norse() -> Iterator[str]:
         for dtype in (torch.float64, torch.float32):
             rows.append(_norse_row(program, case.name, dtype, points))
     yield table(
-        ["model", "Norse in", "unit outputs compared", "different", "points concerned",
-         "first population"], rows,
-    )  # fmt: skip
+        [
+            "model",
+            "Norse in",
+            "unit outputs compared",
+            "different",
+            "points concerned",
+            "first population",
+        ],
+        rows,
+    )
 
 
 def main() -> None:

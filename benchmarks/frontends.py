@@ -35,9 +35,14 @@ def _row(case: Case) -> tuple[bool, list[object]]:
         return False, [case.name, "refused", "", "", "", "", reason]
     metrics, seconds = program.metrics, time.perf_counter() - started
     return True, [
-        case.name, f"{metrics['rel_l2']:.2e}", f"{metrics['levels']:,}",
-        len(program.cores), f"{metrics['core_mac_share']:.3f}", f"{seconds:.1f}", "",
-    ]  # fmt: skip
+        case.name,
+        f"{metrics['rel_l2']:.2e}",
+        f"{metrics['levels']:,}",
+        len(program.cores),
+        f"{metrics['core_mac_share']:.3f}",
+        f"{seconds:.1f}",
+        "",
+    ]
 
 
 def main() -> None:

@@ -95,8 +95,13 @@ def _programs() -> Iterator[tuple[str, str, Program]]:
 
 def _row(name: str, coding: str, program: Program, chip: Cores) -> list[object]:
     wiring, chips = connectivity(program.running), CHIP_COUNTS.get(chip.name, 1)
-    row: list[object] = [name, coding, f"{wiring.units:,}", f"{wiring.synapses:,}",
-                         chip.name if chips == 1 else f"{chips} x {chip.name}"]  # fmt: skip
+    row: list[object] = [
+        name,
+        coding,
+        f"{wiring.units:,}",
+        f"{wiring.synapses:,}",
+        chip.name if chips == 1 else f"{chips} x {chip.name}",
+    ]
     try:
         placement, held = place_program(program, chip, chips)
     except LegalizeError as error:
@@ -109,29 +114,50 @@ def _row(name: str, coding: str, program: Program, chip: Cores) -> list[object]:
     greedy = placement.greedy
     saved = f"{1 - held.messages / greedy:.1%}" if greedy else ""
     return [
-        *row, f"{placement.used:,} of {placement.available:,}",
-        f"{fullest} {told['fill'][fullest]['mean']:.0%}", f"{held.messages:,.1f}",
-        "none" if greedy is None else f"{greedy:,.1f}", saved, f"{held.local:,.1f}",
-    ]  # fmt: skip
+        *row,
+        f"{placement.used:,} of {placement.available:,}",
+        f"{fullest} {told['fill'][fullest]['mean']:.0%}",
+        f"{held.messages:,.1f}",
+        "none" if greedy is None else f"{greedy:,.1f}",
+        saved,
+        f"{held.local:,.1f}",
+    ]
 
 
 def _chips() -> str:
-    headings = ("chip", "cores", "neurons a core", "synapse memory a core", "bits a synapse",
-                "axons in", "axons out", "source")  # fmt: skip
+    headings = (
+        "chip",
+        "cores",
+        "neurons a core",
+        "synapse memory a core",
+        "bits a synapse",
+        "axons in",
+        "axons out",
+        "source",
+    )
     rows = [
-        (chip.name, chip.cores_per_chip, f"{chip.neurons_per_core:,}",
-         _or_dash(chip.synapse_memory_bits, " bits"), _bits(chip), _or_dash(chip.axons_in),
-         _or_dash(chip.axons_out), chip.summary.partition(": ")[2])
+        (
+            chip.name,
+            chip.cores_per_chip,
+            f"{chip.neurons_per_core:,}",
+            _or_dash(chip.synapse_memory_bits, " bits"),
+            _bits(chip),
+            _or_dash(chip.axons_in),
+            _or_dash(chip.axons_out),
+            chip.summary.partition(": ")[2],
+        )
         for chip in CHIPS.values()
-    ]  # fmt: skip
+    ]
     return table(headings, rows)
 
 
 def _bits(chip: Cores) -> str:
     if chip.block is None:
         return f"{chip.bits_per_synapse}"
-    return (f"{chip.bits_per_synapse}, and {chip.header_bits} for up to {chip.block} of an axon, "
-            f"in words of {chip.word_bits}")  # fmt: skip
+    return (
+        f"{chip.bits_per_synapse}, and {chip.header_bits} for up to {chip.block} of an axon, "
+        f"in words of {chip.word_bits}"
+    )
 
 
 def _or_dash(limit: int | None, unit: str = "") -> str:
@@ -145,8 +171,19 @@ def main() -> None:
         for name, coding, program in _programs()
         for chip in CHIPS.values()
     ]
-    headings = ("network", "coding", "units", "synapses", "chip", "cores", "fill", "messages",
-                "greedy", "saved", "local")  # fmt: skip
+    headings = (
+        "network",
+        "coding",
+        "units",
+        "synapses",
+        "chip",
+        "cores",
+        "fill",
+        "messages",
+        "greedy",
+        "saved",
+        "local",
+    )
     write_page("placement.md", _HEAD.replace("{chips}", _chips()), table(headings, rows), _PICTURE)
 
 

@@ -31,8 +31,18 @@ uniform grid has lines on its faces too, where errors are larger, so it may end 
 
 def _run(program: Path, grid: str, folder: Path) -> dict[str, Any]:
     """Figures of one run on a grid, with the peak memory of its process in GiB."""
-    command = [sys.executable, "-c", _WATCHED, "run", str(program), "--grid", grid,
-               "-o", str(folder / "field.npz"), "--json"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        _WATCHED,
+        "run",
+        str(program),
+        "--grid",
+        grid,
+        "-o",
+        str(folder / "field.npz"),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told | {"gib": int(done.stderr.split()[-1]) / 2**20}
@@ -55,10 +65,18 @@ def _rows(name: str, folder: Path) -> list[list[object]]:
     rows: list[list[object]] = []
     for grid in grids:
         told = _run(folder / "program.nir", grid, folder)
-        rows.append([
-            name, f"{len(program.cores)}", grid, f"{told['points']:,}", f"{told['samples']:,}",
-            f"{told['rel_l2']:.2e}", f"{told['spikes_per_point']:.3g}", f"{told['gib']:.2f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                f"{len(program.cores)}",
+                grid,
+                f"{told['points']:,}",
+                f"{told['samples']:,}",
+                f"{told['rel_l2']:.2e}",
+                f"{told['spikes_per_point']:.3g}",
+                f"{told['gib']:.2f}",
+            ]
+        )
     return rows
 
 
@@ -66,8 +84,16 @@ def main() -> None:
     """Write the page."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for name in CASES for row in _rows(name, Path(folder))]
-    headings = ["network", "cores", "grid", "points", "samples", "error", "spikes a point",
-                "memory, GiB"]  # fmt: skip
+    headings = [
+        "network",
+        "cores",
+        "grid",
+        "points",
+        "samples",
+        "error",
+        "spikes a point",
+        "memory, GiB",
+    ]
     write_page("separable.md", _HEAD, table(headings, rows))
 
 

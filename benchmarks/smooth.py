@@ -134,13 +134,16 @@ def _one(problem: Problem, coding: str, program: Program, grid: tuple[int, ...])
     rows = _rows_of(points, program.domain, grid)
     error = relative_l2(before, source)
     return Measured(
-        problem.name, coding, grid,
+        problem.name,
+        coding,
+        grid,
         network=(error, relative_l2(after, source)),
-        reference=None if rows is None
+        reference=None
+        if rows is None
         else (relative_l2(before[rows], truth), relative_l2(after[rows], truth)),
         own=None if rows is None else relative_l2(source[rows], truth),
         fixed=tuple(relative_l2(other, source) / error for other in fixed),
-    )  # fmt: skip
+    )
 
 
 def _rows_of(points: Array, domain: Domain, grid: tuple[int, ...]) -> Array | None:
@@ -155,20 +158,33 @@ def _rows_of(points: Array, domain: Domain, grid: tuple[int, ...]) -> Array | No
 def _summary(lines: Sequence[Measured]) -> str:
     """Ratios over groups of programs, against the network."""
     groups = {
-        "rate, K = 4": "rate, K = 4,", "rate, K = 16": "rate, K = 16,",
-        "population": "population", "all": "",
-    }  # fmt: skip
+        "rate, K = 4": "rate, K = 4,",
+        "rate, K = 16": "rate, K = 16,",
+        "population": "population",
+        "all": "",
+    }
     rows = []
     for name, start in groups.items():
         group = [line for line in lines if line.coding.startswith(start)]
         ratios = np.array([line.ratio for line in group])
         fixed = np.array([line.fixed for line in group])
-        rows.append([
-            name, len(group), f"{np.exp(np.log(ratios).mean()):.2f}", f"{ratios.max():.3f}",
-            int((ratios > HARDLY).sum()), *(f"{column.max():.2f}" for column in fixed.T),
-        ])  # fmt: skip
-    headings = ["programs and grids", "count", "mean ratio (geometric)", "largest ratio",
-                f"above {HARDLY}"]  # fmt: skip
+        rows.append(
+            [
+                name,
+                len(group),
+                f"{np.exp(np.log(ratios).mean()):.2f}",
+                f"{ratios.max():.3f}",
+                int((ratios > HARDLY).sum()),
+                *(f"{column.max():.2f}" for column in fixed.T),
+            ]
+        )
+    headings = [
+        "programs and grids",
+        "count",
+        "mean ratio (geometric)",
+        "largest ratio",
+        f"above {HARDLY}",
+    ]
     headings += [f"largest, cutoff {cutoff}" for cutoff in CUTOFFS]
     return table(headings, rows)
 
@@ -190,9 +206,18 @@ def main() -> None:
         found = list(pool.map(_measure, (*PROBLEMS, FINE)))
     lines = [line for measured in found for line in measured]
     parts = [_HEAD, _summary(lines), "## Where it does not help\n", _hardly(lines), _LIMITS]
-    headings = ["program", "grid", "before", "after", "ratio", "before, reference",
-                "after, reference", "ratio, reference", "own",
-                *(f"cutoff {cutoff}" for cutoff in CUTOFFS)]  # fmt: skip
+    headings = [
+        "program",
+        "grid",
+        "before",
+        "after",
+        "ratio",
+        "before, reference",
+        "after, reference",
+        "ratio, reference",
+        "own",
+        *(f"cutoff {cutoff}" for cutoff in CUTOFFS),
+    ]
     for problem in PROBLEMS:
         rows = [line.row() for line in lines if line.name == problem.name]
         parts.append(f"\n## {problem.name}\n")

@@ -93,8 +93,15 @@ def _feed(
         if result is None:
             ended = worker.poll()
             problem = "hangs" if ended is None else f"the command's process ended with {ended}"
-            result = {"number": number, "kind": "?", "codes": [], "seconds": _PATIENCE,
-                      "mib": 0, "messages": [], "findings": [problem]}  # fmt: skip
+            result = {
+                "number": number,
+                "kind": "?",
+                "codes": [],
+                "seconds": _PATIENCE,
+                "mib": 0,
+                "messages": [],
+                "findings": [problem],
+            }
             _stop(worker)
             worker = None
         finished.put(result)
@@ -106,8 +113,11 @@ def _feed(
 def _start(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "fuzz.worker", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _ask(worker: subprocess.Popen[str], number: int) -> dict[str, Any] | None:

@@ -45,18 +45,24 @@ def _node(kind: str, inputs: str, output: str, **attributes: object) -> onnx.Nod
 
 def _gemm() -> onnx.ModelProto:
     nodes = [
-        _node("Gemm", "x w0 w1", "a", transB=1), _node("Tanh", "a", "b"),
-        _node("Gemm", "b w2 w3", "c", alpha=0.5), _node("Sin", "c", "d"),
+        _node("Gemm", "x w0 w1", "a", transB=1),
+        _node("Tanh", "a", "b"),
+        _node("Gemm", "b w2 w3", "c", alpha=0.5),
+        _node("Sin", "c", "d"),
         _node("Gemm", "d w4 w5", "y"),
-    ]  # fmt: skip
+    ]
     return _model(nodes, _weights((6, 2), (6,), (6, 6), (6,), (6, 1), (1,)))
 
 
 def _double() -> onnx.ModelProto:
     nodes = [
-        _node("MatMul", "x w0", "a"), _node("Add", "a w1", "b"), _node("Sigmoid", "b", "c"),
-        _node("Mul", "b c", "d"), _node("MatMul", "d w2", "e"), _node("Add", "e w3", "y"),
-    ]  # fmt: skip
+        _node("MatMul", "x w0", "a"),
+        _node("Add", "a w1", "b"),
+        _node("Sigmoid", "b", "c"),
+        _node("Mul", "b c", "d"),
+        _node("MatMul", "d w2", "e"),
+        _node("Add", "e w3", "y"),
+    ]
     weights = _weights((2, 5), (5,), (5, 1), (1,), dtype="float64")
     return _model(nodes, weights, kind=TensorProto.DOUBLE)
 
@@ -64,11 +70,17 @@ def _double() -> onnx.ModelProto:
 def _constrained() -> onnx.ModelProto:
     ranges = {"n0": np.array([0]), "n1": np.array([1]), "n2": np.array([2])}
     nodes = [
-        _node("Gemm", "x w0 w1", "a"), _node("Tanh", "a", "b"), _node("Gemm", "b w2 w3", "c"),
-        _node("Slice", "x n0 n1 n1", "s"), _node("Slice", "x n1 n2 n1", "t"),
-        _node("Mul", "s s", "q"), _node("Sub", "one q", "r"), _node("Mul", "r t", "f"),
-        _node("Where", "cond f one", "g"), _node("Mul", "g c", "y"),
-    ]  # fmt: skip
+        _node("Gemm", "x w0 w1", "a"),
+        _node("Tanh", "a", "b"),
+        _node("Gemm", "b w2 w3", "c"),
+        _node("Slice", "x n0 n1 n1", "s"),
+        _node("Slice", "x n1 n2 n1", "t"),
+        _node("Mul", "s s", "q"),
+        _node("Sub", "one q", "r"),
+        _node("Mul", "r t", "f"),
+        _node("Where", "cond f one", "g"),
+        _node("Mul", "g c", "y"),
+    ]
     nodes.insert(8, _node("Greater", "f zero", "cond"))
     fixed = {"one": np.ones((), np.float32), "zero": np.zeros((), np.float32)}
     return _model(nodes, _weights((2, 6), (6,), (6, 1), (1,)) | ranges | fixed)
@@ -77,27 +89,46 @@ def _constrained() -> onnx.ModelProto:
 def _constants() -> onnx.ModelProto:
     """Weights that are computed, as exporters leave them."""
     nodes = [
-        _node("ReduceL2", "w0 axis", "norm", keepdims=1), _node("Div", "w0 norm", "unit"),
-        _node("Shape", "w1", "shape"), _node("ConstantOfShape", "shape", "zeros"),
-        _node("Add", "w1 zeros", "bias"), _node("Expand", "scale shape", "wide"),
-        _node("Mul", "bias wide", "scaled"), _node("Transpose", "unit", "turned", perm=[1, 0]),
-        _node("Gemm", "x turned scaled", "a"), _node("Tanh", "a", "b"),
-        _node("Reshape", "w2 to", "column"), _node("Unsqueeze", "w3 axis0", "row"),
-        _node("Squeeze", "row axis0", "flat"), _node("Concat", "column column", "two", axis=1),
-        _node("Gather", "two index", "one", axis=1), _node("Gemm", "b one flat", "y"),
-    ]  # fmt: skip
-    fixed = {"axis": np.array([1]), "axis0": np.array([0]), "to": np.array([6, 1]),
-             "index": np.array([0]), "scale": np.ones(1, np.float32)}  # fmt: skip
+        _node("ReduceL2", "w0 axis", "norm", keepdims=1),
+        _node("Div", "w0 norm", "unit"),
+        _node("Shape", "w1", "shape"),
+        _node("ConstantOfShape", "shape", "zeros"),
+        _node("Add", "w1 zeros", "bias"),
+        _node("Expand", "scale shape", "wide"),
+        _node("Mul", "bias wide", "scaled"),
+        _node("Transpose", "unit", "turned", perm=[1, 0]),
+        _node("Gemm", "x turned scaled", "a"),
+        _node("Tanh", "a", "b"),
+        _node("Reshape", "w2 to", "column"),
+        _node("Unsqueeze", "w3 axis0", "row"),
+        _node("Squeeze", "row axis0", "flat"),
+        _node("Concat", "column column", "two", axis=1),
+        _node("Gather", "two index", "one", axis=1),
+        _node("Gemm", "b one flat", "y"),
+    ]
+    fixed = {
+        "axis": np.array([1]),
+        "axis0": np.array([0]),
+        "to": np.array([6, 1]),
+        "index": np.array([0]),
+        "scale": np.ones(1, np.float32),
+    }
     return _model(nodes, _weights((6, 2), (6,), (6,), (1,)) | fixed)
 
 
 def _fourier() -> onnx.ModelProto:
     nodes = [
-        _node("Concat", "x t", "p", axis=1), _node("MatMul", "p w0", "a"), _node("Sin", "a", "s"),
-        _node("Cos", "a", "c"), _node("Concat", "s c", "f", axis=-1), _node("Gemm", "f w1 w2", "h"),
-        _node("Erf", "h", "e"), _node("Add", "e one", "g"), _node("Mul", "h g", "z"),
+        _node("Concat", "x t", "p", axis=1),
+        _node("MatMul", "p w0", "a"),
+        _node("Sin", "a", "s"),
+        _node("Cos", "a", "c"),
+        _node("Concat", "s c", "f", axis=-1),
+        _node("Gemm", "f w1 w2", "h"),
+        _node("Erf", "h", "e"),
+        _node("Add", "e one", "g"),
+        _node("Mul", "h g", "z"),
         _node("Gemm", "z w3 w4", "y"),
-    ]  # fmt: skip
+    ]
     weights = _weights((2, 3), (6, 5), (5,), (5, 1), (1,)) | {"one": np.ones((), np.float32)}
     return _model(nodes, weights, inputs={"x": 1, "t": 1})
 
@@ -105,16 +136,24 @@ def _fourier() -> onnx.ModelProto:
 def _functions() -> onnx.ModelProto:
     opset = [helper.make_opsetid("", 18), helper.make_opsetid("local", 1)]
     layer = helper.make_function(
-        "local", "layer", ["v", "w", "b"], ["r"],
+        "local",
+        "layer",
+        ["v", "w", "b"],
+        ["r"],
         [helper.make_node("Gemm", ["v", "w", "b"], ["z"]), helper.make_node("Tanh", ["z"], ["r"])],
         opset,
-    )  # fmt: skip
+    )
     pair = helper.make_function(
-        "local", "pair", ["v", "w", "b", "u", "c"], ["r"],
-        [helper.make_node("layer", ["v", "w", "b"], ["z"], domain="local"),
-         helper.make_node("layer", ["z", "u", "c"], ["r"], domain="local")],
+        "local",
+        "pair",
+        ["v", "w", "b", "u", "c"],
+        ["r"],
+        [
+            helper.make_node("layer", ["v", "w", "b"], ["z"], domain="local"),
+            helper.make_node("layer", ["z", "u", "c"], ["r"], domain="local"),
+        ],
         opset,
-    )  # fmt: skip
+    )
     nodes = [_node("pair", "x w0 w1 w2 w3", "h", domain="local"), _node("Gemm", "h w4 w5", "y")]
     weights = _weights((2, 5), (5,), (5, 5), (5,), (5, 1), (1,))
     model = _model(nodes, weights, functions=(layer, pair))
@@ -126,14 +165,19 @@ def _functions() -> onnx.ModelProto:
 def patches() -> bytes:
     """A network of images, as only sign-gradient neurons run: windows, a norm and attention."""
     nodes = [
-        _node("Gemm", "x w0 w1", "a"), _node("Reshape", "a square", "i"),
+        _node("Gemm", "x w0 w1", "a"),
+        _node("Reshape", "a square", "i"),
         _node("Conv", "i w2 w3", "c", kernel_shape=[2, 2], pads=[0, 0, 1, 1], group=2),
-        _node("MaxPool", "c", "m", kernel_shape=[2, 1]), _node("Reshape", "m rows", "p"),
+        _node("MaxPool", "c", "m", kernel_shape=[2, 1]),
+        _node("Reshape", "m rows", "p"),
         _node("LayerNormalization", "p w4 w5", "n", axis=-1),
-        _node("Transpose", "n", "t", perm=[0, 2, 1]), _node("MatMul", "n t", "s"),
-        _node("Softmax", "s", "q", axis=-1), _node("MatMul", "q n", "r"),
-        _node("ReduceMean", "r axis", "z", keepdims=0), _node("Gemm", "z w6 w7", "y"),
-    ]  # fmt: skip
+        _node("Transpose", "n", "t", perm=[0, 2, 1]),
+        _node("MatMul", "n t", "s"),
+        _node("Softmax", "s", "q", axis=-1),
+        _node("MatMul", "q n", "r"),
+        _node("ReduceMean", "r axis", "z", keepdims=0),
+        _node("Gemm", "z w6 w7", "y"),
+    ]
     fixed = {"square": np.array([-1, 2, 3, 2]), "rows": np.array([-1, 2, 4]), "axis": np.array([1])}
     weights = _weights((2, 12), (12,), (2, 1, 2, 2), (2,), (4,), (4,), (4, 1), (1,))
     data: bytes = _model(nodes, weights | fixed).SerializeToString()

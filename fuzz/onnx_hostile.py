@@ -130,13 +130,15 @@ def _wide_values(rng: Rng, model: onnx.ModelProto, folder: Path, decoy: Path) ->
     width = int(rng.choice([2**8, 2**12, 2**16, 2**20, 2**22]))
     model.graph.initializer.append(numpy_helper.from_array(np.array([1, width]), "wide_shape"))
     x, y = model.graph.input[0].name, model.graph.output[0].name
-    model.graph.node.extend([
-        helper.make_node("ReduceSum", [x], ["wide_x"], keepdims=1),
-        helper.make_node("Expand", ["wide_x", "wide_shape"], ["wide"]),
-        helper.make_node("Tanh", ["wide"], ["wide_t"]),
-        helper.make_node("ReduceSum", ["wide_t"], ["wide_sum"], keepdims=1),
-        helper.make_node("Add", [y, "wide_sum"], ["wide_y"]),
-    ])  # fmt: skip
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceSum", [x], ["wide_x"], keepdims=1),
+            helper.make_node("Expand", ["wide_x", "wide_shape"], ["wide"]),
+            helper.make_node("Tanh", ["wide"], ["wide_t"]),
+            helper.make_node("ReduceSum", ["wide_t"], ["wide_sum"], keepdims=1),
+            helper.make_node("Add", [y, "wide_sum"], ["wide_y"]),
+        ]
+    )
     model.graph.output[0].name = "wide_y"
 
 
@@ -203,9 +205,24 @@ def _outside_data(rng: Rng, model: onnx.ModelProto, folder: Path, decoy: Path) -
     (folder / "folder.bin").mkdir()
     (folder / "short.bin").write_bytes(b"1234")
     os.mkfifo(folder / "pipe.bin")
-    places = ["../decoy.bin", str(decoy), "link.bin", "loop.bin", "up/decoy.bin", "folder.bin",
-              "pipe.bin", "short.bin", "none.bin", "deep/../../decoy.bin", "C:\\decoy.bin",
-              "a" * 300, "\x00", "/dev/zero", "/proc/self/mem", *TEXTS]  # fmt: skip
+    places = [
+        "../decoy.bin",
+        str(decoy),
+        "link.bin",
+        "loop.bin",
+        "up/decoy.bin",
+        "folder.bin",
+        "pipe.bin",
+        "short.bin",
+        "none.bin",
+        "deep/../../decoy.bin",
+        "C:\\decoy.bin",
+        "a" * 300,
+        "\x00",
+        "/dev/zero",
+        "/proc/self/mem",
+        *TEXTS,
+    ]
     tensor = _external(rng, model)
     tensor.external_data.add(key="location", value=str(rng.choice(places)))
     for key in ("offset", "length", "checksum"):

@@ -60,9 +60,11 @@ class Worker:
         if not cold:
             self._zygote = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
+            )
             isolate.start = self._start
 
     def close(self) -> None:
@@ -80,8 +82,15 @@ class Worker:
         except Exception as error:  # a mutation that a library refuses to make
             shutil.rmtree(case)
             kind = f"not made: {type(error).__name__}"
-            return {"number": number, "kind": kind, "codes": [], "seconds": 0.0, "mib": 0,
-                    "messages": [], "findings": []}  # fmt: skip
+            return {
+                "number": number,
+                "kind": kind,
+                "codes": [],
+                "seconds": 0.0,
+                "mib": 0,
+                "messages": [],
+                "findings": [],
+            }
         findings: list[str] = []
         codes, seconds, messages = [], 0.0, []
         self._decoys.opened()
@@ -109,15 +118,17 @@ class Worker:
                 findings.append(f"left {', '.join(written)}")
         shutil.rmtree(case)
         return {
-            "number": number, "kind": kind, "codes": codes, "seconds": round(seconds, 3),
+            "number": number,
+            "kind": kind,
+            "codes": codes,
+            "seconds": round(seconds, 3),
             "mib": max(_peak(), self._child_bytes) >> 20,
-            "messages": messages, "findings": findings,
-        }  # fmt: skip
+            "messages": messages,
+            "findings": findings,
+        }
 
     def _strangers(self) -> list[str]:
-        outside = sorted(
-            path for path in self._opened if not path.startswith(self._allowed)
-        )  # fmt: skip
+        outside = sorted(path for path in self._opened if not path.startswith(self._allowed))
         return [f"opened {path}" for path in (*outside, *self._decoys.opened())]
 
     def _start(self, request: isolate.Request) -> tuple[int, bytes, bytes]:

@@ -118,43 +118,72 @@ _SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps
 
 CASES = (
     Case("The model is not there", f"pinnir compile modle.onnx {DOMAIN} -o model.nir"),
-    Case("The model file is damaged", f"pinnir compile model.onnx {DOMAIN} -o model.nir",
-         _cut),
-    Case("The network holds other operators", f"pinnir compile model.onnx {DOMAIN} -o model.nir",
-         _with_memory),
+    Case("The model file is damaged", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _cut),
+    Case(
+        "The network holds other operators",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _with_memory,
+    ),
     Case("The training diverged", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _with_nan),
-    Case("The weights were left behind", f"pinnir compile model.onnx {DOMAIN} -o model.nir",
-         _without_data),
+    Case(
+        "The weights were left behind",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _without_data,
+    ),
     Case("The domain lacks a column", 'pinnir compile model.onnx --domain "x=-1:1" -o model.nir'),
     Case("The domain is misspelt", 'pinnir compile model.onnx --domain "x=-1..1" -o model.nir'),
-    Case("The tolerance cannot be reached",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --rtol 1e-9"),
-    Case("The cost is unknown",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --minimise power"),
-    Case("The frontier has another format",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --frontier frontier.svg"),
-    Case("The target is unknown",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --target loihi"),
+    Case(
+        "The tolerance cannot be reached",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir --rtol 1e-9",
+    ),
+    Case(
+        "The cost is unknown", f"pinnir compile model.onnx {DOMAIN} -o model.nir --minimise power"
+    ),
+    Case(
+        "The frontier has another format",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir --frontier frontier.svg",
+    ),
+    Case(
+        "The target is unknown", f"pinnir compile model.onnx {DOMAIN} -o model.nir --target loihi"
+    ),
     Case("The output cannot be written", f"pinnir compile model.onnx {DOMAIN} -o out/model.nir"),
-    Case("The program file is damaged", "pinnir run model.nir --grid 9x9 -o field.npz",
-         _with_other_byte),
-    Case("The file is not of pinnir", "pinnir run other.nir --grid 9x9 -o field.npz",
-         _plain_nir),
-    Case("The points lie outside the domain",
-         "pinnir run model.nir --points points.npy -o field.npz", _points_outside),
+    Case(
+        "The program file is damaged",
+        "pinnir run model.nir --grid 9x9 -o field.npz",
+        _with_other_byte,
+    ),
+    Case("The file is not of pinnir", "pinnir run other.nir --grid 9x9 -o field.npz", _plain_nir),
+    Case(
+        "The points lie outside the domain",
+        "pinnir run model.nir --points points.npy -o field.npz",
+        _points_outside,
+    ),
     Case("The grid does not fit", "pinnir run model.nir --grid 9 -o field.npz"),
-    Case("The target keeps no state",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --target nir --coding delta"),
+    Case(
+        "The target keeps no state",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir --target nir --coding delta",
+    ),
     Case("The program does not stream", "pinnir run model.nir --grid 9x9 --lines 3 -o field.npz"),
-    Case("The order does not fit the grid",
-         "pinnir run delta.nir --grid 64x100 --order hilbert -o field.npz", _delta_program),
-    Case("The lines are too many", "pinnir run delta.nir --grid 4x4 --lines 32 -o field.npz",
-         _delta_program),
-    Case("The schedule cannot reach the range",
-         f"pinnir compile model.onnx {DOMAIN} -o model.nir --pipeline {_SHORT_STEPS}"),
-    Case("The network is one of images", "pinnir compile model.onnx --domain 0:1 -o model.nir",
-         _of_images),
-)  # fmt: skip
+    Case(
+        "The order does not fit the grid",
+        "pinnir run delta.nir --grid 64x100 --order hilbert -o field.npz",
+        _delta_program,
+    ),
+    Case(
+        "The lines are too many",
+        "pinnir run delta.nir --grid 4x4 --lines 32 -o field.npz",
+        _delta_program,
+    ),
+    Case(
+        "The schedule cannot reach the range",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir --pipeline {_SHORT_STEPS}",
+    ),
+    Case(
+        "The network is one of images",
+        "pinnir compile model.onnx --domain 0:1 -o model.nir",
+        _of_images,
+    ),
+)
 
 
 @contextlib.contextmanager

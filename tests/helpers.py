@@ -164,8 +164,9 @@ def inner(one: Parameters, other: Parameters) -> float:
 def direction(parameters: Parameters, seed: int) -> Parameters:
     """Where to move parameters to, at random."""
     rng = np.random.default_rng(seed)
-    return {n: (rng.normal(size=w.shape), rng.normal(size=b.shape))
-            for n, (w, b) in parameters.items()}  # fmt: skip
+    return {
+        n: (rng.normal(size=w.shape), rng.normal(size=b.shape)) for n, (w, b) in parameters.items()
+    }
 
 
 def weights_of(graph: Graph) -> bytes:

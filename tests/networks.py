@@ -215,10 +215,20 @@ def constrained_fourier() -> Model:
 FAMILIES: dict[str, Callable[[], Model]] = {
     family.__name__: family
     for family in (
-        pfnn, resnet, skip, xpinn, modified_mlp, piratenet, constrained_fourier,
-        spinn, spinn3d, deeponet, deeponet_cartesian, mionet,
+        pfnn,
+        resnet,
+        skip,
+        xpinn,
+        modified_mlp,
+        piratenet,
+        constrained_fourier,
+        spinn,
+        spinn3d,
+        deeponet,
+        deeponet_cartesian,
+        mionet,
     )
-}  # fmt: skip
+}
 SEPARABLE = ("spinn", "spinn3d", "deeponet_cartesian", "mionet")
 
 

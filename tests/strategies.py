@@ -16,9 +16,16 @@ SEEDS = st.integers(0, 2**32 - 1)
 OPSETS = st.integers(9, 20)
 ENTRIES = ("one input", "one input a column", "slices of one input")
 LINEAR = (
-    "gemm", "gemm transB", "gemm alpha beta", "gemm row bias", "gemm without bias",
-    "matmul", "matmul add", "add matmul", "matmul of transposed",
-)  # fmt: skip
+    "gemm",
+    "gemm transB",
+    "gemm alpha beta",
+    "gemm row bias",
+    "gemm without bias",
+    "matmul",
+    "matmul add",
+    "add matmul",
+    "matmul of transposed",
+)
 NOISE = ("", "", "", "Identity", "Cast")
 EPILOGUES = ("none", "none", "box", "lift", "scale", "decay")
 CONSTANTS = ("scalar", "one", "column", "row")

@@ -86,10 +86,14 @@ def of_one_dimension_name() -> Model:
 
 
 FORMS = [
-    flattened_backwards, of_different_axes, constrained, one_coordinate_without_neurons,
-    neurons_on_the_grid, of_fixed_shape,
+    flattened_backwards,
+    of_different_axes,
+    constrained,
+    one_coordinate_without_neurons,
+    neurons_on_the_grid,
+    of_fixed_shape,
     of_one_dimension_name,
-]  # fmt: skip
+]
 
 
 @cache

@@ -107,8 +107,11 @@ def test_the_file_is_a_nir_graph_of_all_cores(name, coding):
     for part in parts:
         kinds = [type(graph.nodes[key]) for key in part]
         assert (kinds.count(nir.Input), kinds.count(nir.Output)) == (1, 1)
-    units = [n.threshold if isinstance(n, nir.Threshold) else n.v_threshold
-             for n in graph.nodes.values() if isinstance(n, nir.Threshold | nir.IF)]  # fmt: skip
+    units = [
+        n.threshold if isinstance(n, nir.Threshold) else n.v_threshold
+        for n in graph.nodes.values()
+        if isinstance(n, nir.Threshold | nir.IF)
+    ]
     assert sum(map(np.size, units)) == found.metrics["neurons"]
 
 

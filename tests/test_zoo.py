@@ -47,8 +47,10 @@ SHARES: dict[str, tuple[float, tuple[str, ...]]] = {
     "mlp_tanh__ts": (1, CORE),
     "mlp_tanh_f64__dynamo": (1, CORE),
     "mlp_xt_concat__ts": (1, CORE),
-    "modified_mlp__dynamo": (0.9091, tuple(f"{'host' if i % 2 == 0 else 'core'}.{i}"
-                                           for i in range(1, 7))),
+    "modified_mlp__dynamo": (
+        0.9091,
+        tuple(f"{'host' if i % 2 == 0 else 'core'}.{i}" for i in range(1, 7)),
+    ),
     "physicsnemo_export_to_onnx_stream__native": (1, CORE),
     "physicsnemo_fullyconnected_adaptive_skip_wn__ts": (1, CORE),
     "physicsnemo_fullyconnected_silu__dynamo": (1, CORE),
@@ -58,11 +60,10 @@ SHARES: dict[str, tuple[float, tuple[str, ...]]] = {
     "pina_fourier_embed__dynamo": (0.9898, FEATURES),
     "pina_periodic_embed__ts": (1, FEATURES),
     "pinnsformer_wavelet_mlp__dynamo": (1, CORE),
-    "piratenet__ts": (0.9662, tuple(f"{'host' if i % 2 == 0 else 'core'}.{i}"
-                                    for i in range(10))),
+    "piratenet__ts": (0.9662, tuple(f"{'host' if i % 2 == 0 else 'core'}.{i}" for i in range(10))),
     "spinn2d__dynamo": (0.9969, ("core.1", "core.2", "host.3")),
     "xpinn_two_subdomains__ts": (1, TRANSFORM),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SHARES)

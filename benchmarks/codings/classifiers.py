@@ -54,16 +54,27 @@ def rows_of(name: str) -> Iterator[Row]:
     held_out = load_held_out(ROOT / name / "reference.npz")
     assert held_out.labels is not None
     job = prepare(
-        ROOT / name / "model.onnx", "0:1", "programmable",
-        calibration=read_digits(TRAINING).points, evaluation=held_out, coding="signgd",
-    )  # fmt: skip
+        ROOT / name / "model.onnx",
+        "0:1",
+        "programmable",
+        calibration=read_digits(TRAINING).points,
+        evaluation=held_out,
+        coding="signgd",
+    )
     for steps in STEPS:
         program = assemble(job, signgd_features(steps))
         told = program.run(held_out.points).classified(held_out.labels).metrics
         yield Row(
-            name, steps, told["accuracy"], told["source_accuracy"], told["rel_l2"], told["depth"],
-            told["neurons"], told["spikes_per_activation"], told["synops_per_mac"],
-        )  # fmt: skip
+            name,
+            steps,
+            told["accuracy"],
+            told["source_accuracy"],
+            told["rel_l2"],
+            told["depth"],
+            told["neurons"],
+            told["spikes_per_activation"],
+            told["synops_per_mac"],
+        )
 
 
 def measure(name: str) -> None:
@@ -87,12 +98,27 @@ def part() -> str:
         own = {row.steps: row for row in found if row.network == name}
         one = own[max(own)]
         cells.append(
-            [name, f"{one.source:.1%}", *(f"{own[t].accuracy:.1%}" for t in _SHOWN),
-             f"{own[32].error:.1e} / {own[64].error:.1e}", one.depth, f"{one.neurons:,}",
-             f"{own[32].spikes:.0f}", f"{own[32].synops:.0f}"]
-        )  # fmt: skip
-    headings = ["network", "accuracy", *(f"T = {t}" for t in _SHOWN), "error at 32 / 64", "depth",
-                "neurons", "spikes per neuron at 32", "synops per MAC at 32"]  # fmt: skip
+            [
+                name,
+                f"{one.source:.1%}",
+                *(f"{own[t].accuracy:.1%}" for t in _SHOWN),
+                f"{own[32].error:.1e} / {own[64].error:.1e}",
+                one.depth,
+                f"{one.neurons:,}",
+                f"{own[32].spikes:.0f}",
+                f"{own[32].synops:.0f}",
+            ]
+        )
+    headings = [
+        "network",
+        "accuracy",
+        *(f"T = {t}" for t in _SHOWN),
+        "error at 32 / 64",
+        "depth",
+        "neurons",
+        "spikes per neuron at 32",
+        "synops per MAC at 32",
+    ]
     return (
         "**Classifiers** of scikit-learn's digits on the 360 images that were held out; ranges and "
         "schedules are fitted to the other 1,437. Asked: at most one point below the network at "

@@ -14,9 +14,14 @@ from benchmarks.common import DOCS
 from pinnir.metrics.spikes import ADD_PJ, MAC_PJ
 
 IMAGES = DOCS / "images"
-_COLOURS = {"rate": "tab:orange", "population": "tab:blue", "phase": "tab:purple",
-            "delta, lines of 256": "tab:green", "delta, lines of 4,096": "tab:olive",
-            "signgd": "tab:red"}  # fmt: skip
+_COLOURS = {
+    "rate": "tab:orange",
+    "population": "tab:blue",
+    "phase": "tab:purple",
+    "delta, lines of 256": "tab:green",
+    "delta, lines of 4,096": "tab:olive",
+    "signgd": "tab:red",
+}
 
 
 def label(row: Row) -> str:
@@ -32,8 +37,13 @@ def events_by_length(rows: Sequence[Row]) -> Path:
     for number, (name, own) in enumerate(groupby(lines, key=lambda row: row.network)):
         for index, (along, found) in enumerate(groupby(own, key=lambda row: row.along)):
             known = [(row.line, row.events) for row in found]
-            axes.loglog(*zip(*known, strict=True), ("o-", "s--", "^:")[index % 3], ms=3,
-                        color=f"C{number}", label=f"{name}, along {along}")  # fmt: skip
+            axes.loglog(
+                *zip(*known, strict=True),
+                ("o-", "s--", "^:")[index % 3],
+                ms=3,
+                color=f"C{number}",
+                label=f"{name}, along {along}",
+            )
     lengths = np.array(sorted({row.line for row in lines if row.line is not None}), float)
     if len(lengths):
         axes.loglog(lengths, 40 / lengths, color="0.5", lw=1, label="slope -1")
@@ -52,10 +62,16 @@ def error_by_cost(rows: Sequence[Row]) -> Path:
         own = [row for row in rows if row.network == name]
         for coding in dict.fromkeys(map(label, own)):
             known = best((r.synops, r.error) for r in own if label(r) == coding)
-            panel.loglog(*zip(*known, strict=True), "o-", ms=3, label=coding,
-                         color=_COLOURS.get(coding, "0.3"))  # fmt: skip
-        panel.axvline(MAC_PJ / ADD_PJ, color="0.4", ls="--", lw=1, label="as much energy as the "
-                      "network")  # fmt: skip
+            panel.loglog(
+                *zip(*known, strict=True),
+                "o-",
+                ms=3,
+                label=coding,
+                color=_COLOURS.get(coding, "0.3"),
+            )
+        panel.axvline(
+            MAC_PJ / ADD_PJ, color="0.4", ls="--", lw=1, label="as much energy as the network"
+        )
         panel.axvline(1, color="k", lw=1, label="the network: one operation per MAC")
         panel.set(title=name, xlabel="synaptic operations per multiply-accumulate")
         panel.grid(alpha=0.3)
@@ -83,8 +99,14 @@ def energy_bars(rows: Sequence[Row]) -> Path:
     for number, coding in enumerate(codings):
         found = {row.network: 1 / row.energy for row in rows if label(row) == coding}
         places = [i + (number - len(codings) / 2) * 0.8 / len(codings) for i in range(len(names))]
-        axes.bar(places, [found.get(name, np.nan) for name in names], 0.8 / len(codings),
-                 label=coding, color=_COLOURS.get(coding, "0.3"), align="edge")  # fmt: skip
+        axes.bar(
+            places,
+            [found.get(name, np.nan) for name in names],
+            0.8 / len(codings),
+            label=coding,
+            color=_COLOURS.get(coding, "0.3"),
+            align="edge",
+        )
     axes.axhline(1, color="k", lw=1, label="the network")
     axes.set(yscale="log", ylabel="energy at 45 nm, the network's = 1")
     axes.set_xticks(range(len(names)), names)

@@ -28,15 +28,23 @@ def write_page() -> None:
     parts = ["Measured by `python -m benchmarks.codings`.\n"]
     if delta:
         events_by_length(delta)
-        parts += [_delta(delta), "![events against length](images/codings_lines.png)\n",
-                  _slopes(delta), _options(delta)]  # fmt: skip
+        parts += [
+            _delta(delta),
+            "![events against length](images/codings_lines.png)\n",
+            _slopes(delta),
+            _options(delta),
+        ]
     if phase:
         parts += [_phase(phase)]
     if curves:
         error_by_cost(curves)
         energy_bars(cheapest)
-        parts += [_energy(cheapest), _fields(fields), "![energy](images/codings_energy.png)\n",
-                  "![error against cost](images/codings_cost.png)\n"]  # fmt: skip
+        parts += [
+            _energy(cheapest),
+            _fields(fields),
+            "![energy](images/codings_energy.png)\n",
+            "![error against cost](images/codings_cost.png)\n",
+        ]
     parts += [_drift()]
     _put(_BEGIN, _END, parts)
     _put(_SIGNGD_BEGIN, _SIGNGD_END, [parts[0], signgd.part(), classifiers.part()])
@@ -61,11 +69,23 @@ def _delta(rows: Sequence[Row]) -> str:
         own = [lines[network, along, length] for length in _SHOWN]
         error = max(row.error for row in own)
         cells.append(
-            [network, along, own[0].levels, f"{error:.1e}", *(f"{r.synops:.2g}" for r in own),
-             *(f"{r.energy:.1f} x" for r in own)]
-        )  # fmt: skip
-    headings = ["network", "lines along", "levels", "error", *(f"{n:,}" for n in _SHOWN),
-                *(f"energy {n:,}" for n in _SHOWN)]  # fmt: skip
+            [
+                network,
+                along,
+                own[0].levels,
+                f"{error:.1e}",
+                *(f"{r.synops:.2g}" for r in own),
+                *(f"{r.energy:.1f} x" for r in own),
+            ]
+        )
+    headings = [
+        "network",
+        "lines along",
+        "levels",
+        "error",
+        *(f"{n:,}" for n in _SHOWN),
+        *(f"energy {n:,}" for n in _SHOWN),
+    ]
     asked = ", ".join(f"{most:g} at {n:,}" for n, most in _TARGETS.items())
     return (
         "**Delta, unit events**: synaptic operations per multiply-accumulate on lines of "
@@ -103,9 +123,15 @@ def _options(rows: Sequence[Row]) -> str:
             order = row.order if row.options.startswith("grid") else ""
             variant = " ".join(filter(None, (where, order)))
             cells.append(
-                [network, variant, f"{row.error:.1e}", f"{row.events:.3f}", f"{row.synops:.3f}",
-                 f"{row.energy:.1f} x"]
-            )  # fmt: skip
+                [
+                    network,
+                    variant,
+                    f"{row.error:.1e}",
+                    f"{row.events:.3f}",
+                    f"{row.synops:.3f}",
+                    f"{row.energy:.1f} x",
+                ]
+            )
     headings = ["network", "variant", "error", "events per activation", "synops per MAC", "energy"]
     return (
         "**Options**, on lines of 256 points along the last column where nothing else is said: a "
@@ -118,12 +144,26 @@ def _options(rows: Sequence[Row]) -> str:
 
 def _phase(rows: Sequence[Row]) -> str:
     cells = [
-        [row.network, f"{row.asked:g}", row.levels, f"{row.error:.1e}", f"{row.events:.2f}",
-         f"{row.synops:.2f}", f"{row.energy:.1f} x"]
+        [
+            row.network,
+            f"{row.asked:g}",
+            row.levels,
+            f"{row.error:.1e}",
+            f"{row.events:.2f}",
+            f"{row.synops:.2f}",
+            f"{row.energy:.1f} x",
+        ]
         for row in rows
-    ]  # fmt: skip
-    headings = ["network", "asked", "levels", "error", "spikes per activation", "synops per MAC",
-                "energy"]  # fmt: skip
+    ]
+    headings = [
+        "network",
+        "asked",
+        "levels",
+        "error",
+        "spikes per activation",
+        "synops per MAC",
+        "energy",
+    ]
     return (
         "**Phase**: spikes per activation on the evaluation points (asked: 3.2 at an error of "
         "1e-2, 4.5 at 1e-3), and how many times less energy than the network.\n\n"
@@ -143,13 +183,26 @@ def cheapest_rows(rows: Sequence[Row]) -> list[Row]:
 
 def _energy(rows: Sequence[Row]) -> str:
     cells = [
-        [row.network, label(row), f"{row.levels:,}" if row.levels else "", f"{row.error:.1e}",
-         f"{row.events:.3g}",
-         f"{row.synops:.3g}", f"{1 / row.energy:.3g}"]
+        [
+            row.network,
+            label(row),
+            f"{row.levels:,}" if row.levels else "",
+            f"{row.error:.1e}",
+            f"{row.events:.3g}",
+            f"{row.synops:.3g}",
+            f"{1 / row.energy:.3g}",
+        ]
         for row in rows
-    ]  # fmt: skip
-    headings = ["network", "coding", "levels", "error", "events per activation", "synops per MAC",
-                "energy, network = 1"]  # fmt: skip
+    ]
+    headings = [
+        "network",
+        "coding",
+        "levels",
+        "error",
+        "events per activation",
+        "synops per MAC",
+        "energy, network = 1",
+    ]
     return (
         "**Energy at 45 nm**, the cheapest program of each coding with an error of at most "
         f"{_ENERGY_ERROR:g}, on the same accounting (0.9 pJ a synaptic operation, 4.6 pJ a "

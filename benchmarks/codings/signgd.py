@@ -73,9 +73,13 @@ def rows_of(name: str) -> Iterator[Row]:
             found = assemble(job, given(pipelines.signgd(steps, coding))).run(points)
             told = found.metrics
             yield Row(
-                name, form, steps, float(told["rel_l2"]), float(told["spikes_per_activation"]),
+                name,
+                form,
+                steps,
+                float(told["rel_l2"]),
+                float(told["spikes_per_activation"]),
                 float(told["synops_per_mac"]),
-            )  # fmt: skip
+            )
 
 
 def measure(name: str) -> None:

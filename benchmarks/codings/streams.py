@@ -159,9 +159,15 @@ def streamed(program: Program, network: str, levels: int, length: int, column: i
 def row_of(told: Mapping[str, Any], network: str, coding: str, levels: int, **more: Any) -> Row:
     """The row of a run's metrics."""
     return Row(
-        network, coding, levels, told["rel_l2"], told["spikes_per_activation"],
-        told["synops_per_mac"], 1 / told["energy_ratio"], **more,
-    )  # fmt: skip
+        network,
+        coding,
+        levels,
+        told["rel_l2"],
+        told["spikes_per_activation"],
+        told["synops_per_mac"],
+        1 / told["energy_ratio"],
+        **more,
+    )
 
 
 def phase_row(network: str, tolerance: float) -> Row:

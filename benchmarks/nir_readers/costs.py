@@ -24,8 +24,16 @@ def costs() -> str:
         after = relative_l2(stocks.run(points)[0], network)
         (core,) = stocks.cores.values()
         units = sum(stage.units for stage in core.chain.stages)
-        rows.append([name, f"{before:.2e}", f"{after:.2e}", f"{after / before:.2f}",
-                     f"{units:,}", core.chain.steps])  # fmt: skip
+        rows.append(
+            [
+                name,
+                f"{before:.2e}",
+                f"{after:.2e}",
+                f"{after / before:.2f}",
+                f"{units:,}",
+                core.chain.steps,
+            ]
+        )
     head = ["population program", "error", "stock", "ratio", "units", "steps"]
     return (
         "## What stock costs\n\n"

@@ -50,19 +50,40 @@ def _integrators() -> list[Case]:
     threshold = _THRESHOLD * _ONES
     whole = {"v_leak": _ZEROS, "v_threshold": threshold, "v_reset": _ZEROS}
     return [
-        _chain("if_unit", "`IF`, r = 1, dt = 1",
-               nir.IF(r=_ONES, v_threshold=threshold, v_reset=_ZEROS), _integrated(1.0), 1.0),
-        _chain("if_dt", "`IF`, r = 1/dt",
-               nir.IF(r=_ONES / DT, v_threshold=threshold, v_reset=_ZEROS), _integrated(1.0)),
-        _chain("lif", "`LIF`, tau = 2 dt, r = 1",
-               nir.LIF(tau=2 * DT * _ONES, r=_ONES, **whole | {"v_threshold": threshold / 2}),
-               _integrated(0.5, gain=0.5, threshold=_THRESHOLD / 2)),
-        _chain("lif_gain", "`LIF`, tau = 2 dt, r = 2",
-               nir.LIF(tau=2 * DT * _ONES, r=2 * _ONES, **whole), _integrated(0.5)),
-        _chain("cubalif", "`CubaLIF`, tau = 2 dt, r = w_in = 2",
-               nir.CubaLIF(tau_syn=2 * DT * _ONES, tau_mem=2 * DT * _ONES, r=2 * _ONES,
-                           w_in=2 * _ONES, **whole), _integrated(0.5, synapse=True)),
-    ]  # fmt: skip
+        _chain(
+            "if_unit",
+            "`IF`, r = 1, dt = 1",
+            nir.IF(r=_ONES, v_threshold=threshold, v_reset=_ZEROS),
+            _integrated(1.0),
+            1.0,
+        ),
+        _chain(
+            "if_dt",
+            "`IF`, r = 1/dt",
+            nir.IF(r=_ONES / DT, v_threshold=threshold, v_reset=_ZEROS),
+            _integrated(1.0),
+        ),
+        _chain(
+            "lif",
+            "`LIF`, tau = 2 dt, r = 1",
+            nir.LIF(tau=2 * DT * _ONES, r=_ONES, **whole | {"v_threshold": threshold / 2}),
+            _integrated(0.5, gain=0.5, threshold=_THRESHOLD / 2),
+        ),
+        _chain(
+            "lif_gain",
+            "`LIF`, tau = 2 dt, r = 2",
+            nir.LIF(tau=2 * DT * _ONES, r=2 * _ONES, **whole),
+            _integrated(0.5),
+        ),
+        _chain(
+            "cubalif",
+            "`CubaLIF`, tau = 2 dt, r = w_in = 2",
+            nir.CubaLIF(
+                tau_syn=2 * DT * _ONES, tau_mem=2 * DT * _ONES, r=2 * _ONES, w_in=2 * _ONES, **whole
+            ),
+            _integrated(0.5, synapse=True),
+        ),
+    ]
 
 
 def _integrated(
@@ -85,12 +106,16 @@ def _memoryless() -> list[Case]:
     ties = _held((_CURRENT > 0.25).astype(np.float64))
     return [
         _chain("memoryless", "`CubaLIF`, tau = dt, r = w_in = 1", _unit(), fired),
-        _chain("ties", "the same, inputs equal to the threshold",
-               threshold_units(_ONES / 4), ties),
+        _chain("ties", "the same, inputs equal to the threshold", threshold_units(_ONES / 4), ties),
         _chain("threshold", "`Threshold`", nir.Threshold((0.25 + _BETWEEN) * _ONES), fired),
-        _chain("scale", "`Scale` before `CubaLIF`", _unit(), _held(_fires(_CURRENT / 2)),
-               before=nir.Scale(_ONES / 2)),
-    ]  # fmt: skip
+        _chain(
+            "scale",
+            "`Scale` before `CubaLIF`",
+            _unit(),
+            _held(_fires(_CURRENT / 2)),
+            before=nir.Scale(_ONES / 2),
+        ),
+    ]
 
 
 def _shapes() -> list[Case]:
@@ -104,24 +129,51 @@ def _shapes() -> list[Case]:
     loop = [("n", "inner"), ("inner", "n")]
     unit, other = {"n": _unit()}, {"n": _unit(), "m": _unit()}
     inner = {"inner": _INNER_MAP}
-    behind = [("input", "entry"), ("entry", "n"), ("n", "inner"), ("inner", "m"), ("m", "exit"),
-              ("exit", "output")]  # fmt: skip
-    fan_in = [("input", "entry"), ("input", "entry2"), ("entry", "n"), ("entry2", "m"),
-              ("n", "exit"), ("m", "exit"), ("exit", "output")]  # fmt: skip
+    behind = [
+        ("input", "entry"),
+        ("entry", "n"),
+        ("n", "inner"),
+        ("inner", "m"),
+        ("m", "exit"),
+        ("exit", "output"),
+    ]
+    fan_in = [
+        ("input", "entry"),
+        ("input", "entry2"),
+        ("entry", "n"),
+        ("entry2", "m"),
+        ("n", "exit"),
+        ("m", "exit"),
+        ("exit", "output"),
+    ]
     opposite = {"entry2": nir.Affine(weight=-_IN, bias=_BIAS)}
     both = first + _fires(-_X @ _IN.T + _BIAS)
     return [
         _graph("chain", "two populations in a row", other | inner, behind, _held(second)),
-        _graph("loop_first", "loop n, `Affine`, n; its edges first", unit | inner, loop + row,
-               np.stack(looped)),
-        _graph("loop_last", "the same, its edges last", unit | inner, row + loop,
-               np.stack(looped)),
+        _graph(
+            "loop_first",
+            "loop n, `Affine`, n; its edges first",
+            unit | inner,
+            loop + row,
+            np.stack(looped),
+        ),
+        _graph("loop_last", "the same, its edges last", unit | inner, row + loop, np.stack(looped)),
         _graph("fan_in", "two branches that are summed", other | opposite, fan_in, _held(both)),
-        _graph("skip_last", "a synapse that skips a population, its edge last", other | inner,
-               [*behind, ("n", "exit")], _held(first + second)),
-        _graph("skip_first", "the same, its edge first", other | inner,
-               [("n", "exit"), *behind], _held(first + second)),
-    ]  # fmt: skip
+        _graph(
+            "skip_last",
+            "a synapse that skips a population, its edge last",
+            other | inner,
+            [*behind, ("n", "exit")],
+            _held(first + second),
+        ),
+        _graph(
+            "skip_first",
+            "the same, its edge first",
+            other | inner,
+            [("n", "exit"), *behind],
+            _held(first + second),
+        ),
+    ]
 
 
 def _unit() -> nir.CubaLIF:

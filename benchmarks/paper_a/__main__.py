@@ -14,10 +14,17 @@ _ROWS = [*(row.name for row in ROWS), "rtol"]
 def main() -> None:
     """Measure what is missing, then write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_a")
-    parser.add_argument("--only", nargs="*", default=list(PROBLEMS), metavar="PROBLEM",
-                        choices=PROBLEMS)  # fmt: skip
-    parser.add_argument("--rows", nargs="*", default=_ROWS, metavar="ROW", choices=_ROWS,
-                        help="rtol is the programs for a tolerance")  # fmt: skip
+    parser.add_argument(
+        "--only", nargs="*", default=list(PROBLEMS), metavar="PROBLEM", choices=PROBLEMS
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="*",
+        default=_ROWS,
+        metavar="ROW",
+        choices=_ROWS,
+        help="rtol is the programs for a tolerance",
+    )
     parser.add_argument("--page", action="store_true", help="only write the page")
     ask = parser.parse_args()
     if not ask.page:

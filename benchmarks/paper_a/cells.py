@@ -33,10 +33,19 @@ _ADVANCED = CalibrateAdvanced(iterations=500, rates=2)
 # Points of the reference solution that programs are compared on, at most.
 REFERENCE_POINTS = 4096
 KEPT = (
-    "rel_l2", "rel_l2_upper", "rel_l2_reference", "source_rel_l2_reference", "spiking_rate",
-    "spikes_per_activation", "synops_per_mac", "energy_45nm_pj", "source_energy_45nm_pj",
-    "neurons", "steps", "points",
-)  # fmt: skip
+    "rel_l2",
+    "rel_l2_upper",
+    "rel_l2_reference",
+    "source_rel_l2_reference",
+    "spiking_rate",
+    "spikes_per_activation",
+    "synops_per_mac",
+    "energy_45nm_pj",
+    "source_energy_45nm_pj",
+    "neurons",
+    "steps",
+    "points",
+)
 
 
 @dataclass(frozen=True)
@@ -56,31 +65,62 @@ class Row:
 
 
 ROWS = (
-    Row("population-trained", "population, trained and refitted", LEVELS,
-        lambda n: pipelines.population_refitted(n, ITERATIONS)),
-    Row("rate-refitted", f"rate, {UNITS} units, refitted", SIZES,
-        lambda t: pipelines.rate_refitted(t, UNITS)),
-    Row("rate-signed-trained", "rate, one signed IF, trained and refitted", (32,),
-        lambda t: pipelines.rate_signed_trained(t, ITERATIONS)),
+    Row(
+        "population-trained",
+        "population, trained and refitted",
+        LEVELS,
+        lambda n: pipelines.population_refitted(n, ITERATIONS),
+    ),
+    Row(
+        "rate-refitted",
+        f"rate, {UNITS} units, refitted",
+        SIZES,
+        lambda t: pipelines.rate_refitted(t, UNITS),
+    ),
+    Row(
+        "rate-signed-trained",
+        "rate, one signed IF, trained and refitted",
+        (32,),
+        lambda t: pipelines.rate_signed_trained(t, ITERATIONS),
+    ),
     # Where training before the rounding does not get below the target figure.
-    Row("rate-signed-distilled", "rate, one signed IF, trained, refitted, distilled", (32,),
-        lambda t: pipelines.rate_signed_distilled(t, ITERATIONS), ("burgers",)),
+    Row(
+        "rate-signed-distilled",
+        "rate, one signed IF, trained, refitted, distilled",
+        (32,),
+        lambda t: pipelines.rate_signed_distilled(t, ITERATIONS),
+        ("burgers",),
+    ),
     Row("population", "population", LEVELS, pipelines.population),
-    Row("population-refitted", "population, uneven levels, refitted", (64, 256),
-        pipelines.population_refitted),
+    Row(
+        "population-refitted",
+        "population, uneven levels, refitted",
+        (64, 256),
+        pipelines.population_refitted,
+    ),
     Row("rate", f"rate, {UNITS} units", SIZES, lambda t: pipelines.rate(t, UNITS)),
-    Row("rate-light", f"rate, {UNITS} units, light", SIZES,
-        lambda t: pipelines.rate(t, UNITS, CalibrateLight())),
+    Row(
+        "rate-light",
+        f"rate, {UNITS} units, light",
+        SIZES,
+        lambda t: pipelines.rate(t, UNITS, CalibrateLight()),
+    ),
     # Maps with 16 times the inputs take as much longer to train: fewer sizes and iterations.
-    Row("rate-advanced", f"rate, {UNITS} units, advanced", (8, 32),
-        lambda t: pipelines.rate(t, UNITS, _ADVANCED)),
-    Row("published", "published converter", SIZES,
-        lambda t: pipelines.rate_signed(t, None)),
-    Row("published-light", "published converter, light", SIZES,
-        pipelines.rate_signed),
-    Row("published-advanced", "published converter, advanced", SIZES,
-        lambda t: pipelines.rate_signed(t, CalibrateAdvanced())),
-)  # fmt: skip
+    Row(
+        "rate-advanced",
+        f"rate, {UNITS} units, advanced",
+        (8, 32),
+        lambda t: pipelines.rate(t, UNITS, _ADVANCED),
+    ),
+    Row("published", "published converter", SIZES, lambda t: pipelines.rate_signed(t, None)),
+    Row("published-light", "published converter, light", SIZES, pipelines.rate_signed),
+    Row(
+        "published-advanced",
+        "published converter, advanced",
+        SIZES,
+        lambda t: pipelines.rate_signed(t, CalibrateAdvanced()),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,15 @@ from pinnir.program.program import Program
 from pinnir.program.smoothing import smooth
 
 IMAGES = DOCS / "images"
-_SHOWN = ("published", "published-advanced", "rate-refitted", "rate-signed-trained",
-          "rate-signed-distilled", "population", "population-trained")  # fmt: skip
+_SHOWN = (
+    "published",
+    "published-advanced",
+    "rate-refitted",
+    "rate-signed-trained",
+    "rate-signed-distilled",
+    "population",
+    "population-trained",
+)
 _GRID = (257, 101)
 
 
@@ -34,8 +41,9 @@ def errors_by_size(results: dict[str, Any]) -> Path:
             found = [(n, results.get(f"{problem}/{row.name}/{n}")) for n in row.sizes]
             known = [(n, cell["rel_l2"]) for n, cell in found if cell]
             if known:
-                panel.loglog(*zip(*known, strict=True), "o-", ms=3, color=f"C{number}",
-                             label=row.title)  # fmt: skip
+                panel.loglog(
+                    *zip(*known, strict=True), "o-", ms=3, color=f"C{number}", label=row.title
+                )
         panel.set_title(problem.replace("_", " "))
         panel.set_xticks([8, 16, 32, 64, 128, 256], ["8", "16", "32", "64", "128", "256"])
         panel.minorticks_off()
@@ -74,8 +82,15 @@ def fields(problem: str, steps: int) -> Path:
 
 def _map(figure: Any, panel: Any, program: Program, shown: Array, limit: float, title: str) -> None:
     (x, y), low, high = program.domain.columns, program.domain.low, program.domain.high
-    image = panel.imshow(shown, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit,
-                         vmax=limit, extent=(low[1], high[1], low[0], high[0]))  # fmt: skip
+    image = panel.imshow(
+        shown,
+        origin="lower",
+        aspect="auto",
+        cmap="RdBu_r",
+        vmin=-limit,
+        vmax=limit,
+        extent=(low[1], high[1], low[0], high[0]),
+    )
     panel.set(title=title, xlabel=y, ylabel=x)
     figure.colorbar(image, ax=panel)
 
@@ -97,8 +112,12 @@ def raster(problem: str, steps: int) -> Path:
     panel = figure.subplots()
     _dots(panel, list(spikes.values()))
     place = ", ".join(f"{c} = {v:g}" for c, v in zip(program.domain.columns, point, strict=True))
-    panel.set(xlabel="step", ylabel="unit, first layer at the bottom", xlim=(0.5, steps + 0.5),
-              title=f"{problem}: spikes at {place} (two units a signed neuron)")  # fmt: skip
+    panel.set(
+        xlabel="step",
+        ylabel="unit, first layer at the bottom",
+        xlim=(0.5, steps + 0.5),
+        title=f"{problem}: spikes at {place} (two units a signed neuron)",
+    )
     return _save(figure, "paper_a_raster.png")
 
 

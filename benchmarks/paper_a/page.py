@@ -127,8 +127,16 @@ def write(results: Results) -> None:
     """Write the page."""
     missing = sum(cell.key not in results for cell in cells(tuple(PROBLEMS), _ROWS))
     note = f"\n{missing} of the study's programs have not been measured yet.\n" if missing else ""
-    parts = [_HEAD, note, *_goals(results), *_baseline(results), *_calibrations(results),
-             *_tolerances(results), *_times(results), _FIGURES]  # fmt: skip
+    parts = [
+        _HEAD,
+        note,
+        *_goals(results),
+        *_baseline(results),
+        *_calibrations(results),
+        *_tolerances(results),
+        *_times(results),
+        _FIGURES,
+    ]
     for problem in PROBLEMS:
         parts += _problem(problem, results)
     write_page("paper_a.md", *parts)
@@ -158,13 +166,29 @@ def _times(results: Results) -> Iterator[str]:
         took = [cell["compile_seconds"] for cell in passes if cell]
         if len(took) == len(passes):
             whole = [training + rest for training, rest in zip(seconds, took, strict=True)]
-            rows.append([f"{plain}, {separable}", f"{error:.1e}", *(f"{t:.0f}" for t in seconds),
-                         f"{seconds[0] / seconds[1]:.2f}", *(f"{t:.0f}" for t in took),
-                         f"{whole[0] / whole[1]:.2f}"])  # fmt: skip
+            rows.append(
+                [
+                    f"{plain}, {separable}",
+                    f"{error:.1e}",
+                    *(f"{t:.0f}" for t in seconds),
+                    f"{seconds[0] / seconds[1]:.2f}",
+                    *(f"{t:.0f}" for t in took),
+                    f"{whole[0] / whole[1]:.2f}",
+                ]
+            )
     yield table(
-        ["networks", "error", "training, plain", "training, separable", "ratio",
-         "passes, plain", "passes, separable", "ratio with passes"], rows,
-    )  # fmt: skip
+        [
+            "networks",
+            "error",
+            "training, plain",
+            "training, separable",
+            "ratio",
+            "passes, plain",
+            "passes, separable",
+            "ratio with passes",
+        ],
+        rows,
+    )
 
 
 def _course(name: str) -> dict[str, list[float]]:
@@ -229,10 +253,19 @@ def _calibrations(results: Results) -> Iterator[str]:
     rows = []
     for name in ("rate-light", "rate-advanced", "rate-refitted"):
         title = next(row.title for row in ROWS if row.name == name)
-        pairs = [(_cell(results, problem, name, size), _cell(results, problem, "rate", size))
-                 for problem in PROBLEMS]  # fmt: skip
-        rows.append([title, *(f"{a['rel_l2'] / b['rel_l2']:.2f}" if a and b else "not measured"
-                              for a, b in pairs)])  # fmt: skip
+        pairs = [
+            (_cell(results, problem, name, size), _cell(results, problem, "rate", size))
+            for problem in PROBLEMS
+        ]
+        rows.append(
+            [
+                title,
+                *(
+                    f"{a['rel_l2'] / b['rel_l2']:.2f}" if a and b else "not measured"
+                    for a, b in pairs
+                ),
+            ]
+        )
     yield table(["", *_titles()], rows)
 
 
@@ -250,16 +283,33 @@ def _tolerances(results: Results) -> Iterator[str]:
                 rows.append([problem, asked, *["not measured"] * 7])
                 continue
             own, ours = cell["source_rel_l2_reference"], cell["rel_l2_reference"]
-            rows.append([
-                problem, f"{cell['asked']:.1e}" + (" (auto)" if asked == "auto" else ""),
-                f"{cell['rel_l2']:.2e}", f"{cell['rel_l2_upper']:.2e}", f"{own:.2e}",
-                f"{ours:.2e}", f"{ours / own:.3f}", f"{cell['levels']:,}",
-                f"{cell['synops_per_mac']:.1f}",
-            ])  # fmt: skip
+            rows.append(
+                [
+                    problem,
+                    f"{cell['asked']:.1e}" + (" (auto)" if asked == "auto" else ""),
+                    f"{cell['rel_l2']:.2e}",
+                    f"{cell['rel_l2_upper']:.2e}",
+                    f"{own:.2e}",
+                    f"{ours:.2e}",
+                    f"{ours / own:.3f}",
+                    f"{cell['levels']:,}",
+                    f"{cell['synops_per_mac']:.1f}",
+                ]
+            )
     yield table(
-        ["problem", "asked", "error", "up to (95 %)", "network against reference",
-         "program against reference", "ratio", "levels", "synops per MAC"], rows,
-    )  # fmt: skip
+        [
+            "problem",
+            "asked",
+            "error",
+            "up to (95 %)",
+            "network against reference",
+            "program against reference",
+            "ratio",
+            "levels",
+            "synops per MAC",
+        ],
+        rows,
+    )
     if "burgers/front" in results:
         yield from _front(results["burgers/front"])
 
@@ -272,16 +322,31 @@ def _front(front: dict[str, Any]) -> Iterator[str]:
         f"{_met(front, 'solution')}.\n"
     )
     rows = [
-        [f"{one['levels']:,}", one["smoothed"], f"{one['rel_l2']:.1e}",
-         f"{one['spikes_per_activation']:.1f}", *_beyond(one["network"]),
-         *_beyond(one["solution"])]
+        [
+            f"{one['levels']:,}",
+            one["smoothed"],
+            f"{one['rel_l2']:.1e}",
+            f"{one['spikes_per_activation']:.1f}",
+            *_beyond(one["network"]),
+            *_beyond(one["solution"]),
+        ]
         for one in front["programs"]
-    ]  # fmt: skip
+    ]
     yield table(
-        ["levels", "smoothed", "error", "spikes per activation", "network: slices beyond one cell",
-         "the latest, t =", "farthest, cells", "x = 0: slices beyond one cell",
-         "the latest, t =", "farthest, cells"], rows,
-    )  # fmt: skip
+        [
+            "levels",
+            "smoothed",
+            "error",
+            "spikes per activation",
+            "network: slices beyond one cell",
+            "the latest, t =",
+            "farthest, cells",
+            "x = 0: slices beyond one cell",
+            "the latest, t =",
+            "farthest, cells",
+        ],
+        rows,
+    )
 
 
 def _met(front: dict[str, Any], by: str) -> str:

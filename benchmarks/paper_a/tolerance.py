@@ -60,15 +60,23 @@ def measure_front(problem: str) -> dict[str, Any]:
         plain = program.run_grid(shape)
         assert plain.source is not None
         network = steepest(plain.source.reshape(shape))
-        fields = {"no": plain, "auto": smooth_run(plain, shape),
-                  f"{CUTOFF:g}": smooth_run(plain, shape, CUTOFF)}  # fmt: skip
+        fields = {
+            "no": plain,
+            "auto": smooth_run(plain, shape),
+            f"{CUTOFF:g}": smooth_run(plain, shape, CUTOFF),
+        }
         for smoothed, result in fields.items():
             cells = steepest(result.outputs.reshape(shape))
-            programs.append({
-                "levels": levels, "smoothed": smoothed, "rel_l2": result.metrics["rel_l2"],
-                "spikes_per_activation": program.metrics["spikes_per_activation"],
-                "network": _told(np.abs(cells - network)), "solution": _told(_from_middle(cells)),
-            })  # fmt: skip
+            programs.append(
+                {
+                    "levels": levels,
+                    "smoothed": smoothed,
+                    "rel_l2": result.metrics["rel_l2"],
+                    "spikes_per_activation": program.metrics["spikes_per_activation"],
+                    "network": _told(np.abs(cells - network)),
+                    "solution": _told(_from_middle(cells)),
+                }
+            )
     return {"network": _told(_from_middle(network)), "programs": programs}
 
 

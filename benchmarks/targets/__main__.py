@@ -13,8 +13,13 @@ def main() -> None:
     """Measure what is missing, then write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.targets")
     parser.add_argument("--page", action="store_true", help="only write the page")
-    parser.add_argument("--only", nargs="*", metavar="TARGET", default=[run.name for run in RUNS],
-                        help="targets to measure, by default all")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        metavar="TARGET",
+        default=[run.name for run in RUNS],
+        help="targets to measure, by default all",
+    )
     ask = parser.parse_args()
     cases = own_cases()
     if not ask.page:

@@ -21,8 +21,14 @@ from pinnir.search.compile import prepare
 FILE = DOCS / "targets.json"
 BITS = (4, 5, 6, 8, 10, 12, 16)
 LEVELS, STEPS, UNITS = 256, 32, 4
-KEPT = ("rel_l2", "synops_per_mac", "energy_45nm_pj", "source_energy_45nm_pj", "neurons",
-        "spikes_per_activation")  # fmt: skip
+KEPT = (
+    "rel_l2",
+    "synops_per_mac",
+    "energy_45nm_pj",
+    "source_energy_45nm_pj",
+    "neurons",
+    "spikes_per_activation",
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,19 @@ _LARGE = {"rate": (STEPS, UNITS), "population": (LEVELS,), "delta": (LEVELS,)}
 RUNS = (
     Run("c", "c", _LARGE, 64),
     Run("cortex-m4", "c", _LARGE, 16),
-    Run("lava", "lava", {"rate": (16, UNITS), "population": (LEVELS,), "delta": (LEVELS,)}, 16,
-        (LOIHI_2, 1)),
+    Run(
+        "lava",
+        "lava",
+        {"rate": (16, UNITS), "population": (LEVELS,), "delta": (LEVELS,)},
+        16,
+        (LOIHI_2, 1),
+    ),
     Run("lava-stock", "lava-stock", {"rate": (8, 8)}, 16, (LOIHI_2, 1)),
     Run("lava-netx", "lava-stock", {"rate": (8, 8)}, 16, (LOIHI_2, 1)),
     Run("sanafe", "sanafe", {"rate": (STEPS, UNITS), "population": (64,)}, 16, (LOIHI_1, 1)),
     Run("spinnaker", "spinnaker", {"rate": (8, 16), "population": (49,)}, 16, (SPINNAKER_1, 48)),
     Run("nir-stock", "nir", {"rate": (STEPS, UNITS), "population": (LEVELS,)}, 16),
-)  # fmt: skip
+)
 
 
 def load() -> dict[str, Any]:
@@ -106,16 +117,19 @@ def measure_run(case: Case, run: Run) -> None:
         program = pinnir.compile(case.model, case.domain, target=run.target, pipeline=whole)
         plain = pipelines.for_target(run.pipeline(coding), replace(target, integers=None))
         report = verify(program, run.name, run.points)
-        keep(key, {
-            **{name: program.metrics[name] for name in KEPT},
-            "float": _error(case, run.target, plain),
-            "bits": _bits(integers, coding),
-            "size": run.programs[coding],
-            "events": report.comparison.events,
-            "differing": report.comparison.differing,
-            **_held(program, run),
-            **report.figures,
-        })  # fmt: skip
+        keep(
+            key,
+            {
+                **{name: program.metrics[name] for name in KEPT},
+                "float": _error(case, run.target, plain),
+                "bits": _bits(integers, coding),
+                "size": run.programs[coding],
+                "events": report.comparison.events,
+                "differing": report.comparison.differing,
+                **_held(program, run),
+                **report.figures,
+            },
+        )
         print(f"{key}: {load()[key]}", flush=True)
 
 

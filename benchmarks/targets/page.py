@@ -18,9 +18,20 @@ Row: TypeAlias = tuple[tuple[str, str, str], dict[str, Any]]
 def write(found: dict[str, Any], names: list[str]) -> None:
     """Write the page from what was measured."""
     rows = list(_runs(found))
-    parts = [_BITS, bits_table(found, names), _RUNS, runs_table(rows), _HELD, held_table(rows),
-             _INSTRUCTIONS, instructions_table(rows), _LOIHI, loihi_table(rows), _ENERGY,
-             energy_table(rows)]  # fmt: skip
+    parts = [
+        _BITS,
+        bits_table(found, names),
+        _RUNS,
+        runs_table(rows),
+        _HELD,
+        held_table(rows),
+        _INSTRUCTIONS,
+        instructions_table(rows),
+        _LOIHI,
+        loihi_table(rows),
+        _ENERGY,
+        energy_table(rows),
+    ]
     write_page("targets.md", _HEAD, *parts)
 
 
@@ -48,15 +59,34 @@ def bits_table(found: dict[str, Any], names: list[str]) -> str:
 def runs_table(rows: list[Row]) -> str:
     """What was compared where, and what integers cost."""
     return table(
-        ["network", "coding", "size", "run as", "bits of a weight", "events compared", "differ",
-         "error, floating point", "error, as run", "ratio"],
         [
-            [name, coding, _size(coding, one["size"]), target, one["bits"] or "float64",
-             f"{one['events']:,}", one["differing"], f"{one['float']:.2e}",
-             f"{one['rel_l2']:.2e}", f"{one['rel_l2'] / one['float']:.2f}"]
+            "network",
+            "coding",
+            "size",
+            "run as",
+            "bits of a weight",
+            "events compared",
+            "differ",
+            "error, floating point",
+            "error, as run",
+            "ratio",
+        ],
+        [
+            [
+                name,
+                coding,
+                _size(coding, one["size"]),
+                target,
+                one["bits"] or "float64",
+                f"{one['events']:,}",
+                one["differing"],
+                f"{one['float']:.2e}",
+                f"{one['rel_l2']:.2e}",
+                f"{one['rel_l2'] / one['float']:.2f}",
+            ]
             for (name, coding, target), one in rows
         ],
-    )  # fmt: skip
+    )
 
 
 def _size(coding: str, size: list[int]) -> str:
@@ -76,8 +106,17 @@ def held_table(rows: list[Row]) -> str:
             board = limits.name if count == 1 else f"{count} x {limits.name}"
             # sPyNNaker says itself how many cores it maps to.
             cores = int(one.get("image_cores", one["cores"]))
-            shown.append([name, coding, target, f"{one['neurons']:,}", board, f"{cores:,}",
-                          f"{one['memory_bytes']:,}"])  # fmt: skip
+            shown.append(
+                [
+                    name,
+                    coding,
+                    target,
+                    f"{one['neurons']:,}",
+                    board,
+                    f"{cores:,}",
+                    f"{one['memory_bytes']:,}",
+                ]
+            )
     return table(
         ["network", "coding", "run as", "units", "chip", "cores", "synapses, bytes"], shown
     )
@@ -104,14 +143,31 @@ def loihi_table(rows: list[Row]) -> str:
             macs = one["source_energy_45nm_pj"] / MAC_PJ
             total, network = one["loihi1_energy_total_pj"], macs * LOIHI_SYNOP_PJ
             synapses = one["loihi1_energy_synapse_pj"] / total
-            shown.append([name, coding, f"{one['synops']:,.0f}", f"{total / 1e6:.1f}",
-                          f"{synapses:.0%}", f"{one['loihi1_latency_us'] / 1e3:.2f}",
-                          f"{network / 1e6:.3f}", f"{total / network:.0f}"])  # fmt: skip
+            shown.append(
+                [
+                    name,
+                    coding,
+                    f"{one['synops']:,.0f}",
+                    f"{total / 1e6:.1f}",
+                    f"{synapses:.0%}",
+                    f"{one['loihi1_latency_us'] / 1e3:.2f}",
+                    f"{network / 1e6:.3f}",
+                    f"{total / network:.0f}",
+                ]
+            )
     return table(
-        ["network", "coding", "synaptic operations", "energy, µJ", "of it synapses", "time, ms",
-         "network, µJ", "ratio"],
+        [
+            "network",
+            "coding",
+            "synaptic operations",
+            "energy, µJ",
+            "of it synapses",
+            "time, ms",
+            "network, µJ",
+            "ratio",
+        ],
         shown,
-    )  # fmt: skip
+    )
 
 
 def energy_table(rows: list[Row]) -> str:
@@ -121,17 +177,33 @@ def energy_table(rows: list[Row]) -> str:
         if target == "cortex-m4":  # runs the programs of c
             continue
         ratio = one["energy_45nm_pj"] / one["source_energy_45nm_pj"]
-        shown.append([
-            name, coding, target, f"{one['spikes_per_activation']:.2f}",
-            f"{one['synops_per_mac']:.2f}", f"{one['energy_45nm_pj'] / 1e6:.4f}",
-            f"{one['source_energy_45nm_pj'] / 1e6:.4f}", f"{ratio:.2f}",
-            "wins" if ratio < 1 else "loses",
-        ])  # fmt: skip
+        shown.append(
+            [
+                name,
+                coding,
+                target,
+                f"{one['spikes_per_activation']:.2f}",
+                f"{one['synops_per_mac']:.2f}",
+                f"{one['energy_45nm_pj'] / 1e6:.4f}",
+                f"{one['source_energy_45nm_pj'] / 1e6:.4f}",
+                f"{ratio:.2f}",
+                "wins" if ratio < 1 else "loses",
+            ]
+        )
     return table(
-        ["network", "coding", "compiled for", "spikes per activation",
-         "synaptic operations per MAC", "program, µJ", "network, µJ", "ratio", ""],
+        [
+            "network",
+            "coding",
+            "compiled for",
+            "spikes per activation",
+            "synaptic operations per MAC",
+            "program, µJ",
+            "network, µJ",
+            "ratio",
+            "",
+        ],
         shown,
-    )  # fmt: skip
+    )
 
 
 _HEAD = """# Targets

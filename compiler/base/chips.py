@@ -102,7 +102,7 @@ SANAFE_LOIHI = Cores(
 
 CHIPS: dict[str, Cores] = {
     chip.name: chip for chip in (LOIHI_1, LOIHI_2, SPINNAKER_1, SANAFE_LOIHI)
-}  # fmt: skip
+}
 
 
 def find_chip(name: str) -> Cores:

@@ -90,11 +90,18 @@ _PROGRAMMABLE = replace(
     summary="neurons that run programs of their own and keep state between points, beside NIR's",
     codings=("delta", "phase", "signgd", "population", "rate"),
     neurons=(
-        "Delta", "Phase", "SignGradient", "Threshold", "IF", "LIF", "FitzHughNagumo", "Izhikevich",
+        "Delta",
+        "Phase",
+        "SignGradient",
+        "Threshold",
+        "IF",
+        "LIF",
+        "FitzHughNagumo",
+        "Izhikevich",
         "HodgkinHuxley",
     ),
     programmable=True,
-)  # fmt: skip
+)
 
 # Differences of sums must fit as well, so one bit of 32 stays free.
 _C = replace(

@@ -113,8 +113,7 @@ def _range(text: str, item: str) -> tuple[float, float]:
     except ValueError:
         raise DomainError(f"{item!r} in the domain is not lo:hi", hint=_SYNTAX) from None
     if not colon or not np.isfinite(bounds).all() or bounds[0] >= bounds[1]:
-        raise DomainError(f"{item!r} in the domain is not a range lo:hi with lo < hi",
-                          hint=_SYNTAX)  # fmt: skip
+        raise DomainError(f"{item!r} in the domain is not a range lo:hi with lo < hi", hint=_SYNTAX)
     return bounds
 
 

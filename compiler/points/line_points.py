@@ -27,8 +27,11 @@ def line_points(domain: Domain, lines: int, seed: int) -> Array:
     steps = np.linspace(domain.low, domain.high, LINE_POINTS)
     if domain.axis_count > 1:
         points = domain.sample(LINE_POINTS, seed)
-        single = [domain.along(axis)[0] for axis in range(domain.axis_count)
-                  if len(domain.along(axis)) == 1]  # fmt: skip
+        single = [
+            domain.along(axis)[0]
+            for axis in range(domain.axis_count)
+            if len(domain.along(axis)) == 1
+        ]
         points[:, single] = steps[:, single]
         return points
     if len(domain.columns) == 1:

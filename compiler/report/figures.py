@@ -144,11 +144,19 @@ def _map(axis: Any, values: Array, program: Program, where: Where, style: dict[s
     a, b = (i for i, index in enumerate(cut) if isinstance(index, slice))
     axis.set_xlabel(columns[b])
     axis.set_ylabel(columns[a])
-    held = [f"{columns[i]} = {lines[i][index]:.3g}" for i, index in enumerate(cut)
-            if not isinstance(index, slice)]  # fmt: skip
+    held = [
+        f"{columns[i]} = {lines[i][index]:.3g}"
+        for i, index in enumerate(cut)
+        if not isinstance(index, slice)
+    ]
     if held:
-        axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, va="top", fontsize=7,
-                  bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0})  # fmt: skip
-    return axis.pcolormesh(
-        lines[b], lines[a], values, shading="nearest", rasterized=True, **style
-    )  # fmt: skip
+        axis.text(
+            0.02,
+            0.97,
+            ", ".join(held),
+            transform=axis.transAxes,
+            va="top",
+            fontsize=7,
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0},
+        )
+    return axis.pcolormesh(lines[b], lines[a], values, shading="nearest", rasterized=True, **style)

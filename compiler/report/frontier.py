@@ -81,8 +81,18 @@ def print_frontier(frontier: Frontier) -> None:
         title=Text(f"frontier: {len(kept)} of {len(frontier.points)} measured programs"),
         caption=Text("those that no other beats in both error and " + frontier.criterion),
     )
-    for heading in ("", "program", "steps", "levels", "error", "up to", "synops per MAC",
-                    "neurons", "spikes", "energy (nJ)"):  # fmt: skip
+    for heading in (
+        "",
+        "program",
+        "steps",
+        "levels",
+        "error",
+        "up to",
+        "synops per MAC",
+        "neurons",
+        "spikes",
+        "energy (nJ)",
+    ):
         table.add_column(heading, justify="left" if heading in ("", "program") else "right")
     for one in kept:
         table.add_row(*_cells(frontier, one))
@@ -125,11 +135,21 @@ def _drawn(frontier: Frontier) -> bytes:
         *_places(frontier, best), color="0.6", linewidth=0.8, zorder=1, label="not beaten in both"
     )
     if frontier.rtol is not None:
-        axis.axhline(frontier.rtol, color="tab:red", linestyle="--", linewidth=1,
-                     label=f"tolerance {frontier.rtol:.3g}")  # fmt: skip
+        axis.axhline(
+            frontier.rtol,
+            color="tab:red",
+            linestyle="--",
+            linewidth=1,
+            label=f"tolerance {frontier.rtol:.3g}",
+        )
     chosen = [one for one in frontier.points if frontier.is_chosen(one)]
-    axis.scatter(*_places(frontier, chosen), s=170, facecolors="none", edgecolors="black",
-                 label="chosen" if chosen else None)  # fmt: skip
+    axis.scatter(
+        *_places(frontier, chosen),
+        s=170,
+        facecolors="none",
+        edgecolors="black",
+        label="chosen" if chosen else None,
+    )
     axis.set_xlabel(_AXES[frontier.criterion])
     axis.set_ylabel("relative L2 error against the network")
     axis.set_title("whiskers: what the error stays below on other points", fontsize=8)
@@ -159,10 +179,18 @@ def _draw_coding(axis: Any, frontier: Frontier, coding: str, points: list[Point]
         x, y = _places(frontier, shown)
         reach = [[0.0] * len(shown), [max(one.error - one.rel_l2, 0.0) for one in shown]]
         axis.errorbar(
-            x, y, yerr=reach, linestyle="none", marker=marker, markersize=6, color=colour,
-            markerfacecolor=colour if proven else "white", capsize=2, elinewidth=1,
+            x,
+            y,
+            yerr=reach,
+            linestyle="none",
+            marker=marker,
+            markersize=6,
+            color=colour,
+            markerfacecolor=colour if proven else "white",
+            capsize=2,
+            elinewidth=1,
             label=f"{coding}, {'evaluation' if proven else 'selection'} points",
-        )  # fmt: skip
+        )
 
 
 def _places(frontier: Frontier, points: list[Point]) -> tuple[list[float], list[float]]:

@@ -130,9 +130,14 @@ def print_passes(program: Program, path: Path) -> None:
     for number, row in enumerate(pass_rows(program), 1):
         took = "unknown" if row["seconds"] is None else f"{row['seconds']:.3f}"
         table.add_row(
-            str(number), Text(row["pass"]), took, f"{row['neurons']:,}", f"{row['synapses']:,}",
-            f"{row['error_before']:.3e}", f"{row['error_after']:.3e}",
-        )  # fmt: skip
+            str(number),
+            Text(row["pass"]),
+            took,
+            f"{row['neurons']:,}",
+            f"{row['synapses']:,}",
+            f"{row['error_before']:.3e}",
+            f"{row['error_after']:.3e}",
+        )
     console().print(table)
     console().print("errors: relative L2 against the network, on points of the search")
 
@@ -151,6 +156,7 @@ def pass_diffs(program: Program, name: str) -> list[dict[str, str]]:
     ]
     if not found:
         ran = ", ".join(record.name for record in program.passes)
-        raise PipelineError("did not run in this program", node=name, op="pass",
-                            hint=f"these ran: {ran}")  # fmt: skip
+        raise PipelineError(
+            "did not run in this program", node=name, op="pass", hint=f"these ran: {ran}"
+        )
     return found

@@ -160,9 +160,15 @@ def _metrics(
 # Figures that differ from set to set; the sets are equally large, so their mean is the figure of
 # all points.
 _AVERAGED = (
-    "spikes", "spikes_per_activation", "spiking_rate", "synops", "synops_per_mac",
-    "energy_45nm_pj", "energy_ratio", "spikes_per_point",
-)  # fmt: skip
+    "spikes",
+    "spikes_per_activation",
+    "spiking_rate",
+    "synops",
+    "synops_per_mac",
+    "energy_45nm_pj",
+    "energy_ratio",
+    "spikes_per_point",
+)
 
 
 def pooled(results: Sequence[RunResult]) -> dict[str, Any]:

@@ -94,17 +94,26 @@ def check(path: str | Path) -> Report:
     told = [(node.name, _columns(node), 0) for node in model.graph.inputs]
     if open_widths:
         return Report(
-            name, True, inputs=tuple(told), domain=_domain(model.graph),
+            name,
+            True,
+            inputs=tuple(told),
+            domain=_domain(model.graph),
             hint="the model leaves its number of columns open; the domain fixes it",
-        )  # fmt: skip
+        )
     try:
         return _check_graph(name, model)
     except PinnirError as error:
         refused = [NodeReport(error.node, error.op, REFUSED, "", error.message, error.hint)]
         return Report(
-            name, False, True, error.message, error.hint, tuple(told),
-            domain=_domain(model.graph), nodes=tuple(refused if error.node else []),
-        )  # fmt: skip
+            name,
+            False,
+            True,
+            error.message,
+            error.hint,
+            tuple(told),
+            domain=_domain(model.graph),
+            nodes=tuple(refused if error.node else []),
+        )
 
 
 def check_folder(folder: str | Path) -> list[Report]:

@@ -72,14 +72,20 @@ def test_other_errors(run):
 
 
 def test_errors_of_pinnir_arrive_whole(run):
-    body = "from pinnir.base.errors import VerifyError\n" \
-           "raise VerifyError('m', node='n', op='o', hint='h')"  # fmt: skip
+    body = (
+        "from pinnir.base.errors import VerifyError\n"
+        "raise VerifyError('m', node='n', op='o', hint='h')"
+    )
     with pytest.raises(PinnirError) as caught:
         run(body)
     error = caught.value
     assert (type(error).__name__, error.message, error.node, error.op, error.hint) == (
-        "VerifyError", "m", "n", "o", "h",
-    )  # fmt: skip
+        "VerifyError",
+        "m",
+        "n",
+        "o",
+        "h",
+    )
 
 
 def test_no_python_to_start(run, monkeypatch):

@@ -42,10 +42,22 @@ from tests.helpers import onnx_model, save
 
 SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
 PROMISED = {
-    "rel_l2", "max_abs", "rel_l2_per_output", "coding", "steps", "levels", "neurons", "synapses",
-    "spikes_per_activation", "spiking_rate", "synops_per_mac", "energy_45nm_pj",
-    "source_energy_45nm_pj", "core_mac_share", "seconds",
-}  # fmt: skip
+    "rel_l2",
+    "max_abs",
+    "rel_l2_per_output",
+    "coding",
+    "steps",
+    "levels",
+    "neurons",
+    "synapses",
+    "spikes_per_activation",
+    "spiking_rate",
+    "synops_per_mac",
+    "energy_45nm_pj",
+    "source_energy_45nm_pj",
+    "core_mac_share",
+    "seconds",
+}
 AGAINST_REFERENCE = {"rel_l2_reference", "source_rel_l2_reference"}
 
 
@@ -131,8 +143,21 @@ def test_compile_json_with_a_reference(folder):
 
 
 def test_compile_options_reach_the_compiler(folder):
-    good(*compile_("--coding", "rate", "--steps", 8, "--levels", 33, "--target", "norse",
-                   "--seed", 3, "--strip-source"))  # fmt: skip
+    good(
+        *compile_(
+            "--coding",
+            "rate",
+            "--steps",
+            8,
+            "--levels",
+            33,
+            "--target",
+            "norse",
+            "--seed",
+            3,
+            "--strip-source",
+        )
+    )
     program = pinnir.read("out.nir")
     told = program.manifest
     assert (told["coding"], told["steps"], told["levels"]) == ("rate", 8, 33)
@@ -360,8 +385,11 @@ def test_weights_that_are_not_finite(folder, value):
 
 def test_zero_size_layer(folder):
     nodes, weights = layers(0, (2, 4, 1), "Tanh", "x", "y")
-    weights |= {"W0": np.zeros((2, 0), np.float32), "b0": np.zeros(0, np.float32),
-                "W1": np.zeros((0, 1), np.float32)}  # fmt: skip
+    weights |= {
+        "W0": np.zeros((2, 0), np.float32),
+        "b0": np.zeros(0, np.float32),
+        "W1": np.zeros((0, 1), np.float32),
+    }
     save(folder, onnx_model(nodes, weights))
     assert refused(*compile_()) == (
         "initializer 'W0': has a zero-size shape (2, 0)\n"
@@ -386,11 +414,10 @@ def test_missing_domain(folder):
         ("x=-1:1,t=a:b", "'t=a:b' in the domain is not lo:hi"),
         ("x=1:-1,t=0:1", "'x=1:-1' in the domain is not a range lo:hi with lo < hi"),
         ("x=-1:1", "the domain gives 1 columns (x), the model's input 'x' has 2"),
-        ("x=-1:1,y=0:1,t=0:1",
-         "the domain gives 3 columns (x, y, t), the model's input 'x' has 2"),
+        ("x=-1:1,y=0:1,t=0:1", "the domain gives 3 columns (x, y, t), the model's input 'x' has 2"),
         ("x=-1:1,x=0:1", "the domain gives 'x' twice"),
     ],
-)  # fmt: skip
+)
 def test_wrong_domain(folder, domain, message):
     assert refused(*compile_(domain=domain)) == f"{message}\nhint: {SYNTAX}"
 
@@ -407,18 +434,26 @@ CALIBRATION = "the calibration points"
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"points": np.zeros((5, 3))},
-         f"{CALIBRATION} has shape (5, 3), not (samples, 2)\n"
-         "hint: give the columns x, t, one row a point"),
-        ({"points": np.full((5, 2), np.nan)},
-         f"{CALIBRATION} holds NaN or infinite values\nhint: remove them"),
-        ({"points": np.full((5, 2), 2.0)},
-         f"5 of the 5 points of {CALIBRATION} lie outside the domain x=-1:1,t=0:1; the first is "
-         "(2, 2)\nhint: compile with a wider --domain, or leave these points out"),
-        ({"inputs": np.zeros((5, 2))},
-         "cal.npz has no array 'points'; it holds inputs\nhint: save the arrays points"),
+        (
+            {"points": np.zeros((5, 3))},
+            f"{CALIBRATION} has shape (5, 3), not (samples, 2)\n"
+            "hint: give the columns x, t, one row a point",
+        ),
+        (
+            {"points": np.full((5, 2), np.nan)},
+            f"{CALIBRATION} holds NaN or infinite values\nhint: remove them",
+        ),
+        (
+            {"points": np.full((5, 2), 2.0)},
+            f"5 of the 5 points of {CALIBRATION} lie outside the domain x=-1:1,t=0:1; the first is "
+            "(2, 2)\nhint: compile with a wider --domain, or leave these points out",
+        ),
+        (
+            {"inputs": np.zeros((5, 2))},
+            "cal.npz has no array 'points'; it holds inputs\nhint: save the arrays points",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_calibration_file(folder, arrays, message):
     np.savez("cal.npz", **arrays)
     assert refused(*compile_("--calibration", "cal.npz")) == message
@@ -466,24 +501,38 @@ def test_points_that_are_no_numbers(folder):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--target", "loihi9", "'loihi9': unknown target\n"
-                               "hint: known are " + ", ".join(TARGETS)),
-        ("--coding", "morse", "target nir does not run the coding 'morse'\n"
-                              "hint: it runs auto, population, rate"),
-        ("--minimise", "money", "programs cannot be minimised in 'money'\n"
-                                "hint: known are synops_per_mac, neurons, spikes, steps, energy"),
+        ("--target", "loihi9", "'loihi9': unknown target\nhint: known are " + ", ".join(TARGETS)),
+        (
+            "--coding",
+            "morse",
+            "target nir does not run the coding 'morse'\nhint: it runs auto, population, rate",
+        ),
+        (
+            "--minimise",
+            "money",
+            "programs cannot be minimised in 'money'\n"
+            "hint: known are synops_per_mac, neurons, spikes, steps, energy",
+        ),
         ("--rtol", "small", "the tolerance small is not a positive number\nhint: try 1e-2"),
         ("--steps", 0, "0 steps are too few\nhint: give --steps 1 or more"),
-        ("--steps", 2, "population coding takes one step, not 2\n"
-                       "hint: leave --steps out, or use --coding rate"),
+        (
+            "--steps",
+            2,
+            "population coding takes one step, not 2\n"
+            "hint: leave --steps out, or use --coding rate",
+        ),
         ("--levels", 1, "1 levels are out of range\nhint: give --levels from 2 to 65536"),
         ("--pipeline", "morse", "'morse': unknown pass\nhint: known are " + ", ".join(PASSES)),
-        ("--pipeline", "lower", "pass 'lower': coding population takes a staircase graph, not "
-                                "a tensor graph\n"
-                                "hint: check the order of the pipeline\n"
-                                "in pass lower after the frontend"),
+        (
+            "--pipeline",
+            "lower",
+            "pass 'lower': coding population takes a staircase graph, not "
+            "a tensor graph\n"
+            "hint: check the order of the pipeline\n"
+            "in pass lower after the frontend",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_option(folder, option, value, message):
     assert refused(*compile_(option, value)) == message
     assert written(folder) == set()
@@ -517,9 +566,12 @@ def test_the_no_work_fixture_notices_work(folder, no_work):
 
 @pytest.mark.parametrize(
     ("path", "problem"),
-    [("no/out.nir", "No such file or directory"), ("folder", "it is a folder"),
-     ("file/out.nir", "Not a directory")],
-)  # fmt: skip
+    [
+        ("no/out.nir", "No such file or directory"),
+        ("folder", "it is a folder"),
+        ("file/out.nir", "Not a directory"),
+    ],
+)
 def test_unwritable_output(folder, no_work, path, problem):
     Path("folder").mkdir()
     Path("file").write_text("")
@@ -691,16 +743,32 @@ def test_smooth_needs_a_grid(folder):
 @pytest.mark.parametrize(
     ("grid", "cutoff", "message"),
     [
-        ("7x3", "auto", "the grid 7x3 is too coarse to be smoothed\n"
-                        "hint: give at least 8 points along some axis"),
-        ("9x9", "2", "the cutoff '2' of --smooth is not a share of the frequencies\n"
-                     "hint: write --smooth auto, or a number above 0 and up to 1"),
-        ("9x9", "low", "the cutoff 'low' of --smooth is not a share of the frequencies\n"
-                       "hint: write --smooth auto, or a number above 0 and up to 1"),
-        ("9x9x9", "auto", "the grid 9x9x9 does not fit 2 columns (x, t)\n"
-                          "hint: give one size a column, for example 64x64"),
+        (
+            "7x3",
+            "auto",
+            "the grid 7x3 is too coarse to be smoothed\n"
+            "hint: give at least 8 points along some axis",
+        ),
+        (
+            "9x9",
+            "2",
+            "the cutoff '2' of --smooth is not a share of the frequencies\n"
+            "hint: write --smooth auto, or a number above 0 and up to 1",
+        ),
+        (
+            "9x9",
+            "low",
+            "the cutoff 'low' of --smooth is not a share of the frequencies\n"
+            "hint: write --smooth auto, or a number above 0 and up to 1",
+        ),
+        (
+            "9x9x9",
+            "auto",
+            "the grid 9x9x9 does not fit 2 columns (x, t)\n"
+            "hint: give one size a column, for example 64x64",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_smooth(folder, grid, cutoff, message):
     asked = ("run", "p.nir", "--grid", grid, "-o", "f.npz", "--smooth", cutoff)
     assert refused(*asked) == message
@@ -718,12 +786,18 @@ def test_run_needs_points_or_a_grid(folder, where):
     ("grid", "message"),
     [
         ("3x", "'3x' is not a grid\nhint: write sizes such as 256x101"),
-        ("3", "the grid 3 does not fit 2 columns (x, t)\n"
-              "hint: give one size a column, for example 64x64"),
-        ("0x3", "the grid 0x3 does not fit 2 columns (x, t)\n"
-                "hint: give one size a column, for example 64x64"),
+        (
+            "3",
+            "the grid 3 does not fit 2 columns (x, t)\n"
+            "hint: give one size a column, for example 64x64",
+        ),
+        (
+            "0x3",
+            "the grid 0x3 does not fit 2 columns (x, t)\n"
+            "hint: give one size a column, for example 64x64",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_grid(folder, grid, message):
     assert refused("run", "p.nir", "--grid", grid, "-o", "f.npz") == message
 
@@ -895,9 +969,18 @@ def test_listings_have_one_line_each(listing, table):
 def test_passes_tell_their_options():
     told = {row["name"]: row for row in json.loads(good("passes", "--json"))}
     options = [
-        "coding=population", "steps=1", "hysteresis=0.0", "events=unit", "schedule=exponential",
-        "eta=0.0", "decay=0.0", "delay=-1.0", "scale=neuron", "inputs=exact", "levels=256",
-    ]  # fmt: skip
+        "coding=population",
+        "steps=1",
+        "hysteresis=0.0",
+        "events=unit",
+        "schedule=exponential",
+        "eta=0.0",
+        "decay=0.0",
+        "delay=-1.0",
+        "scale=neuron",
+        "inputs=exact",
+        "levels=256",
+    ]
     assert told["lower"]["options"] == options
     assert told["legalise"]["options"] == []
     line = next(line for line in good("passes").splitlines() if line.startswith("lower "))
@@ -991,8 +1074,18 @@ pinnir.cli.compile.progress_line = told
 
 def test_interrupt(folder):
     """Control-C while the search runs: exit code 130, a line, and no file."""
-    ask = ("compile", EXAMPLES / "burgers/model.onnx", "--domain", DOMAIN, "-o", "out.nir",
-           "--rtol", "1e-4", "--dump", "dumps")  # fmt: skip
+    ask = (
+        "compile",
+        EXAMPLES / "burgers/model.onnx",
+        "--domain",
+        DOMAIN,
+        "-o",
+        "out.nir",
+        "--rtol",
+        "1e-4",
+        "--dump",
+        "dumps",
+    )
     process = subprocess.Popen(
         **command(*ask, code=TELL), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -78,10 +78,8 @@ def test_no_unit_fires_on_more_than_half_of_the_calibration_points(name):
     lowered = compiled(graph, "quantise-activations{levels=64},lower")
     seen = record(lowered, points(graph, 128, 0))
     shares = [
-        seen[node.name][0].mean(axis=0)
-        for node in lowered.nodes
-        if isinstance(node.op, Threshold)
-    ]  # fmt: skip
+        seen[node.name][0].mean(axis=0) for node in lowered.nodes if isinstance(node.op, Threshold)
+    ]
     assert np.concatenate(shares).max() <= 0.5
     assert np.concatenate(shares).max() > 0.1
 
@@ -99,8 +97,9 @@ def assert_level_for_level(graph: Graph, levels: int, refit: str = "") -> int:
             z = sum(seen[operand.name][0] for operand in node.operands)
             found = population_levels(lowered, units, node.name)
             np.testing.assert_array_equal(found, node.op.levels(z))
-    for one, other in zip(evaluate(rounded, rounded.bind(at)), evaluate(lowered, lowered.bind(at)),
-                          strict=True):  # fmt: skip
+    for one, other in zip(
+        evaluate(rounded, rounded.bind(at)), evaluate(lowered, lowered.bind(at)), strict=True
+    ):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-9)
     return sum(isinstance(node.op, Threshold) for node in lowered.nodes)
 

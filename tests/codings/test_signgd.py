@@ -82,8 +82,9 @@ def test_inputs_as_spikes_leave_a_residual():
     )
     assert followed is not None
     assert [n.name for n in followed.nodes if isinstance(n.op, SignGradient)] == [
-        "x:core.1:spikes", "act0",
-    ]  # fmt: skip
+        "x:core.1:spikes",
+        "act0",
+    ]
     assert error(graph, 32, inputs="spikes", **options) > error(graph, 32, **options)
 
 
@@ -113,9 +114,10 @@ def test_the_read_out_is_the_last_map_of_the_last_estimate():
     assert isinstance(op, SignGradient)
     currents: dict[int, np.ndarray] = {}
     (found,) = evaluate(
-        streamed, streamed.bind(at),
+        streamed,
+        streamed.bind(at),
         lambda step, node, value: currents.update({step: value}) if node.name == "affine0" else 0,
-    )  # fmt: skip
+    )
     state = op.initial_state(16)
     for step in range(8):
         _, state = op.step(state, currents[step])

@@ -21,7 +21,10 @@ def test_slice(tmp_path, module):
     path = os.pathsep.join(filter(None, (str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH"))))
     result = subprocess.run(
         [sys.executable, "-m", module, "--count", "150", "--seed", "1"],
-        cwd=ROOT, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "150 mutants, 0 with findings" in result.stdout

@@ -94,9 +94,12 @@ def test_fewer_rounds_give_the_network_of_that_round() -> None:
     def weights(rounds: int) -> list[Tensor]:
         network = burgers_spinn.network_of(0)
         settings = Settings(
-            collocation=(12, 6), candidates=2, adam_steps=3, lbfgs_steps=4 * rounds,
+            collocation=(12, 6),
+            candidates=2,
+            adam_steps=3,
+            lbfgs_steps=4 * rounds,
             lbfgs_rounds=rounds,
-        )  # fmt: skip
+        )
         seen: list[Tensor] = []
         parameters = list(network.parameters())
         train(

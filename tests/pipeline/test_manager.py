@@ -111,8 +111,10 @@ def test_a_pass_prints_as_it_is_written(text):
             "pass 'lower': has no option 'speed'\nhint: its options are coding, steps, hysteresis, "
             "events, schedule, eta, decay, delay, scale, inputs, levels",
         ),
-        ("fuse-affine{steps=8}", "pass 'fuse-affine': has no option 'steps'\n"
-                                 "hint: its options are none"),
+        (
+            "fuse-affine{steps=8}",
+            "pass 'fuse-affine': has no option 'steps'\nhint: its options are none",
+        ),
         ("lower{steps=many}", "pass 'lower': option steps='many' must be a whole number"),
         ("lower{steps=}", "pass 'lower': option steps='' must be a whole number"),
         ("lower{steps=1.5}", "pass 'lower': option steps='1.5' must be a whole number"),
@@ -123,7 +125,7 @@ def test_a_pass_prints_as_it_is_written(text):
             "pass 'quantise-activations': option range='all' must be one of neuron, layer",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_pipeline(text, message):
     assert refusal(text) == message
 

@@ -73,10 +73,17 @@ def test_input_names_with_dots():
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("pi", np.pi), ("-pi", -np.pi), ("+pi", np.pi), ("2pi", 2 * np.pi), ("2*pi", 2 * np.pi),
-        ("-0.5pi", -0.5 * np.pi), ("-.25*pi", -0.25 * np.pi), ("PI", np.pi), (" 3Pi ", 3 * np.pi),
+        ("pi", np.pi),
+        ("-pi", -np.pi),
+        ("+pi", np.pi),
+        ("2pi", 2 * np.pi),
+        ("2*pi", 2 * np.pi),
+        ("-0.5pi", -0.5 * np.pi),
+        ("-.25*pi", -0.25 * np.pi),
+        ("PI", np.pi),
+        (" 3Pi ", 3 * np.pi),
     ],
-)  # fmt: skip
+)
 def test_multiples_of_pi(text, value):
     low, high = (text, "99") if value < 90 else ("0", text)
     box = parse_domain(f"x={low}:{high}", inputs_of(x=1))

@@ -92,11 +92,12 @@ def test_scores():
 @pytest.fixture(scope="module")
 def classifier() -> pinnir.Program:
     return pinnir.compile(
-        EXAMPLE / "model.onnx", "0:1",
+        EXAMPLE / "model.onnx",
+        "0:1",
         pipeline=pipelines.signgd_features(20, SignGradientCoding(decay=0.7, delay=1.3)),
         calibration=read_digits(TRAINING).points[:300],
         evaluation=load_held_out(EXAMPLE / "reference.npz"),
-    )  # fmt: skip
+    )
 
 
 def test_a_classifier_from_model_to_file(classifier, tmp_path):

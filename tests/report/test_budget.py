@@ -33,11 +33,18 @@ def test_a_line_a_layer(capsys, budget):
     for one, cells in zip(budget.layers, found, strict=True):
         marked = " *" if one is budget.largest else ""
         assert cells == [
-            one.name + marked, str(one.neurons), str(one.units), f"{one.levels:.1f}",
-            f"{one.relative:.2e}", f"{one.weight:.2e}", f"{one.predicted:.2e}",
-            f"{budget.share(one):.0%}", f"{one.identity:.2e}", f"{one.alone:.2e}",
+            one.name + marked,
+            str(one.neurons),
+            str(one.units),
+            f"{one.levels:.1f}",
+            f"{one.relative:.2e}",
+            f"{one.weight:.2e}",
+            f"{one.predicted:.2e}",
+            f"{budget.share(one):.0%}",
+            f"{one.identity:.2e}",
+            f"{one.alone:.2e}",
             f"{one.without:.2e}",
-        ]  # fmt: skip
+        ]
 
 
 def test_cores_where_there_are_several(capsys, budget):

@@ -14,8 +14,15 @@ from pinnir.program.placing import place_program
 from pinnir.report.placement import placement_row, plot_placement
 from tests.backends.networks import small_program
 
-SMALL = Cores("small", "a chip", cores_per_chip=16, neurons_per_core=12, axons_in=90,
-              synapse_memory_bits=8 * 500, axons_out=90)  # fmt: skip
+SMALL = Cores(
+    "small",
+    "a chip",
+    cores_per_chip=16,
+    neurons_per_core=12,
+    axons_in=90,
+    synapse_memory_bits=8 * 500,
+    axons_out=90,
+)
 
 
 @pytest.fixture

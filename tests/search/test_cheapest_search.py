@@ -70,8 +70,13 @@ class Fake:
     def point(self, candidate: Candidate, upper: float | None = None) -> Point:
         units = 2 * candidate.levels**0.5 if candidate.units is None else candidate.units
         slots = units * candidate.steps * (1 if candidate.units is None else self.synops)
-        costs = {"synops_per_mac": slots, "neurons": units, "spikes": slots,
-                 "steps": candidate.steps, "energy": slots}  # fmt: skip
+        costs = {
+            "synops_per_mac": slots,
+            "neurons": units,
+            "spikes": slots,
+            "steps": candidate.steps,
+            "energy": slots,
+        }
         return Point(candidate, "selection", 256, self.error(candidate), upper, costs)
 
     def simulated(self) -> list[str]:
@@ -115,8 +120,13 @@ def test_members_are_tried_by_what_they_cost(criterion):
     weights = [member.weight(criterion) for member in members]
     assert weights == sorted(weights)
     assert [m.units for m in cheapest_first(BY_NAME["rate"].members(16), "neurons")] == [
-        1, 2, 4, 8, 16, 32,
-    ]  # fmt: skip
+        1,
+        2,
+        4,
+        8,
+        16,
+        32,
+    ]
 
 
 @pytest.mark.parametrize(

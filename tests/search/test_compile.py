@@ -158,8 +158,9 @@ def test_errors_against_a_reference():
     assert result.metrics["rel_l2_reference"] == program.metrics["rel_l2_reference"]
     without = small_program()
     assert program.metrics.keys() - without.metrics.keys() == {
-        "rel_l2_reference", "source_rel_l2_reference",
-    }  # fmt: skip
+        "rel_l2_reference",
+        "source_rel_l2_reference",
+    }
 
 
 # ------------------------------------------------------------------------------------ the search
@@ -213,9 +214,14 @@ def test_the_oracle_says_on_evaluation_points_what_the_program_says():
 
 @pytest.mark.parametrize(
     ("minimise", "coding"),
-    [("synops_per_mac", "population"), ("spikes", "population"), ("energy", "population"),
-     ("steps", "population"), ("neurons", "rate")],
-)  # fmt: skip
+    [
+        ("synops_per_mac", "population"),
+        ("spikes", "population"),
+        ("energy", "population"),
+        ("steps", "population"),
+        ("neurons", "rate"),
+    ],
+)
 def test_auto_takes_the_coding_that_is_cheapest_in_what_was_asked(minimise, coding):
     program = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, minimise=minimise)
     assert program.manifest["coding"] == coding
@@ -231,8 +237,11 @@ def test_the_frontier_holds_what_was_measured():
     frontier, metrics = program.frontier, program.metrics
     assert (frontier.rtol, frontier.criterion) == (5e-2, "synops_per_mac")
     assert {point.candidate.family for point in frontier.points} == {
-        "population", "population-refitted", "rate", "rate-signed",
-    }  # fmt: skip
+        "population",
+        "population-refitted",
+        "rate",
+        "rate-signed",
+    }
     (chosen,) = (row for row in frontier.rows() if row["chosen"])
     assert chosen["meets"]
     assert chosen["measured_on"] == "evaluation"
@@ -396,9 +405,11 @@ def test_given_calibration_points_are_used():
 def test_observers_see_the_final_pipeline():
     seen: list[str] = []
     program = pinnir.compile(
-        SMALL, DOMAIN, rtol=0.1,
+        SMALL,
+        DOMAIN,
+        rtol=0.1,
         observers=[lambda done, before, after, seconds: seen.append(str(done))],
-    )  # fmt: skip
+    )
     assert seen == [str(one) for one in parse_pipeline(program.manifest["pipeline"])]
     assert [record.call for record in program.passes] == seen
     assert len(program.seconds) == len(seen)

@@ -63,8 +63,9 @@ def test_every_refused_node_is_listed(tmp_path):
     assert not report.compiles
     assert report.readable
     assert [(node.name, node.op) for node in report.nodes] == [
-        ("first", "NonZero"), ("second", "Hardmax"),
-    ]  # fmt: skip
+        ("first", "NonZero"),
+        ("second", "Hardmax"),
+    ]
 
 
 def test_exit_codes(tmp_path):
