@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from pinnir.backends.reference import ReferenceBackend
+from pinnir.base.threads import one_thread
 from pinnir.ir.graph import Graph, Neuron, Node
 from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
@@ -67,7 +67,7 @@ def record(program: Program, points: Array) -> list[CoreRecord]:
     recorder = _Recorder()
     counters = [SpikeCounter() for _ in program.running]
     streaming = Streaming("given") if program.streams else Streaming()
-    with threadpool_limits(1):
+    with one_thread():
         execute(prepare(program, recorder, counters, streaming), points, program.domain)
     return [tape.record() for tape in recorder.tapes]
 

@@ -6,9 +6,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from threadpoolctl import threadpool_limits
-
 from benchmarks.common import own_cases, table, write_page
+from pinnir.base.threads import one_thread
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Graph, Node
 from pinnir.metrics.field_errors import relative_l2
@@ -57,7 +56,7 @@ def _cell(
 ) -> str:
     graph = change(job.lower(pipeline))
     points, counter = job.evaluation[:POINTS], SpikeCounter()
-    with threadpool_limits(1):
+    with one_thread():
         (outputs,) = evaluate(graph, graph.bind(points), counter)
     error = relative_l2(outputs, job.source(points))
     activations = source_cost(job.lower(pipelines.TIDY)).activations

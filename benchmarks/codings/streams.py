@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from benchmarks.codings.cases import job_of, smallest
+from pinnir.base.threads import one_thread
 from pinnir.ir.evaluate import preactivations
 from pinnir.ir.graph import Staircase
 from pinnir.neurons import Delta
@@ -189,7 +189,7 @@ def drift(network: str, levels: int) -> tuple[int, int]:
     points = points[Streaming("boustrophedon", 1, shape).rows(0, points, program.domain)]
     stream, level = DeltaStream(core, 1), {}
     compared = different = 0
-    with threadpool_limits(1):
+    with one_thread():
         for part in np.array_split(points, 100):
             seen: dict[str, Array] = {}
             stream(part, lambda step, node, value: seen.__setitem__(node.name, value))  # noqa: B023

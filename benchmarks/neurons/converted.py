@@ -13,9 +13,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from benchmarks.common import ROOT
+from pinnir.base.threads import one_thread
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Graph
 from pinnir.metrics.field_errors import relative_l2
@@ -94,7 +94,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     # The first of this order served to choose FitzHugh-Nagumo's step.
     points = np.random.default_rng(0).permutation(job.evaluation)[-POINTS[cell.neuron][1] :]
     counter = SpikeCounter()
-    with threadpool_limits(1):
+    with one_thread():
         (outputs,) = evaluate(graph, graph.bind(points), counter)
     return {
         "rel_l2": relative_l2(outputs, job.source(points)),

@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from pinnir.codings.coding import Coding
 from pinnir.codings.streamed import Levels, level_counts, lower_streamed
@@ -64,6 +63,8 @@ def cheapest_zeros(op: Staircase, levels: Levels) -> Levels:
         op: A staircase whose levels count from 0.
         levels: Its levels on some points, ``(samples, neurons)``.
     """
+    from scipy.signal import fftconvolve  # a second that other programs need not spend
+
     count = int(op.level_table.max(initial=0)) + 1
     digits = weight(np.arange(1 - count, count)).astype(np.float64)
     found = np.zeros(op.base.size, np.int32)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from threadpoolctl import threadpool_limits
-
 from pinnir.base.chips import Cores
+from pinnir.base.threads import one_thread
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import connectivity
 from pinnir.mapping.firing_rates import LINES, POINTS
@@ -50,7 +49,7 @@ def program_rates(program: Program, seed: int) -> dict[str, Array]:
         points = line_points(program.domain, LINES, seed)
         streaming = Streaming("given" if program.domain.axis_count == 1 else "hilbert")
     counters = [SpikeCounter() for _ in program.running]
-    with threadpool_limits(1):  # one order of summation on every machine
+    with one_thread():
         ready = prepare(program, find_backend("reference"), counters, streaming)
         execute(ready, points, program.domain)
     return {name: count / c.samples for c in counters for name, count in c.spikes.items()}

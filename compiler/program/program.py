@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pinnir.base.errors import BackendError, DomainError, ProgramFileError
 from pinnir.base.files import check_writable, write_atomic
 from pinnir.base.onnx_runner import OnnxRunner
+from pinnir.base.threads import one_thread
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.ir.graph import Graph, Neuron
@@ -195,7 +195,7 @@ class Program:
             )
         counters = [SpikeCounter() for _ in self.running]
         # One thread: sums have one order on every machine, and layers are too small to share.
-        with threadpool_limits(1):
+        with one_thread():
             ready = prepare(self, find_backend(backend), counters, streaming or Streaming())
             outputs = execute(ready, where, self.domain)
         source = None if self.source is None else self.run_source(where)

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from pinnir.base.errors import DomainError, PinnirError
+from pinnir.base.threads import one_thread
 from pinnir.metrics.field_errors import field_errors, reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import RunResult
@@ -96,7 +96,7 @@ def smooth_run(
     check_grid(shape)
     before = result.outputs
     # One thread, as for the run: the same field on every machine.
-    with threadpool_limits(1):
+    with one_thread():
         outputs = smooth(before.reshape(*shape, -1), cutoff).reshape(before.shape)
     measured = _errors(before, result.source, reference)
     metrics = {key: value for key, value in result.metrics.items() if key not in _ERRORS}

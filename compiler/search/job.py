@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pinnir.base.targets import Target
+from pinnir.base.threads import one_thread
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.local_errors import error_budget
 from pinnir.diagnosis.observed_layers import Stages
@@ -148,7 +148,7 @@ class Job:
     def _values(self, graph: Graph, where: Points) -> Array:
         tables = where if isinstance(where, tuple) else (where,)
         sizes = tuple(len(table) for table in tables)
-        with threadpool_limits(1):  # one order of summation on every machine
+        with one_thread():
             values = evaluate(graph, graph.bind(where))
         shapes = [self.layouts[node.name] for node in self.model.graph.outputs]
         grid = side_by_side(values, shapes, sizes)
@@ -230,7 +230,7 @@ class Job:
         simulated = stages.converted.level is Level.SPIKING
         count = SIMULATED_BUDGET_POINTS if simulated else BUDGET_POINTS
         where = self.combined(self.selection[:count])
-        with threadpool_limits(1):  # one order of summation on every machine
+        with one_thread():
             return error_budget(stages, self.tidy, where)
 
     def _context(self, source: Graph, points: Array) -> Context:
@@ -268,5 +268,5 @@ def _run(
     passes: Passes, graph: Graph, context: Context, observers: Sequence[PassObserver] = ()
 ) -> Graph:
     manager = PassManager(passes, tuple(observers))
-    with threadpool_limits(1):  # one order of summation on every machine
+    with one_thread():
         return manager.run(graph, context)
