@@ -19,7 +19,7 @@ from pinnir.metrics.field_errors import class_scores, field_errors, reference_er
 from pinnir.numerics.matrix import Array
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.passes.tidying.split_host import SplitHost
-from pinnir.pipeline.manager import Pass, Passes, PassObserver
+from pinnir.pipeline.manager import Passes, PassObserver
 from pinnir.program.frontier import EVALUATION, Candidate, Point, point
 from pinnir.program.line_costs import stream_costs
 from pinnir.program.program import Program, RunResult
@@ -55,12 +55,17 @@ def build(
     return replace(program, source=source, seconds=tuple(log.seconds))
 
 
-def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] = ()) -> Program:
-    """The program of a candidate, not measured yet."""
-    tensors = [job.model.graph]
-    split = [job.split]
-    keep = [_keep_tensor_graphs(tensors), _keep_split(split)]
-    graph = job.lower(candidate.passes, [*keep, *observers])
+def assemble(
+    job: Job,
+    candidate: Candidate,
+    observers: Sequence[PassObserver] = (),
+    begun: tuple[Graph, ...] = (),
+) -> Program:
+    """The program of a candidate, not measured yet; arguments as for :meth:`Job.graphs`."""
+    graphs = job.graphs(candidate.passes, observers, begun)
+    graph = graphs[-1]
+    # Layouts of values are read off the last tensor graph: later levels keep the names.
+    tensors = [one for one in graphs if one.level is Level.TENSOR]
     shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
     segments, shapes = build_segments(graph, job.model.dtype, shapes)
     if job.target.integers is not None:
@@ -71,7 +76,7 @@ def assemble(job: Job, candidate: Candidate, observers: Sequence[PassObserver] =
         outputs=tuple(node.name for node in graph.outputs),
         layouts=shapes,
         domain=job.domain,
-        cost=job.cost_of(split[-1]),
+        cost=job.cost_of(_split(job, candidate.passes, graphs)),
         manifest=_manifest(job, candidate, graph),
         source=job.model.data,
     )
@@ -95,24 +100,10 @@ def proven_point(candidate: Candidate, program: Program) -> Point:
     return point(candidate, program.metrics, EVALUATION)
 
 
-def _keep_tensor_graphs(kept: list[Graph]) -> PassObserver:
-    """Layouts of values are read off the last tensor graph: later levels keep the names."""
-
-    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
-        if after.level is Level.TENSOR:
-            kept.append(after)
-
-    return observe
-
-
-def _keep_split(kept: list[Graph]) -> PassObserver:
+def _split(job: Job, passes: Passes, graphs: Sequence[Graph]) -> Graph:
     """What the network costs, and how much of it spikes, follows from where it is split."""
-
-    def observe(done: Pass, before: Graph, after: Graph, seconds: float) -> None:
-        if isinstance(done, SplitHost):
-            kept.append(after)
-
-    return observe
+    pairs = zip(passes, graphs[1:], strict=True)
+    return next((after for one, after in pairs if isinstance(one, SplitHost)), job.split)
 
 
 def _manifest(job: Job, candidate: Candidate, graph: Graph) -> dict[str, Any]:

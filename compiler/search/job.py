@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,7 @@ from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.context import Context
-from pinnir.pipeline.manager import Passes, PassManager, PassObserver
+from pinnir.pipeline.manager import Pass, PassManager, PassObserver, Passes
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.program import Points, run_source
@@ -218,7 +218,31 @@ class Job:
 
     def lower(self, passes: Passes, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""
-        return _run(passes, self.model.graph, self.context, observers)
+        return self.graphs(passes, observers)[-1]
+
+    def graphs(
+        self,
+        passes: Passes,
+        observers: Sequence[PassObserver] = (),
+        begun: tuple[Graph, ...] = (),
+    ) -> tuple[Graph, ...]:
+        """The graph before a pipeline and after each of its passes.
+
+        Args:
+            passes: The pipeline.
+            observers: Called after every pass that is run.
+            begun: What this gave for a pipeline that this one begins with, if that is known.
+        """
+        found = list(begun or (self.model.graph,))
+        context = self.context
+        for one, after in zip(passes, begun[1:], strict=False):
+            context = replace(context, retrained=after) if one.retrains else context
+
+        def keep(one: Pass, before: Graph, after: Graph, seconds: float) -> None:
+            found.append(after)
+
+        _run(passes[len(found) - 1 :], found[-1], context, [keep, *observers])
+        return tuple(found)
 
     @property
     def context(self) -> Context:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pinnir.ir.graph import Graph
+from pinnir.ir.graph import Graph, Staircase
 from pinnir.passes.pipelines import staircase_of
 from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import SETS
@@ -16,6 +16,8 @@ from pinnir.search.job import FEW_POINTS, Errors, Job
 
 # That a delta program's costs are measured on.
 _LINES = 16
+# Boundaries of the staircase networks that are kept, in all: 9 bytes each.
+_MOST_KEPT = 2**22
 
 
 class Measure(Protocol):
@@ -47,7 +49,7 @@ class JobMeasure:
     """
 
     job: Job
-    _graphs: dict[Passes, Graph] = field(default_factory=dict)
+    _graphs: dict[Passes, tuple[Graph, ...]] = field(default_factory=dict)
     _known: dict[tuple[Passes, bool], Errors] = field(default_factory=dict)
 
     def staircase(self, candidate: Candidate) -> Errors:
@@ -69,10 +71,15 @@ class JobMeasure:
         key = passes, evaluation
         if key not in self._known:
             if passes not in self._graphs:
-                self._graphs.clear()  # a network is asked for again at once, or not at all
-                self._graphs[passes] = self.job.lower(passes)
-            self._known[key] = self.job.errors(self._graphs[passes], evaluation=evaluation)
+                self._keep(passes, self.job.graphs(passes))
+            self._known[key] = self.job.errors(self._graphs[passes][-1], evaluation=evaluation)
         return self._known[key]
+
+    def _keep(self, passes: Passes, graphs: tuple[Graph, ...]) -> None:
+        """Keep the graphs of a staircase network: its program is made of them, if at all."""
+        self._graphs[passes] = graphs
+        while sum(map(_levels, self._graphs.values())) > _MOST_KEPT and len(self._graphs) > 1:
+            self._graphs.pop(next(iter(self._graphs)))
 
     def few(self, candidate: Candidate) -> Point:
         """By running the program."""
@@ -84,9 +91,20 @@ class JobMeasure:
 
     def _run(self, candidate: Candidate, count: int) -> Point:
         points = self.job.combined(self.job.selection[:count])
-        program = assemble(self.job, candidate)
+        program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
         result = program.run(points)
         costs = stream_costs(program, _LINES, self.job.seed)
         found = point(candidate, result.metrics | costs, SELECTION)
         self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
         return found
+
+    def _begun(self, passes: Passes) -> tuple[Graph, ...]:
+        """The graphs of the longest known pipeline that this one begins with."""
+        known = [one for one in self._graphs if passes[: len(one)] == one]
+        return self._graphs[max(known, key=len)] if known else ()
+
+
+def _levels(graphs: tuple[Graph, ...]) -> int:
+    """Boundaries of a staircase network, which most of its memory is for."""
+    ops = (node.op for node in graphs[-1].nodes)
+    return sum(op.boundaries.size for op in ops if isinstance(op, Staircase))
