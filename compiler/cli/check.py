@@ -11,7 +11,7 @@ import click
 from pinnir.cli.app import BAD_INPUT, PATH, REQUIREMENT_NOT_MET, as_json, to_json
 
 if TYPE_CHECKING:
-    from pinnir.search.preflight import Report
+    from pinnir.search.preflight import ModelReport
 
 
 @click.command()
@@ -25,9 +25,9 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
     """
     from dataclasses import asdict
 
-    from pinnir.search.preflight import check, check_folder
+    from pinnir.search.preflight import preflight, preflight_folder
 
-    reports = check_folder(model) if model.is_dir() else [check(model)]
+    reports = preflight_folder(model) if model.is_dir() else [preflight(model)]
     if json_:
         told = [asdict(report) for report in reports]
         click.echo(to_json(told if model.is_dir() else told[0]))
@@ -41,7 +41,7 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
         ctx.exit(REQUIREMENT_NOT_MET)
 
 
-def print_report(report: Report) -> None:
+def print_report(report: ModelReport) -> None:
     """One model, node by node."""
     from rich.table import Table
     from rich.text import Text
@@ -73,13 +73,13 @@ def print_report(report: Report) -> None:
     out.print(Text(command), soft_wrap=True)
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: ModelReport) -> str:
     if not report.compiles:
         return "no"
     return f"with {report.coding}" if report.coding else "yes"
 
 
-def print_reports(reports: Sequence[Report]) -> None:
+def print_reports(reports: Sequence[ModelReport]) -> None:
     """Several models, a line each."""
     from rich.table import Table
     from rich.text import Text

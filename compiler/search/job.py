@@ -23,7 +23,7 @@ from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.context import Context
-from pinnir.pipeline.manager import Pass, PassManager, PassObserver, Passes
+from pinnir.pipeline.manager import Pass, Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.program import Points, run_source

@@ -50,7 +50,7 @@ class NodeReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class ModelReport:
     """What becomes of one model.
 
     Attributes:
@@ -80,7 +80,7 @@ class Report:
     nodes: tuple[NodeReport, ...] = field(default=())
 
 
-def check(path: str | Path) -> Report:
+def preflight(path: str | Path) -> ModelReport:
     """Look at one model. Bad models are reported, not raised."""
     name = str(path)
     try:
@@ -89,11 +89,11 @@ def check(path: str | Path) -> Report:
         nodes = tuple(
             NodeReport(p.node, p.op, REFUSED, "", p.message, p.hint) for p in error.problems
         )
-        return Report(name, False, bool(nodes), error.message, error.hint, nodes=nodes)
+        return ModelReport(name, False, bool(nodes), error.message, error.hint, nodes=nodes)
     open_widths = [node for node in model.graph.inputs if _columns(node) is None]
     told = [(node.name, _columns(node), 0) for node in model.graph.inputs]
     if open_widths:
-        return Report(
+        return ModelReport(
             name,
             True,
             inputs=tuple(told),
@@ -104,7 +104,7 @@ def check(path: str | Path) -> Report:
         return _check_graph(name, model)
     except PinnirError as error:
         refused = [NodeReport(error.node, error.op, REFUSED, "", error.message, error.hint)]
-        return Report(
+        return ModelReport(
             name,
             False,
             True,
@@ -116,7 +116,7 @@ def check(path: str | Path) -> Report:
         )
 
 
-def check_folder(folder: str | Path) -> list[Report]:
+def preflight_folder(folder: str | Path) -> list[ModelReport]:
     """Look at every ``.onnx`` file of a folder and the folders inside.
 
     Raises:
@@ -127,10 +127,10 @@ def check_folder(folder: str | Path) -> list[Report]:
         raise FrontendError(
             f"the folder {folder} holds no .onnx file", hint="give a model or a folder of models"
         )
-    return [check(path) for path in paths]
+    return [preflight(path) for path in paths]
 
 
-def _check_graph(name: str, model: Model) -> Report:
+def _check_graph(name: str, model: Model) -> ModelReport:
     graph = separate_axes(model.graph, model.samples)
     axes = {node.name: node.op.axis for node in graph.inputs if isinstance(node.op, Input)}
     columns = sum(_columns(node) or 0 for node in graph.inputs)
@@ -145,7 +145,7 @@ def _check_graph(name: str, model: Model) -> Report:
         split = PassManager(pipelines.SPLIT_FEATURES).run(graph, context)
     cost = source_cost(split, graph if coding else None)
     shapes = layouts(graph)
-    return Report(
+    return ModelReport(
         model=name,
         compiles=True,
         inputs=tuple((n.name, _columns(n), axes[n.name]) for n in graph.inputs),

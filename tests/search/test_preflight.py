@@ -12,7 +12,7 @@ from onnx import helper
 import pinnir
 from pinnir.base.errors import CoreShareError, FrontendError
 from pinnir.cli.app import main
-from pinnir.search.preflight import CORE, FOLDED, HOST, check, check_folder
+from pinnir.search.preflight import CORE, FOLDED, HOST, preflight, preflight_folder
 from tests.backends.networks import EXAMPLES
 from tests.helpers import onnx_model, save
 from tests.networks import FAMILIES, family
@@ -30,7 +30,7 @@ def invoke(*arguments: object):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_says_what_compiling_does(tmp_path, name):
-    report = check(written(tmp_path, name))
+    report = preflight(written(tmp_path, name))
     program = pinnir.compile(family(name), "-1:1", levels=4)
     assert report.compiles
     assert report.core_mac_share == program.metrics["core_mac_share"]
@@ -47,7 +47,7 @@ def test_says_what_compiling_does(tmp_path, name):
 @pytest.mark.parametrize("name", ["pfnn", "mionet", "spinn3d"])
 def test_the_domain_it_suggests_is_taken(tmp_path, name):
     path = written(tmp_path, name)
-    domain = check(path).domain.replace("LO", "-1").replace("HI", "1")
+    domain = preflight(path).domain.replace("LO", "-1").replace("HI", "1")
     program = pinnir.compile(path, domain, levels=4)
     assert (program.domain.low == -1).all()
 
@@ -59,7 +59,7 @@ def test_every_refused_node_is_listed(tmp_path):
         helper.make_node("Hardmax", ["b"], ["c"], "second"),
         helper.make_node("Add", ["a", "c"], ["y"], "third"),
     ]
-    report = check(save(tmp_path, onnx_model(nodes)))
+    report = preflight(save(tmp_path, onnx_model(nodes)))
     assert not report.compiles
     assert report.readable
     assert [(node.name, node.op) for node in report.nodes] == [
@@ -104,7 +104,7 @@ def test_tables(tmp_path):
 def test_networks_of_images_name_their_coding(tmp_path):
     path = tmp_path / "classifier.onnx"
     path.write_bytes((EXAMPLES / "digits_mixer" / "model.onnx").read_bytes())
-    report = check(path)
+    report = preflight(path)
     assert (report.compiles, report.coding, report.domain) == (True, "signgd", "LO:HI")
     assert report.core_mac_share == 1.0
     assert {node.where for node in report.nodes} == {CORE}
@@ -121,14 +121,14 @@ def test_networks_of_images_are_refused_by_node(tmp_path):
         helper.make_node("MatMul", ["c", "w"], ["y"], "last"),
     ]
     constants = {"shape": np.array([-1, 2, 2]), "axes": np.array([2]), "w": np.eye(2, dtype="f")}
-    report = check(save(tmp_path, onnx_model(nodes, constants, inputs={"x": (None, 4)})))
+    report = preflight(save(tmp_path, onnx_model(nodes, constants, inputs={"x": (None, 4)})))
     assert not report.compiles
     assert report.nodes[0].name == "product"
 
 
 def test_empty_folder(tmp_path):
     with pytest.raises(FrontendError) as caught:
-        check_folder(tmp_path)
+        preflight_folder(tmp_path)
     assert str(caught.value) == (
         f"the folder {tmp_path} holds no .onnx file\nhint: give a model or a folder of models"
     )
@@ -136,7 +136,7 @@ def test_empty_folder(tmp_path):
 
 def test_least_core_share(tmp_path):
     path = written(tmp_path, "modified_mlp")
-    share = check(path).core_mac_share
+    share = preflight(path).core_mac_share
     assert share is not None
     assert pinnir.compile(path, "-1:1", levels=4, min_core_share=share - 1e-6)
     with pytest.raises(CoreShareError, match=r"can spike, .* was asked for"):
