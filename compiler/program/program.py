@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from pinnir.base.errors import BackendError, DomainError, ProgramFileError
 from pinnir.base.files import check_writable, write_atomic
@@ -17,7 +19,7 @@ from pinnir.base.threads import one_thread
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.ir.graph import Graph, Neuron
-from pinnir.ir.placement import Placement
+from pinnir.ir.placement import Placement, StoredPlacement
 from pinnir.ir.sample_axes import Layout, axes_of, columns_in
 from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
 from pinnir.metrics.input_changes import InputChanges
@@ -150,13 +152,13 @@ class Program:
     def budget(self) -> Budget | None:
         """What every layer contributes to the error; None in programs of earlier versions."""
         told = self.manifest.get("budget")
-        return None if told is None else Budget.of(told)
+        return None if told is None else msgspec.convert(told, Budget)
 
     @property
     def placement(self) -> Placement | None:
         """The core of every unit, if the pass place was run."""
         told = self.manifest.get("placement")
-        return None if told is None else Placement.of(told)
+        return None if told is None else msgspec.convert(told, StoredPlacement).restored()
 
     def run(
         self,

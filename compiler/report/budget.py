@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
 from rich.table import Table
 from rich.text import Text
 
@@ -57,10 +58,8 @@ def print_budget(budget: Budget, path: Path) -> None:
 def budget_row(budget: Budget) -> dict[str, Any]:
     """The budget as plain values, with what follows from them."""
     best, largest = budget.best, budget.largest
-    told = budget.told()
-    layers = [one | {"share": budget.share(layer)}
-              for one, layer in zip(told["layers"], budget.layers, strict=True)]  # fmt: skip
-    return told | {
+    layers = [asdict(layer) | {"share": budget.share(layer)} for layer in budget.layers]
+    return asdict(budget) | {
         "layers": layers,
         "predicted": budget.predicted,
         "identity": budget.identity,
