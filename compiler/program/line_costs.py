@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pinnir.points.line_points import LINE_POINTS, line_points
 from pinnir.points.streaming_order import Streaming
-
-if TYPE_CHECKING:
-    from pinnir.program.program import Program
-
+from pinnir.program.program import Program
 
 # Figures that depend on the order of the points.
 _COSTS = (
-    "spikes", "spikes_per_activation", "events_per_activation", "spiking_rate", "synops",
-    "synops_per_mac", "analog_macs", "energy_45nm_pj", "energy_ratio", "spikes_per_point",
-)  # fmt: skip
+    "spikes",
+    "spikes_per_activation",
+    "events_per_activation",
+    "spiking_rate",
+    "synops",
+    "synops_per_mac",
+    "analog_macs",
+    "energy_45nm_pj",
+    "energy_ratio",
+    "spikes_per_point",
+)
 
 
 def stream_costs(program: Program, lines: int, seed: int) -> dict[str, Any]:

@@ -81,10 +81,24 @@ def test_rows_are_plain_values_cheapest_first():
     assert [row["chosen"] for row in rows] == [False, False, True]
     assert [row["meets"] for row in rows] == [False, False, True]
     assert rows[0].keys() == {
-        "family", "coding", "pipeline", "levels", "steps", "units", "rel_l2", "rel_l2_upper",
-        "measured_on", "points", "synops_per_mac", "neurons", "spikes", "energy_45nm_pj",
-        "meets", "chosen", "non_dominated",
-    }  # fmt: skip
+        "family",
+        "coding",
+        "pipeline",
+        "levels",
+        "steps",
+        "units",
+        "rel_l2",
+        "rel_l2_upper",
+        "measured_on",
+        "points",
+        "synops_per_mac",
+        "neurons",
+        "spikes",
+        "energy_45nm_pj",
+        "meets",
+        "chosen",
+        "non_dominated",
+    }
 
 
 def test_what_was_measured_last_counts():

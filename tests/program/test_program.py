@@ -286,8 +286,8 @@ def test_cores_run_without_measuring(coding):
 
 def test_chunks_shrink_with_the_widest_population(monkeypatch):
     program = example_program("burgers", 64)
-    widest = max(n.op.units for core in program.cores for n in core.nodes
-                 if isinstance(n.op, Neuron))  # fmt: skip
+    nodes = [node for core in program.cores for node in core.nodes]
+    widest = max(node.op.units for node in nodes if isinstance(node.op, Neuron))
     monkeypatch.setattr(running, "_CHUNK_VALUES", 2**18)
     assert running.chunk_of(program.running) == 2**18 // widest
     monkeypatch.setattr(running, "_CHUNK_VALUES", 2**60)
@@ -366,12 +366,10 @@ def test_source_network_that_is_not_finite(tmp_path, factor):
     nodes = [helper.make_node("Mul", ["x", "f"], ["a"]), helper.make_node("Mul", ["a", "g"], ["y"])]
     weights = {"f": np.array(factor), "g": np.array(10.0)}
     proto = onnx_model(nodes, weights, inputs={"x": (None, 1)}, kind=TensorProto.DOUBLE)
+    source, domain = proto.SerializeToString(), Domain(("x",), np.zeros(1), np.ones(1))
+    layouts = {"x": ((0,), 1), "y": ((0,), 1)}
     with pytest.raises(BackendError) as caught:
-        run_source(
-            proto.SerializeToString(), np.array([[0.0], [1.0]]),
-            Domain(("x",), np.zeros(1), np.ones(1)), (("x", 1),),
-            {"x": ((0,), 1), "y": ((0,), 1)}, ("y",),
-        )  # fmt: skip
+        run_source(source, np.array([[0.0], [1.0]]), domain, (("x", 1),), layouts, ("y",))
     assert str(caught.value) == (
         "the source network gives NaN or values beyond 1e+100 on 1 of 2 points\n"
         "hint: give a domain on which it is finite; the training may have diverged"
@@ -485,12 +483,16 @@ def rewritten(path: Path, name: str, data: bytes | None) -> None:
     ("name", "data", "problem"),
     [
         ("manifest", None, "(KeyError: 'manifest')"),
-        ("manifest", b"{", "(JSONDecodeError: Expecting property name enclosed in "
-         "double quotes: line 1 column 2 (char 1))"),
+        (
+            "manifest",
+            b"{",
+            "(JSONDecodeError: Expecting property name enclosed in "
+            "double quotes: line 1 column 2 (char 1))",
+        ),
         ("manifest", b"{}", "(the entry 'coding' of its manifest is missing or wrong)"),
         ("pass.03", None, "(KeyError: 'pass.03')"),
     ],
-)  # fmt: skip
+)
 def test_damaged_parts(tmp_path, name, data, problem):
     path = tmp_path / "p.nir"
     path.write_bytes(small_program().to_bytes())
