@@ -20,7 +20,7 @@ from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.ir.graph import Graph
 from pinnir.ir.placement import Placement, StoredPlacement
 from pinnir.ir.sample_axes import Layout
-from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
+from pinnir.metrics.field_errors import all_errors, class_scores
 from pinnir.metrics.source_cost import SourceCost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
 from pinnir.numerics.matrix import Array
@@ -189,10 +189,7 @@ class Program:
         outputs, counters = self.run_cores(where, find_backend(backend), streaming)
         source = None if self.source is None else self.run_source(where)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
-        if source is not None:
-            metrics |= field_errors(outputs, source)
-        if reference is not None:
-            metrics |= reference_errors(outputs, source, reference)
+        metrics |= all_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
         products = [None if c.changes is None else c.changes.products for c in counters]
         samples = [counter.samples for counter in counters]
