@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.backends.reference import ReferenceBackend
+from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Graph, Neuron, Node
 from pinnir.numerics.matrix import Array
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.program import Program
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.simulators import CoreRunner
 
 # Of probe points; what a program was compiled with has other seeds.
 _SEED = 1

@@ -9,11 +9,11 @@ import numpy as np
 
 from pinnir.backends.nir.stock.stock import Stock, stock
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.evaluate import evaluate
+from pinnir.ir.evaluate import Observer, evaluate
 from pinnir.ir.graph import Graph, Neuron, Node
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.simulators import CoreRunner
 
 # Points on which the range of every core's input is seen.
 _POINTS, _SEED = 1024, 0
