@@ -25,9 +25,9 @@ from pinnir.base.files import read_file, unseal
 from pinnir.base.sandbox import run_isolated
 from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.frontend.reader import IMPORTERS
-from pinnir.ir.graph import Neuron
+from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.placement import StoredPlacement
-from pinnir.program.file_check import GROUP
+from pinnir.program.file_check import GROUP, damaged
 from pinnir.program.manifest import FIELDS, read_manifest
 from pinnir.program.nir_graph import from_nir
 from pinnir.program.program import Program
@@ -88,41 +88,34 @@ def _parse(data: bytes, name: str) -> Program:
                     parts[key] = item[()].tobytes()
         return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
     except ProgramFileError as error:
-        raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
+        raise damaged(name, error) from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
-        raise ProgramFileError(
-            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
-        ) from error
+        raise damaged(name, f"{type(error).__name__}: {error}") from error
 
 
 def _try(program: Program, name: str) -> None:
     """Run one point for one step: afterwards all shapes and names are known to fit."""
-    plain = tuple(
-        s if s.core is None else replace(s, core=replace(s.core, steps=1), streamed=None)
-        for s in program.segments
-    )
-    streamed = tuple(
-        s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
-        for s in program.segments
-    )
-    forms = ([plain] if program.cores else []) + ([streamed] if program.is_streamed else [])
-    for segments in forms:
-        _try_segments(replace(program, segments=segments), name)
+    if program.cores:
+        plain = [replace(s, core=_one_step(s.core), streamed=None) for s in program.segments]
+        _try_segments(program, plain, name)
+    if program.is_streamed:
+        streamed = [replace(s, streamed=_one_step(s.streamed)) for s in program.segments]
+        _try_segments(program, streamed, name)
 
 
-def _try_segments(program: Program, name: str) -> None:
+def _one_step(core: Graph | None) -> Graph | None:
+    return None if core is None else replace(core, steps=1)
+
+
+def _try_segments(program: Program, segments: Sequence[Segment], name: str) -> None:
     middle = (program.domain.low + program.domain.high) / 2
     try:
         with np.errstate(all="ignore"):
-            result = program.run(middle[None])
+            result = replace(program, segments=tuple(segments)).run(middle[None])
     except Exception as error:  # numpy raises anything on arrays that do not fit
-        raise ProgramFileError(
-            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
-        ) from error
+        raise damaged(name, f"{type(error).__name__}: {error}") from error
     if not np.isfinite(result.outputs).all():
-        raise ProgramFileError(
-            f"{name} is damaged (its outputs are not finite)", hint="compile it again"
-        )
+        raise damaged(name, "its outputs are not finite")
 
 
 def _assemble(
