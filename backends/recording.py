@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.base.threads import one_thread
+from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Graph, Neuron, Node
-from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
 from pinnir.points.streaming_order import Streaming
-from pinnir.program.program import Program, execute, prepare
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.program import Program
+from pinnir.program.simulators import CoreRunner
 
 # Of probe points; what a program was compiled with has other seeds.
 _SEED = 1
@@ -65,10 +64,7 @@ def record(program: Program, points: Array) -> list[CoreRecord]:
         points: ``(samples, columns)``. A delta program takes them one after the other.
     """
     recorder = _Recorder()
-    counters = [SpikeCounter() for _ in program.running]
-    streaming = Streaming("given") if program.streams else Streaming()
-    with one_thread():
-        execute(prepare(program, recorder, counters, streaming), points, program.domain)
+    program.run_cores(points, recorder, Streaming("given") if program.streams else None)
     return [tape.record() for tape in recorder.tapes]
 
 

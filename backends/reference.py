@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pinnir.ir.evaluate import evaluate
+from pinnir.ir.evaluate import Observer, evaluate
 from pinnir.ir.graph import Graph
 from pinnir.numerics.matrix import Array
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.simulators import CoreRunner
 from pinnir.program.streamed_cores import stream_runner
 
 

@@ -23,7 +23,7 @@ _WHERE = {
     "Program": "pinnir.program.program",
     "RunResult": "pinnir.program.program",
     "PinnirError": "pinnir.base.errors",
-    "ToleranceError": "pinnir.base.errors",
+    "ToleranceError": "pinnir.program.frontier",
 }
 
 __all__ = ["PinnirError", "Program", "RunResult", "ToleranceError", "compile", "read"]

@@ -185,8 +185,8 @@ def _change_object(rng: Rng, file: h5py.File, decoy: Path) -> None:
 
 def _put_link(rng: Rng, file: h5py.File, path: str, group: str, decoy: Path) -> None:
     del file[path]
-    links = [h5py.ExternalLink(str(decoy), "/x"), h5py.SoftLink("/node"), h5py.SoftLink("/nowhere"),
-             h5py.SoftLink(f"/{path}"), file.get(group, file)]  # fmt: skip
+    inside = [h5py.SoftLink(target) for target in ("/node", "/nowhere", f"/{path}")]
+    links = [h5py.ExternalLink(str(decoy), "/x"), *inside, file.get(group, file)]
     file[path] = links[rng.integers(len(links))]
 
 

@@ -25,7 +25,7 @@ from click.testing import CliRunner, Result
 import pinnir
 from fuzz.watch import Decoys, watch_opens
 from fuzz.zygote import read_frame, write_frame
-from pinnir.base import sandbox as isolate
+from pinnir.base import sandbox
 from pinnir.cli import app as cli
 
 SECONDS, BYTES = 10.0, 2**31
@@ -65,7 +65,7 @@ class Worker:
                 stderr=subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
-            isolate.start = self._start
+            sandbox.start = self._start
 
     def close(self) -> None:
         """Remove what the worker keeps."""
@@ -131,7 +131,7 @@ class Worker:
         outside = sorted(path for path in self._opened if not path.startswith(self._allowed))
         return [f"opened {path}" for path in (*outside, *self._decoys.opened())]
 
-    def _start(self, request: isolate.Request) -> tuple[int, bytes, bytes]:
+    def _start(self, request: sandbox.Request) -> tuple[int, bytes, bytes]:
         assert self._zygote.stdin is not None
         assert self._zygote.stdout is not None
         write_frame(self._zygote.stdin, request.encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from compiler import isolated
+from compiler.base import sandbox_child
 from fuzz.watch import watch_opens
 
 sys.path.pop(0)
@@ -43,7 +43,7 @@ def main() -> None:
     while (frame := read_frame(requests)) is not None:
         line, _, data = frame.partition(b"\n")
         request = json.loads(line)
-        function = isolated.prepare(request)
+        function = sandbox_child.prepare(request)
         told, output = _forked(request, function, data)
         write_frame(answers, json.dumps(told).encode())
         write_frame(answers, output)
@@ -59,7 +59,7 @@ def _forked(request: dict[str, Any], function: Any, data: bytes) -> tuple[dict[s
             os.close(answer_read)
             watch_opens(lambda path: os.write(opened_write, os.fsencode(path) + b"\n"))
             with os.fdopen(answer_write, "wb") as answer:
-                isolated.answer_request(request, function, io.BytesIO(data), answer)
+                sandbox_child.answer_request(request, function, io.BytesIO(data), answer)
             code = 0
         finally:
             os._exit(code)

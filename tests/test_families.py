@@ -16,7 +16,8 @@ import pinnir
 from pinnir.ir.evaluate import evaluate
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.numerics.matrix import Array
-from pinnir.program.program import Points, Program
+from pinnir.program.execute import Points
+from pinnir.program.program import Program
 from pinnir.program.simulators import Backend, find_backend
 from pinnir.search.compile import prepare
 from tests.backends.networks import run_core, same_spikes

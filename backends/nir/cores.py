@@ -9,13 +9,11 @@ import numpy as np
 
 from pinnir.backends.nir.stock.stock import Stock, stock
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.evaluate import evaluate
+from pinnir.ir.evaluate import Observer, evaluate
 from pinnir.ir.graph import Graph, Neuron, Node
-from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
-from pinnir.points.streaming_order import Streaming
-from pinnir.program.program import Program, execute, prepare
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.program import Program
+from pinnir.program.simulators import CoreRunner
 
 # Points on which the range of every core's input is seen.
 _POINTS, _SEED = 1024, 0
@@ -117,7 +115,5 @@ def _run(
 ) -> tuple[Array, dict[str, Array]]:
     labels = {s.core: s.label for s in program.segments if s.core is not None}
     oracle = _Oracle(labels, cores)
-    counters = [SpikeCounter() for _ in program.running]
-    ready = prepare(program, oracle, counters, Streaming())
-    outputs = execute(ready, points, program.domain)
+    outputs, _ = program.run_cores(points, oracle)
     return outputs, {label: np.concatenate(found) for label, found in oracle.entering.items()}

@@ -27,6 +27,7 @@ from pinnir.backends.norse.membranes import IntegratedCell
 from pinnir.backends.norse.sign_gradient import ScheduledSynapses, SignGradientCell
 from pinnir.backends.norse.streamed import DeltaRunner, PhaseRunner, cells
 from pinnir.base.errors import BackendError
+from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Affine, Graph, Input, Neuron, Node, Scheduled
 from pinnir.neurons import (
     IF,
@@ -39,7 +40,7 @@ from pinnir.neurons import (
     Threshold,
 )  # fmt: skip
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
-from pinnir.program.simulators import CoreRunner, Observer
+from pinnir.program.simulators import CoreRunner
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}

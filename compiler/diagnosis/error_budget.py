@@ -13,15 +13,16 @@ All contributions are shares of the outputs' size, as relative L2 errors are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
-
+import msgspec
 import numpy as np
 
+from pinnir.base.bounds import Count, Natural, Size
 
-@dataclass(frozen=True)
-class LayerErrors:
+# Factor between predicted and measured error beyond which the prediction is not to be trusted.
+_FAR = 2.0
+
+
+class LayerErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One activation of the source network.
 
     Attributes:
@@ -44,17 +45,17 @@ class LayerErrors:
 
     name: str
     core: str
-    neurons: int
-    units: int | None
-    levels: float
-    activation: float
-    local_error: float
-    weight: float
-    predicted: float
-    independent: float
-    identity: float
-    alone: float
-    without: float
+    neurons: Count
+    units: Natural | None
+    levels: Size
+    activation: Size
+    local_error: Size
+    weight: Size
+    predicted: Size
+    independent: Size
+    identity: Size
+    alone: Size
+    without: Size
 
     @property
     def relative(self) -> float:
@@ -62,9 +63,10 @@ class LayerErrors:
         return self.local_error / (self.activation or 1.0)
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The error budget of a program.
+
+    No field has a default, so that a stored budget that lacks one is seen to be damaged.
 
     Attributes:
         points: How many points it was computed on.
@@ -79,13 +81,13 @@ class Budget:
         incomparable: Why they cannot.
     """
 
-    points: int
-    measured: float
-    retrained: float = 0.0
-    maps: float = 0.0
-    together: float = 0.0
-    layers: tuple[LayerErrors, ...] = ()
-    incomparable: str | None = None
+    points: Count
+    measured: Size
+    retrained: Size
+    maps: Size
+    together: Size
+    layers: tuple[LayerErrors, ...]
+    incomparable: str | None
 
     @property
     def predicted(self) -> float:
@@ -151,20 +153,3 @@ class Budget:
             f"Errors are too large for a first-order prediction: all layers together are "
             f"predicted to give {ratio:.2g} times the measured error."
         )
-
-    def told(self) -> dict[str, Any]:
-        """As plain values, for the manifest."""
-        return asdict(self) | {"layers": [asdict(layer) for layer in self.layers]}
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Budget:
-        """From :meth:`told`."""
-        layers = tuple(LayerErrors(**layer) for layer in told["layers"])
-        return cls(**{**told, "layers": layers})
-
-
-# Factor between predicted and measured error beyond which the prediction is not to be trusted.
-_FAR = 2.0
-
-LAYER_FIELDS = tuple(one.name for one in fields(LayerErrors))
-BUDGET_FIELDS = tuple(one.name for one in fields(Budget))

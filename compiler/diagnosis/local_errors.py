@@ -47,7 +47,15 @@ def error_budget(stages: Stages, source: Graph, points: Array | tuple[Array, ...
     reason = _incomparable(stages)
     if reason is not None:
         measured = relative_l2(field.outputs(stages.converted), truth)
-        return Budget(len(truth), measured, incomparable=reason)
+        return Budget(
+            points=len(truth),
+            measured=measured,
+            retrained=0.0,
+            maps=0.0,
+            together=0.0,
+            layers=(),
+            incomparable=reason,
+        )
     return _Comparison(stages, field, truth).budget()
 
 
@@ -199,6 +207,7 @@ class _Comparison:
             maps=self._norm(by_maps),
             together=self._norm(together),
             layers=tuple(self._layer(node, weights, moved[node]) for node in self._layers),
+            incomparable=None,
         )
 
     def _layer(self, node: Node, weights: Mapping[str, Array], moved: Array) -> LayerErrors:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.printing import print_graph
 from pinnir.metrics.field_errors import relative_l2
@@ -13,9 +15,8 @@ from pinnir.numerics.matrix import Array
 from pinnir.pipeline.manager import Pass
 
 
-@dataclass(frozen=True)
-class PassRecord:
-    """What one pass did.
+class PassFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one pass did, as a manifest holds it.
 
     Attributes:
         name: The pass.
@@ -24,7 +25,6 @@ class PassRecord:
         synapses: Non-zero weights of the core after it.
         error_before: Relative L2 against the source network before it.
         error_after: The same after it.
-        text: The printed graph after it.
     """
 
     name: str
@@ -33,6 +33,15 @@ class PassRecord:
     synapses: int
     error_before: float
     error_after: float
+
+
+class PassRecord(PassFigures, frozen=True, kw_only=True):
+    """What one pass did.
+
+    Attributes:
+        text: The printed graph after it.
+    """
+
     text: str
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from pinnir.base.bounds import Count, Size
 from pinnir.base.chips import Cores, find_chip
 
 # Of cores or units.
@@ -47,7 +50,7 @@ class Placement:
         return self.chips * self.chip.cores_per_chip
 
     def told(self) -> dict[str, Any]:
-        """As JSON values; cores as runs of ``[core, units]``."""
+        """As JSON values, which :class:`StoredPlacement` reads."""
         return {
             "chip": self.chip.name,
             "chips": self.chips,
@@ -57,18 +60,49 @@ class Placement:
             "cores": {name: _runs(cores) for name, cores in self.cores.items()},
         }
 
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Placement:
-        """The placement that :meth:`told` wrote."""
-        cores = {
-            name: np.repeat(*np.array(runs, np.int64).reshape(-1, 2).T)
-            for name, runs in told["cores"].items()
-        }
-        plain = {name: told[name] for name in ("chips", "messages", "greedy", "method")}
-        return cls(chip=find_chip(told["chip"]), cores=cores, **plain)
-
 
 def _runs(cores: Index) -> list[list[int]]:
     starts = np.flatnonzero(np.diff(cores, prepend=-1))
     lengths = np.diff(starts, append=cores.size)
     return [[int(cores[i]), int(n)] for i, n in zip(starts, lengths, strict=True)]
+
+
+_MOST_UNITS = 2**24
+_Core: TypeAlias = Annotated[int, Meta(ge=0, le=_MOST_UNITS)]
+_Units: TypeAlias = Annotated[int, Meta(ge=1, le=_MOST_UNITS)]
+
+
+class StoredPlacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A placement as a manifest holds it.
+
+    Attributes: those of :class:`Placement`, but for
+        chip: Its name.
+        cores: By population, as runs of ``[core, units]``.
+    """
+
+    chip: str
+    chips: Count
+    cores: dict[str, tuple[tuple[_Core, _Units], ...]]
+    messages: Size
+    greedy: Size | None
+    method: str
+
+    def __post_init__(self) -> None:
+        find_chip(self.chip)
+        if sum(self.units.values()) > _MOST_UNITS:
+            raise ValueError("too many units")
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Number of units by population."""
+        return {name: sum(units for _, units in runs) for name, runs in self.cores.items()}
+
+    def restored(self) -> Placement:
+        """The placement."""
+        cores = {
+            name: np.repeat(*np.array(runs, np.int64).reshape(-1, 2).T)
+            for name, runs in self.cores.items()
+        }
+        return Placement(
+            find_chip(self.chip), self.chips, cores, self.messages, self.greedy, self.method
+        )

@@ -44,6 +44,12 @@ def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[s
     return errors
 
 
+def all_errors(value: Array, source: Array | None, reference: Array | None) -> dict[str, object]:
+    """Errors against the source network and the reference solution, where they are known."""
+    errors = {} if source is None else field_errors(value, source)
+    return errors if reference is None else errors | reference_errors(value, source, reference)
+
+
 def class_scores(scores: Array, source: Array | None, labels: Labels) -> dict[str, float]:
     """``accuracy`` of program and source network: share of points whose highest score is right.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 
+import msgspec
 import numpy as np
 
+from pinnir.base.bounds import Count
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, kind_of
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
 from pinnir.numerics.matrix import nonzeros
 
 
-@dataclass(frozen=True)
-class SourceCost:
+class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the source network costs, per point: for one sample along every axis.
 
     Attributes:
@@ -23,9 +23,13 @@ class SourceCost:
         activations: Activations in the core.
     """
 
-    macs: int
-    core_macs: int
-    activations: int
+    macs: Count
+    core_macs: Count
+    activations: Count
+
+    def __post_init__(self) -> None:
+        if self.core_macs > self.macs:
+            raise ValueError("the core costs more than the network")
 
     @property
     def core_mac_share(self) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from pinnir.base.bounds import Axis, Names
 from pinnir.base.errors import DomainError
 from pinnir.numerics.matrix import Array
 from pinnir.points.point_files import as_numbers
@@ -141,7 +144,7 @@ class Domain:
         return spread.transpose(back).reshape(len(values), -1)
 
     def told(self) -> list[Any]:
-        """As JSON values: names, lower and upper bounds, sample axes."""
+        """As JSON values, which :class:`StoredDomain` reads."""
         return [self.columns, self.low.tolist(), self.high.tolist(), self.axes]
 
     def check_tables(self, tables: Sequence[Array], what: str) -> tuple[Array, ...]:
@@ -181,3 +184,31 @@ class Domain:
                 hint="compile with a wider --domain, or leave these points out",
             )
         return points
+
+
+class StoredDomain(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A domain as a manifest holds it: ``[names, lower bounds, upper bounds, sample axes]``.
+
+    Attributes: those of :class:`Domain`.
+    """
+
+    columns: Names
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    axes: tuple[Axis, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.columns)
+        if len(self.low) != count or len(self.high) != count:
+            raise ValueError("a column needs two bounds")
+        bounds = zip(self.low, self.high, strict=True)
+        if not all(low < high and isfinite(high - low) for low, high in bounds):
+            raise ValueError("bounds are finite, and the lower one is lower")
+        axes = set(self.axes)
+        if axes and (len(self.axes) != count or axes != set(range(len(axes)))):
+            raise ValueError("each column runs along a sample axis, and each axis has a column")
+
+    def restored(self) -> Domain:
+        """The domain."""
+        low, high = (np.array(bounds, np.float64) for bounds in (self.low, self.high))
+        return Domain(self.columns, low, high, self.axes)

@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.ir.sample_axes import Layout, axes_of, side_by_side
 from pinnir.numerics.matrix import Array
+from pinnir.points.domain import Domain
+
+# Points of a network, (samples, columns); or one such table for each of its sample axes, which
+# stands for all combinations.
+Points: TypeAlias = Array | tuple[Array, ...]
 
 # Combinations of samples that are computed at once, and samples if they come as pairs: of a block
 # of n pairs all n^axes combinations are computed and n are kept.
@@ -65,6 +70,17 @@ class Execution:
     chunk: int
     fixed: tuple[int | None, ...] = ()
     order: Callable[[int, Array], Index] | None = None
+
+    def on(self, points: Points, domain: Domain) -> Array:
+        """Values on points, ``(points, outputs)``.
+
+        Args:
+            points: Of all columns, or a table for each sample axis.
+            domain: Its columns say which axis they run along.
+        """
+        if isinstance(points, tuple):
+            return self.on_grid(points)
+        return self.on_pairs(domain.tables(points))
 
     def on_grid(self, tables: Sequence[Array]) -> Array:
         """Values at all combinations of samples.

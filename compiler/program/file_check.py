@@ -42,17 +42,17 @@ def check(data: bytes, name: str, operators: list[str]) -> bytes:
     try:
         file = h5py.File(io.BytesIO(data), "r")
     except OSError as error:
-        raise _refusal(name, f"no readable HDF5: {error}") from error
+        raise damaged(name, f"no readable HDF5: {error}") from error
     with file:
         if GROUP not in file:
-            raise _refusal(name, f"it has no group {GROUP!r}")
+            raise damaged(name, f"it has no group {GROUP!r}")
         datasets = dict(_datasets(file, name))
         allow(sum(found.nbytes for found in datasets.values()))
         models = {}
         for path, found in datasets.items():
             value = found[()]
             if found.dtype.kind == "f" and np.isnan(value).any():
-                raise _refusal(name, f"{path} holds NaN")
+                raise damaged(name, f"{path} holds NaN")
             _, _, part = path.partition(f"/{GROUP}/")
             if part == "source" or part.startswith("host."):
                 models[part] = np.asarray(value).tobytes()
@@ -61,7 +61,8 @@ def check(data: bytes, name: str, operators: list[str]) -> bytes:
     return b""
 
 
-def _refusal(name: str, why: str) -> ProgramFileError:
+def damaged(name: str, why: object) -> ProgramFileError:
+    """The error for a program file that holds something else than pinnir writes."""
     return ProgramFileError(f"{name} is damaged ({why})", hint="compile it again")
 
 
@@ -75,9 +76,9 @@ def _datasets(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
             here = f"{path}/{key}"
             seen += 1
             if seen > _MOST_OBJECTS or here.count("/") > _DEEPEST:
-                raise _refusal(name, "it holds too many objects")
+                raise damaged(name, "it holds too many objects")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise _refusal(name, f"{here} is a link")
+                raise damaged(name, f"{here} is a link")
             item = group[key]
             if isinstance(item, h5py.Group):
                 waiting.append((here, item))
@@ -85,21 +86,21 @@ def _datasets(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
                 _check_dataset(item, here, name)
                 yield here, item
             else:
-                raise _refusal(name, f"{here} is neither group nor dataset")
+                raise damaged(name, f"{here} is neither group nor dataset")
 
 
 def _check_dataset(item: h5py.Dataset, path: str, name: str) -> None:
     if item.is_virtual or item.external:
-        raise _refusal(name, f"the data of {path} are in another file")
+        raise damaged(name, f"the data of {path} are in another file")
     plist = item.id.get_create_plist()
     if not _FILTERS.issuperset(plist.get_filter(i)[0] for i in range(plist.get_nfilters())):
-        raise _refusal(name, f"the data of {path} need another filter")
+        raise damaged(name, f"the data of {path} need another filter")
     if item.dtype.kind not in "biuf" and h5py.check_string_dtype(item.dtype) is None:
-        raise _refusal(name, f"{path} holds {item.dtype}")
+        raise damaged(name, f"{path} holds {item.dtype}")
     if not item.size and path != _EDGES:
-        raise _refusal(name, f"{path} is empty")
+        raise damaged(name, f"{path} is empty")
     if item.nbytes > 2**16 + _MOST_GROWTH * item.id.get_storage_size():
-        raise _refusal(name, f"{path} is larger than its data")
+        raise damaged(name, f"{path} is larger than its data")
 
 
 def _check_model(data: bytes, part: str, name: str, operators: list[str]) -> None:
@@ -108,12 +109,12 @@ def _check_model(data: bytes, part: str, name: str, operators: list[str]) -> Non
         foreign = sorted({n.op_type for n in proto.graph.node if n.op_type not in operators})
         foreign += sorted({n.domain for n in proto.graph.node if n.domain not in ("", "ai.onnx")})
         if foreign:
-            raise _refusal(name, f"{part} holds the operators {', '.join(foreign)}")
+            raise damaged(name, f"{part} holds the operators {', '.join(foreign)}")
         if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(proto)):
-            raise _refusal(name, f"{part} keeps its weights in another file")
+            raise damaged(name, f"{part} keeps its weights in another file")
         if proto.functions or proto.training_info or has_bad_text(proto):
-            raise _refusal(name, f"{part} is not a model of pinnir")
+            raise damaged(name, f"{part} is not a model of pinnir")
         onnx.checker.check_model(proto)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
-        raise _refusal(name, f"{part}: {str(error).strip().splitlines()[0]}") from error
+        raise damaged(name, f"{part}: {str(error).strip().splitlines()[0]}") from error
     rehearse(data, part)

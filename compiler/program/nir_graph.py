@@ -143,11 +143,11 @@ def from_nir(
     if missing:
         raise ProgramFileError(f"the NIR graph has no node {', '.join(sorted(missing))}")
     whole = networkx.Graph(graph.edges)
-    return {
-        label: _read_core(graph, networkx.node_connected_component(whole, entry), label,
-                          (entry, exit_), steps, read_out)
-        for label, (entry, exit_) in ports.items()
-    }  # fmt: skip
+    found = {}
+    for label, ends in ports.items():
+        members = networkx.node_connected_component(whole, ends[0])
+        found[label] = _read_core(graph, members, label, ends, steps, read_out)
+    return found
 
 
 def _read_core(
@@ -174,8 +174,8 @@ def _read_core(
         feedback = graph.nodes.get(f"{name}{_FEEDBACK}")
         sources = tuple(built[o] for o in operands[name] if o not in loops)
         op = _from_nir_node(graph.nodes[name], feedback, name)
-        built[name] = Node(_INPUT if name == entry else name, op, sources,
-                           "" if name == entry else label)  # fmt: skip
+        own, segment = (_INPUT, "") if name == entry else (name, label)
+        built[name] = Node(own, op, sources, segment)
     (sink,) = operands[exit_]
     return Graph(Level.SPIKING, (built[entry],), (built[sink],), steps, read_out)
 

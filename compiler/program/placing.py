@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pinnir.base.chips import Cores
-from pinnir.base.threads import one_thread
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import connectivity
 from pinnir.mapping.firing_rates import LINES, POINTS
 from pinnir.mapping.occupancy import Occupancy
 from pinnir.mapping.place import place
-from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
-from pinnir.points.line_points import line_points
-from pinnir.points.streaming_order import Streaming
-from pinnir.program.program import Program, execute, prepare
+from pinnir.program.line_costs import along_lines
+from pinnir.program.program import Program
 from pinnir.program.simulators import find_backend
 
 
@@ -44,12 +41,9 @@ def program_rates(program: Program, seed: int) -> dict[str, Array]:
         program: Runs on Sobol points of its domain, or along lines through it.
         seed: Of the points.
     """
-    streaming, points = Streaming(), program.domain.sample(POINTS, seed)
+    points = program.domain.sample(POINTS, seed)
+    streaming = None
     if program.streams:
-        points = line_points(program.domain, LINES, seed)
-        streaming = Streaming("given" if program.domain.axis_count == 1 else "hilbert")
-    counters = [SpikeCounter() for _ in program.running]
-    with one_thread():
-        ready = prepare(program, find_backend("reference"), counters, streaming)
-        execute(ready, points, program.domain)
+        points, streaming = along_lines(program.domain, LINES, seed)
+    _, counters = program.run_cores(points, find_backend("reference"), streaming)
     return {name: count / c.samples for c in counters for name, count in c.spikes.items()}

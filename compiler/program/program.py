@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
-from pinnir.base.errors import BackendError, DomainError, ProgramFileError
+from pinnir.base.errors import DomainError, ProgramFileError
 from pinnir.base.files import check_writable, write_atomic
-from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.base.threads import one_thread
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.pass_log import PassRecord
-from pinnir.ir.graph import Graph, Neuron
-from pinnir.ir.placement import Placement
-from pinnir.ir.sample_axes import Layout, axes_of, columns_in
-from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
-from pinnir.metrics.input_changes import InputChanges
+from pinnir.ir.graph import Graph
+from pinnir.ir.placement import Placement, StoredPlacement
+from pinnir.ir.sample_axes import Layout
+from pinnir.metrics.field_errors import all_errors, class_scores
 from pinnir.metrics.source_cost import SourceCost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
 from pinnir.numerics.matrix import Array
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import Labels
 from pinnir.points.streaming_order import Streaming
-from pinnir.program.execute import Execution, Part
+from pinnir.program.execute import Execution, Points
 from pinnir.program.frontier import Frontier
+from pinnir.program.running import chunk_of, run_source, segment_parts
 from pinnir.program.segments import Segment
 from pinnir.program.simulators import Backend, find_backend
 from pinnir.program.streamed_cores import is_streaming
 from pinnir.program.writing import contents, write_seconds
-
-_SOURCE_CHUNK = 8192  # points
-# Values whose squares can be summed.
-_LARGEST = 1e100
-
-# Points of a network, (samples, columns); or one such table for each of its sample axes, which
-# stands for all combinations.
-Points: TypeAlias = Array | tuple[Array, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +143,13 @@ class Program:
     def budget(self) -> Budget | None:
         """What every layer contributes to the error; None in programs of earlier versions."""
         told = self.manifest.get("budget")
-        return None if told is None else Budget.of(told)
+        return None if told is None else msgspec.convert(told, Budget)
 
     @property
     def placement(self) -> Placement | None:
         """The core of every unit, if the pass place was run."""
         told = self.manifest.get("placement")
-        return None if told is None else Placement.of(told)
+        return None if told is None else msgspec.convert(told, StoredPlacement).restored()
 
     def run(
         self,
@@ -193,17 +186,10 @@ class Program:
                 f"a {self.manifest.get('coding')} program takes points in any order",
                 hint="leave order and lines out; compile with --coding delta for streaming",
             )
-        counters = [SpikeCounter() for _ in self.running]
-        # One thread: sums have one order on every machine, and layers are too small to share.
-        with one_thread():
-            ready = prepare(self, find_backend(backend), counters, streaming or Streaming())
-            outputs = execute(ready, where, self.domain)
+        outputs, counters = self.run_cores(where, find_backend(backend), streaming)
         source = None if self.source is None else self.run_source(where)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
-        if source is not None:
-            metrics |= field_errors(outputs, source)
-        if reference is not None:
-            metrics |= reference_errors(outputs, source, reference)
+        metrics |= all_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
         products = [None if c.changes is None else c.changes.products for c in counters]
         samples = [counter.samples for counter in counters]
@@ -215,6 +201,37 @@ class Program:
             metrics["events_per_activation"] = metrics["spikes_per_activation"]
         layers = layer_rates(self.running, spikes, samples)
         return RunResult(outputs, source, spikes, layers, metrics)
+
+    def run_cores(
+        self, points: Points, backend: Backend, streaming: Streaming | None = None
+    ) -> tuple[Array, list[SpikeCounter]]:
+        """Run the program on points that fit its domain, and measure nothing.
+
+        Args:
+            points: ``(samples, columns)``; or one table for each sample axis.
+            backend: Runs the cores.
+            streaming: As for :meth:`run`.
+
+        Returns:
+            Outputs ``(samples, outputs)``, and what the units of every core sent.
+
+        Raises:
+            DomainError: If the order does not fit the points.
+            BackendError: If the backend cannot run a core, or fails.
+        """
+        streaming = streaming or Streaming()
+        counters = [SpikeCounter() for _ in self.running]
+        chunk, order = chunk_of(self.running), None
+        if self.streams:
+            chunk = max(1, chunk // streaming.lines) * streaming.lines
+            order = partial(streaming.rows, domain=self.domain)
+        # One thread: sums have one order on every machine, and layers are too small to share.
+        with one_thread():
+            parts = segment_parts(self.segments, self.layouts, backend, counters, streaming.lines)
+            execution = Execution(
+                parts, self.layouts, self.inputs, self.outputs, chunk, order=order
+            )
+            return execution.on(points, self.domain), counters
 
     def run_grid(
         self,
@@ -317,124 +334,3 @@ class Program:
             "cost": asdict(self.cost),
             "passes": [{k: v for k, v in one.items() if k != "text"} for one in passes],
         }
-
-
-def run_source(
-    source: bytes,
-    points: Points,
-    domain: Domain,
-    inputs: tuple[tuple[str, int], ...],
-    layouts: Mapping[str, Layout],
-    outputs: tuple[str, ...],
-) -> Array:
-    """The source network's outputs, all side by side, by ONNX Runtime.
-
-    Args:
-        source: The ONNX model.
-        points: As for :meth:`Program.run`.
-        domain: Its columns say which axis they run along.
-        inputs: The model's inputs as ``(name, columns)``.
-        layouts: Of its inputs and outputs.
-        outputs: Names of its outputs as the layouts call them, in order.
-
-    Raises:
-        BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
-            can be measured.
-    """
-    runner = OnnxRunner(source, "source network")
-    part = Part(tuple(runner.input_names), outputs, runner)
-    samples = dict(zip(runner.input_names, runner.samples, strict=True))
-    fixed: list[int | None] = [None] * domain.axis_count
-    for name, _ in inputs:
-        (axis,) = axes_of(layouts[name])
-        fixed[axis] = samples.get(name) or fixed[axis]
-    execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
-    found = execute(execution, points, domain)
-    bad = int((~(np.abs(found) < _LARGEST).all(axis=1)).sum())
-    if bad:
-        raise BackendError(
-            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
-            f"{len(found)} points",
-            hint="give a domain on which it is finite; the training may have diverged",
-        )
-    return found
-
-
-def execute(execution: Execution, points: Points, domain: Domain) -> Array:
-    """Values on points, ``(points, outputs)``; see :meth:`Program.run`."""
-    if isinstance(points, tuple):
-        return execution.on_grid(points)
-    return execution.on_pairs(domain.tables(points))
-
-
-# Values that the widest population may hold for one chunk of points: memory stays flat, and what
-# one layer writes is still in the cache when the next one reads it.
-_CHUNK_VALUES = 2**16
-# Points of a chunk, at least and at most: few points make little use of weights that were read.
-_CHUNKS = (128, 8192)
-
-
-def prepare(
-    program: Program, backend: Backend, counters: Sequence[SpikeCounter], streaming: Streaming
-) -> Execution:
-    """A program's segments on a backend.
-
-    Args:
-        program: The program.
-        backend: Runs its cores.
-        counters: One a core, in running order.
-        streaming: The order of points, where it matters.
-
-    Raises:
-        BackendError: If the backend cannot run a core.
-    """
-    waiting = iter(counters)
-    parts = []
-    for segment in program.segments:
-        run: Callable[[list[Array]], list[Array]]
-        if segment.host is not None:
-            run = OnnxRunner(segment.host, f"host part {segment.label}")
-        else:
-            run = _core(program, segment, backend, next(waiting), streaming)
-        parts.append(Part(segment.inputs, segment.outputs, run))
-    chunk, order = chunk_of(program), None
-    if program.streams:
-        chunk = max(1, chunk // streaming.lines) * streaming.lines
-        order = partial(streaming.rows, domain=program.domain)
-    return Execution(
-        tuple(parts), program.layouts, program.inputs, program.outputs, chunk, order=order
-    )
-
-
-def chunk_of(program: Program) -> int:
-    """Points that run at once."""
-    nodes = [node for core in program.running for node in core.nodes]
-    units = [node.op.units for node in nodes if isinstance(node.op, Neuron)]
-    return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))
-
-
-def _core(
-    program: Program,
-    segment: Segment,
-    backend: Backend,
-    counter: SpikeCounter,
-    streaming: Streaming,
-) -> Callable[[list[Array]], list[Array]]:
-    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
-    core, layouts = segment.running, program.layouts
-    assert core is not None
-    axes = {a for name in (*segment.inputs, *segment.outputs) for a in axes_of(layouts[name])}
-    # What joins several sample axes sees all their combinations one by one.
-    lines = streaming.lines if len(axes) == 1 else 1
-    run_core = backend.load(core, lines)
-    counter.changes = InputChanges(lines) if is_streaming(core) else None
-    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
-
-    def run(inputs: list[Array]) -> list[Array]:
-        counter.samples += len(inputs[0])
-        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
-        if counter.changes is not None:
-            counter.changes(entering)
-        return np.split(run_core(entering, counter), ends, axis=1)
-
-    return run

@@ -18,17 +18,17 @@ from typing import Any
 import h5py
 import nir
 import numpy as np
+from msgspec.structs import asdict
 
 from pinnir.base.errors import ProgramFileError
 from pinnir.base.files import read_file, unseal
 from pinnir.base.sandbox import run_isolated
 from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.frontend.reader import IMPORTERS
-from pinnir.ir.graph import Neuron
-from pinnir.metrics.source_cost import SourceCost
-from pinnir.points.domain import Domain
-from pinnir.program.file_check import GROUP
-from pinnir.program.manifest import check_manifest
+from pinnir.ir.graph import Graph, Neuron
+from pinnir.ir.placement import StoredPlacement
+from pinnir.program.file_check import GROUP, damaged
+from pinnir.program.manifest import FIELDS, read_manifest
 from pinnir.program.nir_graph import from_nir
 from pinnir.program.program import Program
 from pinnir.program.segments import Segment
@@ -47,10 +47,8 @@ def read(path: str | Path) -> Program:
     path = Path(path)
     name, sealed = str(path), read_file(path)
     data = unseal(sealed, name)
-    run_isolated(
-        "pinnir.program.file_check:check", name, ProgramFileError,
-        data=data, name=name, operators=list(IMPORTERS),
-    )  # fmt: skip
+    check, operators = "pinnir.program.file_check:check", list(IMPORTERS)
+    run_isolated(check, name, ProgramFileError, data=data, name=name, operators=operators)
     program = _parse(data, name)
     _try(program, name)
     times = seconds_path(path)
@@ -90,94 +88,73 @@ def _parse(data: bytes, name: str) -> Program:
                     parts[key] = item[()].tobytes()
         return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
     except ProgramFileError as error:
-        raise ProgramFileError(f"{name} is damaged ({error})", hint="compile it again") from error
+        raise damaged(name, error) from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
-        raise ProgramFileError(
-            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
-        ) from error
+        raise damaged(name, f"{type(error).__name__}: {error}") from error
 
 
 def _try(program: Program, name: str) -> None:
     """Run one point for one step: afterwards all shapes and names are known to fit."""
-    plain = tuple(
-        s if s.core is None else replace(s, core=replace(s.core, steps=1), streamed=None)
-        for s in program.segments
-    )
-    streamed = tuple(
-        s if s.streamed is None else replace(s, streamed=replace(s.streamed, steps=1))
-        for s in program.segments
-    )
-    forms = ([plain] if program.cores else []) + ([streamed] if program.is_streamed else [])
-    for segments in forms:
-        _try_segments(replace(program, segments=segments), name)
+    if program.cores:
+        plain = [replace(s, core=_one_step(s.core), streamed=None) for s in program.segments]
+        _try_segments(program, plain, name)
+    if program.is_streamed:
+        streamed = [replace(s, streamed=_one_step(s.streamed)) for s in program.segments]
+        _try_segments(program, streamed, name)
 
 
-def _try_segments(program: Program, name: str) -> None:
+def _one_step(core: Graph | None) -> Graph | None:
+    return None if core is None else replace(core, steps=1)
+
+
+def _try_segments(program: Program, segments: Sequence[Segment], name: str) -> None:
     middle = (program.domain.low + program.domain.high) / 2
     try:
         with np.errstate(all="ignore"):
-            result = program.run(middle[None])
+            result = replace(program, segments=tuple(segments)).run(middle[None])
     except Exception as error:  # numpy raises anything on arrays that do not fit
-        raise ProgramFileError(
-            f"{name} is damaged ({type(error).__name__}: {error})", hint="compile it again"
-        ) from error
+        raise damaged(name, f"{type(error).__name__}: {error}") from error
     if not np.isfinite(result.outputs).all():
-        raise ProgramFileError(
-            f"{name} is damaged (its outputs are not finite)", hint="compile it again"
-        )
+        raise damaged(name, "its outputs are not finite")
 
 
 def _assemble(
     parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
 ) -> Program:
-    told: dict[str, Any] = json.loads(parts["manifest"])
-    check_manifest(told)
-    listed = told.pop("segments")
-    labels = [label for label, _, _ in listed if label not in parts]
+    entries: dict[str, Any] = json.loads(parts["manifest"])
+    told = read_manifest(entries)
+    labels = [label for label, _, _ in told.segments if label not in parts]
     # Next to a streamed form stands a population program, whatever the manifest says of it.
-    steps, read_out = (1, "last") if streamed else (told["steps"], told["read_out"])
+    steps, read_out = (1, "last") if streamed else (told.steps, told.read_out)
     # A program whose neurons are functions of several values has no other form than the streamed.
     alone = bool(streamed) and not graph.nodes
     cores = {} if alone else from_nir(graph, labels, steps, read_out)
     forms = streamed_forms(streamed, labels, cores)
     segments = tuple(
-        Segment(
-            label, tuple(inputs), tuple(outputs), cores.get(label), parts.get(label),
-            forms.get(label),
-        )
-        for label, inputs, outputs in listed
-    )  # fmt: skip
-    _check_placement(told, segments)
-    columns, low, high, axes = told.pop("domain")
-    passes = told.pop("passes")
-    texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(passes) + 1)]
+        Segment(label, inputs, outputs, cores.get(label), parts.get(label), forms.get(label))
+        for label, inputs, outputs in told.segments
+    )
+    if told.placement is not None:
+        _check_placement(told.placement, segments)
+    texts = [parts[f"pass.{index:02d}"].decode() for index in range(len(told.passes) + 1)]
+    passes = zip(told.passes, texts[1:], strict=True)
     return Program(
         segments=segments,
-        inputs=tuple((name, size) for name, size in told.pop("inputs")),
-        outputs=tuple(told.pop("outputs")),
-        layouts={
-            name: tuple(tuple(dim) if isinstance(dim, list) else dim for dim in layout)
-            for name, layout in told.pop("layouts").items()
-        },
-        domain=Domain(
-            tuple(columns), np.array(low, np.float64), np.array(high, np.float64), tuple(axes)
-        ),
-        cost=SourceCost(**told.pop("cost")),
-        manifest=told,
+        inputs=told.inputs,
+        outputs=told.outputs,
+        layouts=told.layouts,
+        domain=told.domain.restored(),
+        cost=told.cost,
+        manifest={name: value for name, value in entries.items() if name not in FIELDS},
         source=parts.get("source"),
         initial=texts[0],
-        passes=tuple(PassRecord(**p, text=t) for p, t in zip(passes, texts[1:], strict=True)),
+        passes=tuple(PassRecord(**asdict(one), text=text) for one, text in passes),
     )
 
 
-def _check_placement(told: Mapping[str, Any], segments: Sequence[Segment]) -> None:
+def _check_placement(placement: StoredPlacement, segments: Sequence[Segment]) -> None:
     """Whatever is placed is all units of the cores that run."""
-    if told.get("placement") is None:
-        return
     nodes = [n for s in segments if s.running is not None for n in s.running.nodes]
     units = {node.name: node.op.units for node in nodes if isinstance(node.op, Neuron)}
-    placed = {
-        name: sum(count for _, count in runs) for name, runs in told["placement"]["cores"].items()
-    }
-    if placed != units:
+    if placement.units != units:
         raise ProgramFileError("its placement is of other units than the program's")

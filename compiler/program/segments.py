@@ -61,10 +61,8 @@ def build_segments(
     Returns:
         The segments, and the layouts of what they take and give.
     """
-    names, streamed_names = (
-        program_names(graph),
-        {} if graph.streamed is None else program_names(graph.streamed),
-    )
+    names = program_names(graph)
+    streamed_names = {} if graph.streamed is None else program_names(graph.streamed)
     found: list[Segment] = []
     for label, nodes in graph.segments.items():
         entering = _entering(nodes)

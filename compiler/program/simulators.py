@@ -7,11 +7,10 @@ from typing import Protocol
 
 from pinnir.base.errors import BackendError
 from pinnir.base.registry import imported, look_up
-from pinnir.ir.graph import Graph, Node
+from pinnir.ir.evaluate import Observer
+from pinnir.ir.graph import Graph
 from pinnir.numerics.matrix import Array
 
-# (step, node, value): called for every population in every step
-Observer = Callable[[int, Node, Array], None]
 # (core input (samples, columns), observer) -> core output (samples, columns)
 CoreRunner = Callable[[Array, Observer], Array]
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import DomainError, PinnirError
 from pinnir.base.threads import one_thread
-from pinnir.metrics.field_errors import field_errors, reference_errors
+from pinnir.metrics.field_errors import all_errors
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import RunResult
 
@@ -98,10 +98,10 @@ def smooth_run(
     # One thread, as for the run: the same field on every machine.
     with one_thread():
         outputs = smooth(before.reshape(*shape, -1), cutoff).reshape(before.shape)
-    measured = _errors(before, result.source, reference)
+    measured = all_errors(before, result.source, reference)
     metrics = {key: value for key, value in result.metrics.items() if key not in _ERRORS}
     metrics |= {f"{key}_unsmoothed": measured[key] for key in _ERRORS if key in measured}
-    metrics |= _errors(outputs, result.source, reference)
+    metrics |= all_errors(outputs, result.source, reference)
     metrics["smooth"] = "auto" if cutoff is None else cutoff
     return replace(result, outputs=outputs, metrics=metrics, unsmoothed=before)
 
@@ -137,11 +137,6 @@ def parse_cutoff(text: str) -> float | None:
 
 # Figures that smoothing changes.
 _ERRORS = ("rel_l2", "max_abs", "rel_l2_per_output", "rel_l2_reference")
-
-
-def _errors(outputs: Array, source: Array | None, reference: Array | None) -> dict[str, object]:
-    errors = {} if source is None else field_errors(outputs, source)
-    return errors if reference is None else errors | reference_errors(outputs, source, reference)
 
 
 def _check_cutoff(cutoff: float, told: str) -> None:

@@ -7,7 +7,6 @@ block at once is adding them one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -20,13 +19,12 @@ from pinnir.metrics.spikes import depths
 from pinnir.neurons import Delta, Phase
 from pinnir.neurons.phase import naf
 from pinnir.numerics.matrix import Array, apply
+from pinnir.program.simulators import CoreRunner
 
-# (core input (samples, columns), observer) -> core output (samples, columns)
-StreamRunner: TypeAlias = Callable[[Array, Observer], Array]
 Intervals: TypeAlias = NDArray[np.intp]
 
 
-def stream_runner(core: Graph, lines: int) -> StreamRunner | None:
+def stream_runner(core: Graph, lines: int) -> CoreRunner | None:
     """What runs a core of delta or phase neurons; None for any other core.
 
     Args:

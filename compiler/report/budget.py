@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from msgspec.structs import asdict
 from rich.table import Table
 from rich.text import Text
 
@@ -13,8 +15,21 @@ from pinnir.diagnosis.error_budget import Budget, LayerErrors
 from pinnir.program.program import Program
 from pinnir.report.tables import console
 
-_HEADINGS = ("layer", "core", "neurons", "units", "levels", "local error", "weight", "predicted",
-             "share", "identity", "alone", "without")  # fmt: skip
+# What is said of a layer, by the heading.
+_COLUMNS: dict[str, Callable[[Budget, LayerErrors], str]] = {
+    "layer": lambda budget, layer: f"{layer.name} *" if layer is budget.largest else layer.name,
+    "core": lambda _, layer: layer.core,
+    "neurons": lambda _, layer: f"{layer.neurons:,}",
+    "units": lambda _, layer: "unknown" if layer.units is None else f"{layer.units:,}",
+    "levels": lambda _, layer: f"{layer.levels:,.1f}",
+    "local error": lambda _, layer: f"{layer.relative:.2e}",
+    "weight": lambda _, layer: f"{layer.weight:.2e}",
+    "predicted": lambda _, layer: f"{layer.predicted:.2e}",
+    "share": lambda budget, layer: f"{budget.share(layer):.0%}",
+    "identity": lambda _, layer: f"{layer.identity:.2e}",
+    "alone": lambda _, layer: f"{layer.alone:.2e}",
+    "without": lambda _, layer: f"{layer.without:.2e}",
+}
 _LEGEND = """\
 *: largest predicted contribution
 local error: RMS of what the layer adds, given the inputs it gets, relative to the RMS activation
@@ -47,8 +62,8 @@ def print_budget(budget: Budget, path: Path) -> None:
         out.print(Text(_LEGEND))
         out.print(Text(_totals(budget)), soft_wrap=True)
     else:
-        out.print(Text(f"{path}: relative L2 error {budget.measured:.3e} on {budget.points:,} "
-                       "points"), soft_wrap=True)  # fmt: skip
+        error = f"{budget.measured:.3e} on {budget.points:,} points"
+        out.print(Text(f"{path}: relative L2 error {error}"), soft_wrap=True)
     for sentence in (budget.caution(), budget.advice()):
         if sentence is not None:
             out.print(Text(sentence), soft_wrap=True)
@@ -57,10 +72,8 @@ def print_budget(budget: Budget, path: Path) -> None:
 def budget_row(budget: Budget) -> dict[str, Any]:
     """The budget as plain values, with what follows from them."""
     best, largest = budget.best, budget.largest
-    told = budget.told()
-    layers = [one | {"share": budget.share(layer)}
-              for one, layer in zip(told["layers"], budget.layers, strict=True)]  # fmt: skip
-    return told | {
+    layers = [asdict(layer) | {"share": budget.share(layer)} for layer in budget.layers]
+    return asdict(budget) | {
         "layers": layers,
         "predicted": budget.predicted,
         "identity": budget.identity,
@@ -74,34 +87,14 @@ def budget_row(budget: Budget) -> dict[str, Any]:
 def _table(budget: Budget, path: Path) -> Table:
     table = Table(title=Text(f"{path}: error budget on {budget.points:,} points"))
     several = len({layer.core for layer in budget.layers}) > 1
-    for heading in _HEADINGS:
-        if heading == "core" and not several:
-            continue
-        table.add_column(heading, justify="left" if heading in ("layer", "core") else "right",
-                         overflow="fold")  # fmt: skip
+    columns = {name: cell for name, cell in _COLUMNS.items() if name != "core" or several}
+    for heading in columns:
+        side: Literal["left", "right"] = "left" if heading in ("layer", "core") else "right"
+        table.add_column(heading, justify=side, overflow="fold")
     for layer in budget.layers:
-        marked = layer is budget.largest
-        name, *cells = _cells(budget, layer)
-        cells = [layer.core, *cells] if several else cells
-        shown = (f"{name} *" if marked else name, *cells)
-        table.add_row(*map(Text, shown), style="bold" if marked else "")
+        cells = [Text(cell(budget, layer)) for cell in columns.values()]
+        table.add_row(*cells, style="bold" if layer is budget.largest else "")
     return table
-
-
-def _cells(budget: Budget, layer: LayerErrors) -> tuple[str, ...]:
-    return (
-        layer.name,
-        f"{layer.neurons:,}",
-        "unknown" if layer.units is None else f"{layer.units:,}",
-        f"{layer.levels:,.1f}",
-        f"{layer.relative:.2e}",
-        f"{layer.weight:.2e}",
-        f"{layer.predicted:.2e}",
-        f"{budget.share(layer):.0%}",
-        f"{layer.identity:.2e}",
-        f"{layer.alone:.2e}",
-        f"{layer.without:.2e}",
-    )
 
 
 def _totals(budget: Budget) -> str:

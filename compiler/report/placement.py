@@ -41,12 +41,6 @@ _FEW = 24
 def placement_row(placement: Placement, held: Occupancy) -> dict[str, Any]:
     """A placement as plain values."""
     limits = held.limits(placement.chip)
-    cores = zip(
-        held.neurons, held.synapses, held.memory, held.axons_in, held.axons_out,
-        held.traffic.sum(axis=1), held.traffic.sum(axis=0), strict=True,
-    )  # fmt: skip
-    names = ("neurons", "synapses", "synapse_memory_bits", "axons_in", "axons_out", "sent",
-             "received")  # fmt: skip
     told = placement.told()
     return {
         **{name: told[name] for name in ("chip", "chips", "method")},
@@ -61,8 +55,23 @@ def placement_row(placement: Placement, held: Occupancy) -> dict[str, Any]:
         "local_spikes": held.local,
         "read_out_spikes": held.read_out,
         "populations": told["cores"],
-        "per_core": [dict(zip(names, (one.item() for one in core), strict=True)) for core in cores],
+        "per_core": _per_core(held),
     }
+
+
+def _per_core(held: Occupancy) -> list[dict[str, Any]]:
+    """What each core holds, and the messages that it sends and receives per inference."""
+    columns = {
+        "neurons": held.neurons,
+        "synapses": held.synapses,
+        "synapse_memory_bits": held.memory,
+        "axons_in": held.axons_in,
+        "axons_out": held.axons_out,
+        "sent": held.traffic.sum(axis=1),
+        "received": held.traffic.sum(axis=0),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def print_placement(placement: Placement, held: Occupancy, program: Program, path: Path) -> None:
@@ -88,9 +97,8 @@ def print_placement(placement: Placement, held: Occupancy, program: Program, pat
 
 
 def _chips(placement: Placement) -> str:
-    return f"{placement.chips} x {placement.chip.name}" if placement.chips > 1 else (
-        placement.chip.name
-    )  # fmt: skip
+    count = f"{placement.chips} x " if placement.chips > 1 else ""
+    return count + placement.chip.name
 
 
 def _cores_table(placement: Placement, held: Occupancy, program: Program) -> Table:
@@ -100,15 +108,13 @@ def _cores_table(placement: Placement, held: Occupancy, program: Program) -> Tab
     table.add_column("fullest in")
     table.add_column("depth")
     limits, found = held.limits(placement.chip), _depths(placement, program)
-    for core in range(placement.used):
+    for core, row in enumerate(_per_core(held)):
+        counts = [f"{row[name]:,}" for name in ("neurons", "synapses", "axons_in", "axons_out")]
+        messages = [f"{row[name]:,.1f}" for name in ("sent", "received")]
         fill = {name: used[core] / most for name, (used, most) in limits.items()}
         fullest = max(fill, key=lambda name: fill[name])
-        table.add_row(
-            str(core), f"{held.neurons[core]:,}", f"{held.synapses[core]:,}",
-            f"{held.axons_in[core]:,}", f"{held.axons_out[core]:,}",
-            f"{held.traffic[core].sum():,.1f}", f"{held.traffic[:, core].sum():,.1f}",
-            f"{fullest}: {fill[fullest]:.0%}", _range(found[core]),
-        )  # fmt: skip
+        full = f"{fullest}: {fill[fullest]:.0%}"
+        table.add_row(str(core), *counts, *messages, full, _range(found[core]))
     return table
 
 
@@ -173,27 +179,28 @@ def _draw_tiles(
     deepest = max(float(units.max()) for units in found)
     greys = ListedColormap(colormaps["Greys"](np.linspace(0, 0.5, 64)))
     grey = ScalarMappable(Normalize(1, max(2.0, deepest)), greys)
+    size = min(8, 90 / columns)
+    edge: dict[str, Any] = {"edgecolor": "0.3", "linewidth": 0.6}
     _draw_links(axis, columns, held.traffic)
     for core, units in enumerate(found):
         x, y = core % columns, -(core // columns)
-        axis.add_patch(Rectangle((x - 0.36, y - 0.36), 0.72, 0.72, edgecolor="0.3", linewidth=0.6,
-                                 facecolor=grey.to_rgba(units.mean()), zorder=2))  # fmt: skip
-        axis.text(x - 0.3, y + 0.22, str(core), fontsize=min(8, 90 / columns), va="center",
-                  zorder=4)  # fmt: skip
+        corner, shade = (x - 0.36, y - 0.36), grey.to_rgba(units.mean())
+        axis.add_patch(Rectangle(corner, 0.72, 0.72, facecolor=shade, zorder=2, **edge))
+        axis.text(x - 0.3, y + 0.22, str(core), fontsize=size, va="center", zorder=4)
         for line, (name, (used, most)) in enumerate(limits.items()):
             place = (x - 0.3, y - 0.3 + 0.42 * (1 - (line + 1) / len(limits)))
             thick = 0.34 / len(limits)
             axis.add_patch(Rectangle(place, 0.6, thick, facecolor="white", zorder=3))
-            axis.add_patch(Rectangle(place, 0.6 * used[core] / most, thick,
-                                     facecolor=_COLOURS[name], zorder=4))  # fmt: skip
+            long = 0.6 * used[core] / most
+            axis.add_patch(Rectangle(place, long, thick, facecolor=_COLOURS[name], zorder=4))
     axis.set_xlim(-0.5, columns - 0.5)
     axis.set_ylim(-((len(found) - 1) // columns) - 0.5, 0.5)
     axis.set_aspect("equal")
     axis.set_axis_off()
-    handles = [Patch(color=_COLOURS[name], label=f"{name} (of {most:,})")
-               for name, (_, most) in limits.items()]  # fmt: skip
-    axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=2, fontsize=7,
-                frameon=False)  # fmt: skip
+    named = {name: f"{name} (of {most:,})" for name, (_, most) in limits.items()}
+    handles = [Patch(color=_COLOURS[name], label=label) for name, label in named.items()]
+    below = {"loc": "upper left", "bbox_to_anchor": (0, 0), "ncols": 2}
+    axis.legend(handles=handles, fontsize=7, frameon=False, **below)
     axis.set_title("cores: how full, and the busiest links", fontsize=9)
     bar = figure.colorbar(grey, ax=axis, shrink=0.6, pad=0.01)
     bar.set_label("mean depth of a core's units", fontsize=7)
@@ -208,10 +215,9 @@ def _draw_links(axis: Any, columns: int, traffic: Array) -> None:
     for a, b in zip(*np.unravel_index(order, both.shape), strict=True):
         if both[a, b] > 0:
             share = both[a, b] / both.max()
-            axis.plot([a % columns, b % columns], [-(a // columns), -(b // columns)],
-                      color="tab:red", alpha=0.2 + 0.5 * share * fine,
-                      linewidth=0.3 + 2.2 * share * fine, zorder=1,
-                      solid_capstyle="round")  # fmt: skip
+            ends = [a % columns, b % columns], [-(a // columns), -(b // columns)]
+            look = {"alpha": 0.2 + 0.5 * share * fine, "linewidth": 0.3 + 2.2 * share * fine}
+            axis.plot(*ends, color="tab:red", zorder=1, solid_capstyle="round", **look)
 
 
 def _draw_traffic(figure: Any, axis: Any, held: Occupancy) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pinnir.base.targets import Integers
@@ -49,7 +50,7 @@ def build(
     program = with_manifest(
         program,
         metrics=_metrics(job, program, candidate, reference),
-        budget=job.budget(stages).told(),
+        budget=msgspec.to_builtins(job.budget(stages)),
     )
     source = None if strip_source else program.source
     return replace(program, source=source, seconds=tuple(log.seconds))

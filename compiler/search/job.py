@@ -26,7 +26,8 @@ from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass, Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
-from pinnir.program.program import Points, run_source
+from pinnir.program.execute import Points
+from pinnir.program.running import run_source
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
 # measured on the evaluation points. All of them are different points.

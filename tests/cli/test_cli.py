@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import asdict
 from onnx import helper
 
 import pinnir
@@ -927,7 +928,8 @@ def test_inspect_errors(folder):
 def test_inspect_errors_json(folder):
     told = json.loads(good("inspect", "p.nir", "--errors", "--json"))
     found = small_program().budget
-    assert told["layers"][0] == found.told()["layers"][0] | {"share": found.share(found.layers[0])}
+    first = found.layers[0]
+    assert told["layers"][0] == asdict(first) | {"share": found.share(first)}
     assert (told["predicted"], told["identity"]) == (found.predicted, found.identity)
     assert (told["largest"], told["best"]) == (found.largest.name, found.best.name)
     assert (told["measured"], told["caution"]) == (found.measured, None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 import pinnir
 from pinnir.base.errors import ProgramFileError
@@ -49,10 +51,27 @@ def rounded(levels: int) -> str:
 
 def layer(name: str, **fields: object) -> LayerErrors:
     """A layer of a made-up budget."""
-    plain = {"core": "core.1", "neurons": 10, "units": 40, "levels": 9.0, "activation": 0.5,
-             "local_error": 0.01, "weight": 1.0, "predicted": 0.03, "independent": 0.03,
-             "identity": 0.1, "alone": 0.03, "without": 0.04}  # fmt: skip
+    plain = {
+        "core": "core.1",
+        "neurons": 10,
+        "units": 40,
+        "levels": 9.0,
+        "activation": 0.5,
+        "local_error": 0.01,
+        "weight": 1.0,
+        "predicted": 0.03,
+        "independent": 0.03,
+        "identity": 0.1,
+        "alone": 0.03,
+        "without": 0.04,
+    }
     return LayerErrors(name=name, **{**plain, **fields})
+
+
+def made_up(together: float, *layers: LayerErrors) -> Budget:
+    """A budget of a program with an error of 0.05."""
+    plain = {"points": 100, "measured": 0.05, "retrained": 0.0, "maps": 0.0, "incomparable": None}
+    return Budget(**plain, together=together, layers=layers)
 
 
 # ----------------------------------------------------------------------- predicted and measured
@@ -94,8 +113,8 @@ def test_the_prediction_is_the_jacobian_times_the_local_error():
     for name, jacobian, one in zip(("act0", "act1"), jacobians, found.layers, strict=True):
         z = made[name]
         error = stages.staircases[name](z) - np.tanh(z)
-        change = np.einsum("soi,si->so", np.broadcast_to(jacobian, (200, *jacobian.shape[1:])),
-                           error)  # fmt: skip
+        everywhere = np.broadcast_to(jacobian, (200, *jacobian.shape[1:]))
+        change = np.einsum("soi,si->so", everywhere, error)
         moved = moved + change
         size = np.linalg.norm(truth)
         assert one.predicted == pytest.approx(np.linalg.norm(change) / size, rel=1e-6)
@@ -139,7 +158,7 @@ def test_split_signs_change_nothing(pipeline):
     graph = core_graph(2, (2, 6, 5, 1), ["tanh", "tanh"])
     plain = budget_of(graph, pipeline)
     split = budget_of(graph, pipeline.replace("legalise", "split-signs,legalise"))
-    assert replace(split, layers=()) == replace(plain, layers=())
+    assert structs.replace(split, layers=()) == structs.replace(plain, layers=())
 
 
 @given(seed=SEEDS)
@@ -160,9 +179,13 @@ def test_skip_synapses_belong_to_the_layer_they_come_from():
 
 @pytest.mark.parametrize(
     ("name", "coding"),
-    [("modified_mlp", "population"), ("spinn3d", "population"), ("deeponet_cartesian", "rate"),
-     ("skip", "rate")],
-)  # fmt: skip
+    [
+        ("modified_mlp", "population"),
+        ("spinn3d", "population"),
+        ("deeponet_cartesian", "rate"),
+        ("skip", "rate"),
+    ],
+)
 def test_families(name, coding):
     ask = {"levels": 256} if coding == "population" else {"levels": 257, "steps": 8}
     program = pinnir.compile(family(name), "-1:1", coding=coding, **ask)
@@ -177,9 +200,9 @@ def test_families(name, coding):
 
 
 def trained(*behind: str) -> str:
-    return ",".join(["anticipate-rounding{levels=16,iterations=20,rounds=1,points=256}",
-                     "quantise-activations{levels=16,allocation=sensitivity}",
-                     "refit{points=256}", *behind])  # fmt: skip
+    anticipate = "anticipate-rounding{levels=16,iterations=20,rounds=1,points=256}"
+    quantise = "quantise-activations{levels=16,allocation=sensitivity}"
+    return ",".join([anticipate, quantise, "refit{points=256}", *behind])
 
 
 def test_layers_are_compared_with_the_retrained_network():
@@ -239,7 +262,8 @@ def test_layers_that_nothing_stands_for_are_named():
 def test_a_program_keeps_its_budget():
     program = small_program()
     found = program.budget
-    assert Budget.of(json.loads(json.dumps(found.told()))) == found
+    told = json.loads(json.dumps(msgspec.to_builtins(found)))
+    assert msgspec.convert(told, Budget) == found
     assert pinnir.program.reading.from_bytes(program.to_bytes()).budget == found
     assert replace(program, manifest={}).budget is None
 
@@ -264,25 +288,48 @@ WRONG = "program is damaged (the entry 'budget' of its manifest is missing or wr
 @pytest.mark.parametrize(
     ("entry", "value"),
     [
-        ("points", 0), ("points", 1.5), ("measured", "1"), ("measured", -1.0),
-        ("together", float("nan")), ("maps", float("inf")), ("retrained", None),
-        ("incomparable", 1), ("layers", None), ("layers", [1]), ("layers", [{}]), ("more", 1),
+        ("points", 0),
+        ("points", 1.5),
+        ("measured", "1"),
+        ("measured", -1.0),
+        ("together", float("nan")),
+        ("maps", float("inf")),
+        ("retrained", None),
+        ("incomparable", 1),
+        ("layers", None),
+        ("layers", [1]),
+        ("layers", [{}]),
+        ("more", 1),
     ],
-)  # fmt: skip
+)
 def test_forged_budgets_are_refused(entry, value):
-    assert refusal(small_program().budget.told() | {entry: value}) == WRONG
+    assert refusal(msgspec.to_builtins(small_program().budget) | {entry: value}) == WRONG
 
 
 @pytest.mark.parametrize(
     ("entry", "value"),
     [
-        ("name", 1), ("core", None), ("neurons", 0), ("units", -1), ("units", 1.5),
-        ("levels", "9"), ("weight", float("nan")), ("predicted", True), ("without", -0.1),
+        ("name", 1),
+        ("core", None),
+        ("neurons", 0),
+        ("units", -1),
+        ("units", 1.5),
+        ("levels", "9"),
+        ("weight", float("nan")),
+        ("predicted", True),
+        ("without", -0.1),
     ],
-)  # fmt: skip
+)
 def test_forged_layers_are_refused(entry, value):
-    told = small_program().budget.told()
+    told = msgspec.to_builtins(small_program().budget)
     told["layers"][0][entry] = value
+    assert refusal(told) == WRONG
+
+
+@pytest.mark.parametrize("entry", LayerErrors.__struct_fields__ + Budget.__struct_fields__)
+def test_budgets_without_an_entry_are_refused(entry):
+    told = msgspec.to_builtins(small_program().budget)
+    del (told if entry in told else told["layers"][0])[entry]
     assert refusal(told) == WRONG
 
 
@@ -320,7 +367,7 @@ def test_another_coding_without_names_has_no_units():
 
 def test_the_layer_where_more_levels_help_most():
     layers = layer("a", predicted=0.04, without=0.03), layer("b", units=10, without=0.04)
-    found = Budget(100, 0.05, together=0.05, layers=layers)
+    found = made_up(0.05, *layers)
     assert found.predicted == pytest.approx(0.05)
     assert found.share(found.layers[0]) == pytest.approx(0.64)
     assert found.largest.name == "a"
@@ -329,7 +376,8 @@ def test_the_layer_where_more_levels_help_most():
         "the error would fall from 5.00e-02 to 4.00e-02. The largest predicted contribution is "
         "that of a."
     )
-    unknown = replace(found, layers=tuple(replace(one, units=None) for one in found.layers))
+    unnamed = tuple(structs.replace(one, units=None) for one in found.layers)
+    unknown = structs.replace(found, layers=unnamed)
     assert unknown.advice() == (
         "More levels would help most in a (core.1): were it exact, the error would fall from "
         "5.00e-02 to 3.00e-02."
@@ -337,7 +385,7 @@ def test_the_layer_where_more_levels_help_most():
 
 
 def test_no_layer_may_be_worth_more_levels():
-    found = Budget(100, 0.05, together=0.05, layers=(layer("a", without=0.06),))
+    found = made_up(0.05, layer("a", without=0.06))
     assert found.advice() == (
         "No layer alone is worth more levels: were it exact, the error would not fall."
     )
@@ -345,7 +393,7 @@ def test_no_layer_may_be_worth_more_levels():
 
 @pytest.mark.parametrize(("together", "said"), [(0.03, False), (0.12, True), (0.02, True)])
 def test_errors_too_large_for_first_order(together, said):
-    found = Budget(100, 0.05, together=together, layers=(layer("a"),))
+    found = made_up(together, layer("a"))
     expected = (
         "Errors are too large for a first-order prediction: all layers together are predicted to "
         f"give {together / 0.05:.2g} times the measured error."

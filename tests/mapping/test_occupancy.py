@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from pinnir.base.chips import CHIPS, LOIHI_1, Cores, find_chip
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.placement import Placement
+from pinnir.ir.placement import StoredPlacement
 from pinnir.mapping.connectivity import connectivity
 from pinnir.mapping.occupancy import occupancy
 from pinnir.mapping.place import place
@@ -52,7 +53,7 @@ def test_loihi_counts_headers_and_words():
 def test_told_and_read(wiring, seed):
     chip = replace(LOIHI_1, neurons_per_core=7)
     placed, _ = place(wiring, {"all": rates_of(wiring)}, chip, 1, seed)
-    again = Placement.of(json.loads(json.dumps(placed.told())))
+    again = msgspec.convert(json.loads(json.dumps(placed.told())), StoredPlacement).restored()
     assert (again.chip, again.chips, again.used) == (LOIHI_1, 1, placed.used)
     assert (again.messages, again.method) == (placed.messages, placed.method)
     np.testing.assert_array_equal(again.cores["all"], placed.cores["all"])

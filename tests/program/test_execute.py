@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnir.ir.sample_axes import Layout
+from pinnir.ir.sample_axes import Layout, axes_of
 from pinnir.numerics.matrix import Array
 from pinnir.program import execute
 from pinnir.program.execute import Execution, Part
@@ -21,10 +21,17 @@ from tests.strategies import SEEDS
 Step = Callable[[list[Array]], list[Array]]
 
 LAYOUTS: dict[str, Layout] = {
-    "x": ((0,), 2), "y": ((1,), 1), "z": ((2,), 1),
-    "u": ((0,), 3), "v": ((1,), 3), "w": (3, (2,)),
-    "xy": ((0,), (1,)), "flat": ((1, 0), 2), "xyz": ((2,), (0,), (1,)), "lone": (2,),
-}  # fmt: skip
+    "x": ((0,), 2),
+    "y": ((1,), 1),
+    "z": ((2,), 1),
+    "u": ((0,), 3),
+    "v": ((1,), 3),
+    "w": (3, (2,)),
+    "xy": ((0,), (1,)),
+    "flat": ((1, 0), 2),
+    "xyz": ((2,), (0,), (1,)),
+    "lone": (2,),
+}
 
 
 def of_x(given: list[Array]) -> list[Array]:
@@ -63,8 +70,9 @@ PARTS = (
 def network(outputs: tuple[str, ...], axes: int = 3, chunk: int = 64) -> Execution:
     """The parts that outputs of so many axes need."""
     inputs = tuple((name, LAYOUTS[name][1]) for name in "xyz"[:axes])
-    parts = [p for p in PARTS if all(a < axes for n in (*p.inputs, *p.outputs)
-             for d in LAYOUTS[n] if isinstance(d, tuple) for a in d)]  # fmt: skip
+    known = set(range(axes))
+    missing = {name for name, layout in LAYOUTS.items() if not known.issuperset(axes_of(layout))}
+    parts = [part for part in PARTS if missing.isdisjoint((*part.inputs, *part.outputs))]
     return Execution(tuple(parts), LAYOUTS, inputs, outputs, chunk)
 
 
@@ -133,9 +141,11 @@ def test_one_axis(samples, chunk, seed):
 
 @settings(max_examples=40)
 @given(
-    outputs=OUTPUTS, sizes=SIZES, seed=SEEDS,
+    outputs=OUTPUTS,
+    sizes=SIZES,
+    seed=SEEDS,
     fixed=st.tuples(*(st.none() | st.integers(1, 6) for _ in range(3))),
-)  # fmt: skip
+)
 def test_fixed_numbers_of_samples_on_grids(outputs, sizes, seed, fixed):
     lines = tables(sizes, seed)
     run = replace(insisting(network(outputs), fixed), fixed=fixed)
@@ -144,9 +154,11 @@ def test_fixed_numbers_of_samples_on_grids(outputs, sizes, seed, fixed):
 
 @settings(max_examples=40)
 @given(
-    outputs=OUTPUTS, samples=st.integers(1, 8), seed=SEEDS,
+    outputs=OUTPUTS,
+    samples=st.integers(1, 8),
+    seed=SEEDS,
     fixed=st.tuples(*(st.none() | st.integers(1, 6) for _ in range(3))),
-)  # fmt: skip
+)
 def test_fixed_numbers_of_samples_on_pairs(outputs, samples, seed, fixed):
     lines = tables((samples,) * 3, seed)
     run = replace(insisting(network(outputs), fixed), fixed=fixed)

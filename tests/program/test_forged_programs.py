@@ -54,19 +54,33 @@ def manifest(**entries: object) -> Callable[[h5py.File], None]:
 @pytest.mark.parametrize(
     ("entry", "value"),
     [
-        ("steps", 0), ("steps", 10**9), ("steps", 1.5), ("steps", True), ("steps", "1"),
-        ("read_out", "first"), ("coding", None), ("coding", "\ud800"),
-        ("inputs", []), ("inputs", [["x", 2**40]]), ("outputs", [1]),
+        ("steps", 0),
+        ("steps", 10**9),
+        ("steps", 1.5),
+        ("steps", True),
+        ("steps", "1"),
+        ("read_out", "first"),
+        ("coding", None),
+        ("coding", "\ud800"),
+        ("inputs", []),
+        ("inputs", [["x", 2**40]]),
+        ("outputs", [1]),
         ("domain", [["x", "t"], [0.0, 0.0], [1.0, float("nan")]]),
         ("domain", [["x", "t"], [0.0, 0.0], [1.0, -1.0]]),
         ("domain", [["x", "t"], [-1e308, 0.0], [1e308, 1.0]]),
         ("cost", {"macs": 0, "core_macs": 0, "activations": 0}),
-        ("cost", {"macs": 1}), ("passes", [{"name": "lower"}]), ("passes", 3),
+        ("cost", {"macs": 1}),
+        ("passes", [{"name": "lower"}]),
+        ("passes", 3),
         ("segments", [["core.1", ["x"], ["y"]], ["core.1", ["x"], ["y"]]]),
-        ("segments", [["../core", ["x"], ["y"]]]), ("metrics", []), ("metrics", {"rel_l2": "1"}),
-        ("budget", 3), ("budget", []), ("budget", {}),
+        ("segments", [["../core", ["x"], ["y"]]]),
+        ("metrics", []),
+        ("metrics", {"rel_l2": "1"}),
+        ("budget", 3),
+        ("budget", []),
+        ("budget", {}),
     ],
-)  # fmt: skip
+)
 def test_manifest(tmp_path, entry, value):
     what = "its manifest" if value == "\ud800" else f"the entry {entry!r} of its manifest"
     assert forged(tmp_path, manifest(**{entry: value})) == (
@@ -114,13 +128,17 @@ def packed(file: h5py.File) -> None:
         (no_data, f"/{LAYER}/weight is larger than its data"),
         (elsewhere, f"the data of /{LAYER}/weight are in another file"),
         (packed, f"the data of /{LAYER}/weight need another filter"),
-        (lambda f: put(f, f"{LAYER}/weight", np.ones((4, 4), complex)),
-         f"/{LAYER}/weight holds complex128"),
-        (lambda f: put(f, f"{LAYER}/weight", np.full((4, 4), np.nan)),
-         f"/{LAYER}/weight holds NaN"),
+        (
+            lambda f: put(f, f"{LAYER}/weight", np.ones((4, 4), complex)),
+            f"/{LAYER}/weight holds complex128",
+        ),
+        (
+            lambda f: put(f, f"{LAYER}/weight", np.full((4, 4), np.nan)),
+            f"/{LAYER}/weight holds NaN",
+        ),
         (lambda f: put(f, f"{LAYER}/weight", np.ones((0, 4))), f"/{LAYER}/weight is empty"),
     ],
-)  # fmt: skip
+)
 def test_hdf5(tmp_path, change, problem):
     assert forged(tmp_path, change) == f"PROGRAM is damaged ({problem})\n{AGAIN}"
 

@@ -11,10 +11,23 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pinnir.metrics.confidence import upper_bound
-from pinnir.program.frontier import CRITERIA, EVALUATION, SELECTION, Frontier, Point, Record, point
-from pinnir.search.candidates import population, rate
+from pinnir.program.frontier import (
+    CRITERIA,
+    EVALUATION,
+    SELECTION,
+    Candidate,
+    Frontier,
+    Point,
+    Record,
+    point,
+)
+from pinnir.search.candidates import find_family, of_levels, of_slots
 
 ERRORS = st.floats(1e-6, 1.0)
+
+
+def population(levels: int) -> Candidate:
+    return find_family("population").candidate(of_levels(levels))
 
 
 def place(levels: int, error: float, cost: float, upper: float | None = None) -> Point:
@@ -81,18 +94,32 @@ def test_rows_are_plain_values_cheapest_first():
     assert [row["chosen"] for row in rows] == [False, False, True]
     assert [row["meets"] for row in rows] == [False, False, True]
     assert rows[0].keys() == {
-        "family", "coding", "pipeline", "levels", "steps", "units", "rel_l2", "rel_l2_upper",
-        "measured_on", "points", "synops_per_mac", "neurons", "spikes", "energy_45nm_pj",
-        "meets", "chosen", "non_dominated",
-    }  # fmt: skip
+        "family",
+        "coding",
+        "pipeline",
+        "levels",
+        "steps",
+        "units",
+        "rel_l2",
+        "rel_l2_upper",
+        "measured_on",
+        "points",
+        "synops_per_mac",
+        "neurons",
+        "spikes",
+        "energy_45nm_pj",
+        "meets",
+        "chosen",
+        "non_dominated",
+    }
 
 
 def test_what_was_measured_last_counts():
-    record = Record()
+    record, rate = Record(), find_family("rate").candidate(of_slots(8, 2))
     record.add(place(4, 0.1, 1.0))
     metrics = dict.fromkeys(CRITERIA.values(), 2.0) | {"points": 9, "rel_l2": 0.2}
     last = record.add(point(population(4), metrics, EVALUATION))
-    record.add(point(rate(8, 2), metrics | {"rel_l2_upper": 0.3}, SELECTION))
+    record.add(point(rate, metrics | {"rel_l2_upper": 0.3}, SELECTION))
     found = record.frontier("spikes", 0.1, None).points
     assert len(found) == 2
     assert found[0] is last

@@ -218,8 +218,14 @@ def test_safe_names_stay_different():
     found = safe_names(names)
     assert list(found) == names
     assert list(found.values()) == [
-        "a_b", "a_b_2", "a_b_3", "a_b_2_2", "input_2", "input_2_2", "a_b_4",
-    ]  # fmt: skip
+        "a_b",
+        "a_b_2",
+        "a_b_3",
+        "a_b_2_2",
+        "input_2",
+        "input_2_2",
+        "a_b_4",
+    ]
 
 
 AWKWARD = st.text(alphabet="ab1_./ :-é", max_size=6) | st.sampled_from(
@@ -242,8 +248,8 @@ def test_any_names_become_safe_and_different(names):
 def test_words_of_the_format_are_names_like_others(tmp_path, name):
     x = Node("input", Input(1))
     first = Node(safe_names([name])[name], Affine(np.ones((2, 1)), np.ones(2)), (x,), "core.1")
-    fired = Node("units", Threshold(np.ones(2), np.ones(2, np.int32), np.zeros(2, np.int32)),
-                 (first,), "core.1")  # fmt: skip
+    units = Threshold(np.ones(2), np.ones(2, np.int32), np.zeros(2, np.int32))
+    fired = Node("units", units, (first,), "core.1")
     last = Node("last", Affine(np.ones((1, 2)), np.ones(1)), (fired,), "core.1")
     core = Graph(Level.SPIKING, (x,), (last,))
     nir.write(tmp_path / "core.nir", written(core))

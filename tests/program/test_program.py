@@ -20,9 +20,11 @@ from pinnir.base.files import check_writable, seal, unseal, write_atomic
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.ir.graph import Neuron
 from pinnir.points.domain import Domain
-from pinnir.program import program as running
-from pinnir.program.program import Program, run_source
+from pinnir.points.streaming_order import Streaming
+from pinnir.program import running
+from pinnir.program.program import Program
 from pinnir.program.reading import from_bytes, read
+from pinnir.program.running import run_source
 from pinnir.program.simulators import find_backend
 from pinnir.program.writing import seconds_path
 from pinnir.search.job import EVALUATION_POINTS, SETS, covering
@@ -259,7 +261,7 @@ def test_chunks_do_not_change_results(monkeypatch, coding):
     points = program.domain.sample(256, 2)[:251]
     whole = program.run(points)
     monkeypatch.setattr(running, "_CHUNK_VALUES", 1)
-    assert running.chunk_of(program) == 128
+    assert running.chunk_of(program.running) == 128
     parts = program.run(points)
     np.testing.assert_allclose(parts.outputs, whole.outputs, rtol=0, atol=1e-14)
     for name, spikes in whole.spikes.items():
@@ -268,14 +270,28 @@ def test_chunks_do_not_change_results(monkeypatch, coding):
     assert parts.layers == whole.layers
 
 
+@pytest.mark.parametrize("coding", [*CODINGS, "delta"])
+def test_cores_run_without_measuring(coding):
+    program = small_program(coding)
+    points = program.domain.sample(64, 2)
+    streaming = Streaming("given") if program.streams else None
+    outputs, counters = program.run_cores(points, find_backend("reference"), streaming)
+    whole = program.run(points, streaming=streaming)
+    np.testing.assert_array_equal(outputs, whole.outputs)
+    assert len(counters) == len(program.running)
+    for name, spikes in whole.spikes.items():
+        (found,) = (one.spikes[name] for one in counters if name in one.spikes)
+        np.testing.assert_array_equal(found, spikes)
+
+
 def test_chunks_shrink_with_the_widest_population(monkeypatch):
     program = example_program("burgers", 64)
-    widest = max(n.op.units for core in program.cores for n in core.nodes
-                 if isinstance(n.op, Neuron))  # fmt: skip
+    nodes = [node for core in program.cores for node in core.nodes]
+    widest = max(node.op.units for node in nodes if isinstance(node.op, Neuron))
     monkeypatch.setattr(running, "_CHUNK_VALUES", 2**18)
-    assert running.chunk_of(program) == 2**18 // widest
+    assert running.chunk_of(program.running) == 2**18 // widest
     monkeypatch.setattr(running, "_CHUNK_VALUES", 2**60)
-    assert running.chunk_of(program) == 8192
+    assert running.chunk_of(program.running) == 8192
 
 
 def test_one_point():
@@ -350,12 +366,10 @@ def test_source_network_that_is_not_finite(tmp_path, factor):
     nodes = [helper.make_node("Mul", ["x", "f"], ["a"]), helper.make_node("Mul", ["a", "g"], ["y"])]
     weights = {"f": np.array(factor), "g": np.array(10.0)}
     proto = onnx_model(nodes, weights, inputs={"x": (None, 1)}, kind=TensorProto.DOUBLE)
+    source, domain = proto.SerializeToString(), Domain(("x",), np.zeros(1), np.ones(1))
+    layouts = {"x": ((0,), 1), "y": ((0,), 1)}
     with pytest.raises(BackendError) as caught:
-        run_source(
-            proto.SerializeToString(), np.array([[0.0], [1.0]]),
-            Domain(("x",), np.zeros(1), np.ones(1)), (("x", 1),),
-            {"x": ((0,), 1), "y": ((0,), 1)}, ("y",),
-        )  # fmt: skip
+        run_source(source, np.array([[0.0], [1.0]]), domain, (("x", 1),), layouts, ("y",))
     assert str(caught.value) == (
         "the source network gives NaN or values beyond 1e+100 on 1 of 2 points\n"
         "hint: give a domain on which it is finite; the training may have diverged"
@@ -469,12 +483,16 @@ def rewritten(path: Path, name: str, data: bytes | None) -> None:
     ("name", "data", "problem"),
     [
         ("manifest", None, "(KeyError: 'manifest')"),
-        ("manifest", b"{", "(JSONDecodeError: Expecting property name enclosed in "
-         "double quotes: line 1 column 2 (char 1))"),
+        (
+            "manifest",
+            b"{",
+            "(JSONDecodeError: Expecting property name enclosed in "
+            "double quotes: line 1 column 2 (char 1))",
+        ),
         ("manifest", b"{}", "(the entry 'coding' of its manifest is missing or wrong)"),
         ("pass.03", None, "(KeyError: 'pass.03')"),
     ],
-)  # fmt: skip
+)
 def test_damaged_parts(tmp_path, name, data, problem):
     path = tmp_path / "p.nir"
     path.write_bytes(small_program().to_bytes())

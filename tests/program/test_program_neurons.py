@@ -55,8 +55,11 @@ def test_norse_fires_every_spike(programs):
 
 def test_targets_follow_from_the_neuron(programs):
     targets = {name: program.manifest["target"] for name, program in programs.items()}
-    assert targets == {"lif": "nir", "izhikevich": "programmable",
-                       "fitzhugh-nagumo": "programmable"}  # fmt: skip
+    assert targets == {
+        "lif": "nir",
+        "izhikevich": "programmable",
+        "fitzhugh-nagumo": "programmable",
+    }
 
 
 @pytest.mark.parametrize(

@@ -116,19 +116,25 @@ def told(**entries: object) -> Callable[[h5py.File], None]:
     ("change", "problem"),
     [
         (put(f"{LAYER}.boundaries", np.ones(3)), "boundaries and directions do not fit each other"),
-        (put(f"{LAYER}.boundaries", np.linspace(1, 0, 120).reshape(8, 15)),
-         "boundaries do not ascend"),
+        (
+            put(f"{LAYER}.boundaries", np.linspace(1, 0, 120).reshape(8, 15)),
+            "boundaries do not ascend",
+        ),
         (put(f"{LAYER}.directions", np.full((8, 15), 2, np.int8)), "directions are -1, 0 or 1"),
         (put(f"{LAYER}.start", np.zeros(8)), "levels are whole numbers"),
         (put(f"{LAYER}.base", np.full(8, np.inf)), "base and step are not finite"),
         (put(f"{LAYER}.step", np.ones(7)), "a staircase needs one start, base and step a neuron"),
         (put(f"{LAYER}.hysteresis", np.array([-1.0])), "hysteresis or graded is out of range"),
         (put(f"{LAYER}.graded", np.array([7])), "hysteresis or graded is out of range"),
-        (put(f"{GROUP}/fc0.weight", np.ones((8, 3))),
-         "Affine 'fc0': takes 3 columns, but 'input' has 2"),
+        (
+            put(f"{GROUP}/fc0.weight", np.ones((8, 3))),
+            "Affine 'fc0': takes 3 columns, but 'input' has 2",
+        ),
         (put(f"{GROUP}/fc0.weight", np.ones(16)), "a weight is a matrix"),
-        (put(f"{GROUP}/fc0.bias", np.full(8, np.inf)),
-         "Affine 'fc0': holds NaN or infinite values"),
+        (
+            put(f"{GROUP}/fc0.bias", np.full(8, np.inf)),
+            "Affine 'fc0': holds NaN or infinite values",
+        ),
         (put(f"{GROUP}/graph", np.frombuffer(b"{}", np.uint8)), "KeyError: 'steps'"),
         (told(columns=1), "Affine 'fc0': takes 2 columns, but 'input' has 1"),
         (told(columns="2"), "its input has no number of columns"),
@@ -136,15 +142,19 @@ def told(**entries: object) -> Callable[[h5py.File], None]:
         (told(read_out="first"), "its steps or its read-out are wrong"),
         (told(output="nothing"), "KeyError: 'nothing'"),
         (told(nodes=[["fc0", "Spike", ["input"]]], output="fc0"), "KeyError: 'Spike'"),
-        (told(nodes=2 * [["fc0", "Affine", ["input"]]], output="fc0"),
-         "the node 'fc0' is there twice, or reads nothing"),
-        (told(nodes=[["fc0", "Affine", []]], output="fc0"),
-         "the node 'fc0' is there twice, or reads nothing"),
+        (
+            told(nodes=2 * [["fc0", "Affine", ["input"]]], output="fc0"),
+            "the node 'fc0' is there twice, or reads nothing",
+        ),
+        (
+            told(nodes=[["fc0", "Affine", []]], output="fc0"),
+            "the node 'fc0' is there twice, or reads nothing",
+        ),
         (put(f"{GROUP}/fc2.weight", np.full((1, 8), np.pi)), "the sums of fc2 would be rounded"),
         (lambda file: file.pop(f"{LAYER}.boundaries"), "KeyError: 'boundaries'"),
         (lambda file: file.pop(f"{GROUP}/graph"), "KeyError: 'graph'"),
     ],
-)  # fmt: skip
+)
 def test_damage(change, problem):
     message = refusal(forged(change)).replace("ValueError: ", "").replace("VerifyError: ", "")
     assert message == f"PROGRAM is damaged (the streamed form of core.1: {problem})\n{AGAIN}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.report.budget import budget_row, print_budget

@@ -10,17 +10,19 @@ import pytest
 from pinnir.base.errors import PinnirError, ProgramFileError
 from pinnir.program.frontier import CRITERIA, EVALUATION, SELECTION, Frontier, Point
 from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
-from pinnir.search.candidates import population, rate
+from pinnir.search.candidates import find_family, of_levels, of_slots
 
 
 def place(candidate, error: float, cost: float, upper: float | None, on: str) -> Point:
     return Point(candidate, on, 256, error, upper, dict.fromkeys(CRITERIA, cost))
 
 
+COARSE, FINE = (find_family("population").candidate(of_levels(n)) for n in (16, 64))
+RATE = find_family("rate").candidate(of_slots(8, 1))
 POINTS = (
-    place(population(16), 0.1, 1.5, 0.12, SELECTION),
-    place(population(64), 0.03, 4.0, 0.04, EVALUATION),
-    place(rate(8, 1), 0.8, 4.5, None, SELECTION),
+    place(COARSE, 0.1, 1.5, 0.12, SELECTION),
+    place(FINE, 0.03, 4.0, 0.04, EVALUATION),
+    place(RATE, 0.8, 4.5, None, SELECTION),
 )
 FRONTIER = Frontier("synops_per_mac", 0.05, POINTS, POINTS[1].candidate.pipeline)
 

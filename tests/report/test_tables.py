@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from pinnir.base.errors import PipelineError
 from pinnir.ir.printing import diff
@@ -128,7 +129,7 @@ def test_pass_table_with_unknown_seconds(capsys, program):
 
 def test_long_calls_are_printed_whole_in_a_pipe(capsys, program):
     call = "quantise-activations{levels=1024,range=layer,margin=0.0125,rounding=nearest,more=no}"
-    passes = (replace(program.passes[0], call=call), *program.passes[1:])
+    passes = (structs.replace(program.passes[0], call=call), *program.passes[1:])
     print_passes(replace(program, passes=passes), Path("p.nir"))
     assert call in capsys.readouterr().out
 

@@ -1,0 +1,135 @@
+"""What runs of a program: cores on a backend, host parts and the source network by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from pinnir.base.errors import BackendError
+from pinnir.base.onnx_runner import OnnxRunner
+from pinnir.ir.graph import Graph, Neuron
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in
+from pinnir.metrics.input_changes import InputChanges
+from pinnir.metrics.spikes import SpikeCounter
+from pinnir.numerics.matrix import Array
+from pinnir.points.domain import Domain
+from pinnir.program.execute import Execution, Part, Points
+from pinnir.program.segments import Segment
+from pinnir.program.simulators import Backend
+from pinnir.program.streamed_cores import is_streaming
+
+_SOURCE_CHUNK = 8192  # points
+# Values whose squares can be summed.
+_LARGEST = 1e100
+# Values that the widest population may hold for one chunk of points: memory stays flat, and what
+# one layer writes is still in the cache when the next one reads it.
+_CHUNK_VALUES = 2**16
+# Points of a chunk, at least and at most: few points make little use of weights that were read.
+_CHUNKS = (128, 8192)
+
+
+def run_source(
+    source: bytes,
+    points: Points,
+    domain: Domain,
+    inputs: tuple[tuple[str, int], ...],
+    layouts: Mapping[str, Layout],
+    outputs: tuple[str, ...],
+) -> Array:
+    """The source network's outputs, all side by side, by ONNX Runtime.
+
+    Args:
+        source: The ONNX model.
+        points: As for :meth:`Program.run`.
+        domain: Its columns say which axis they run along.
+        inputs: The model's inputs as ``(name, columns)``.
+        layouts: Of its inputs and outputs.
+        outputs: Names of its outputs as the layouts call them, in order.
+
+    Raises:
+        BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
+            can be measured.
+    """
+    runner = OnnxRunner(source, "source network")
+    part = Part(tuple(runner.input_names), outputs, runner)
+    samples = dict(zip(runner.input_names, runner.samples, strict=True))
+    fixed: list[int | None] = [None] * domain.axis_count
+    for name, _ in inputs:
+        (axis,) = axes_of(layouts[name])
+        fixed[axis] = samples.get(name) or fixed[axis]
+    execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
+    found = execution.on(points, domain)
+    bad = int((~(np.abs(found) < _LARGEST).all(axis=1)).sum())
+    if bad:
+        raise BackendError(
+            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
+            f"{len(found)} points",
+            hint="give a domain on which it is finite; the training may have diverged",
+        )
+    return found
+
+
+def segment_parts(
+    segments: Sequence[Segment],
+    layouts: Mapping[str, Layout],
+    backend: Backend,
+    counters: Sequence[SpikeCounter],
+    lines: int,
+) -> tuple[Part, ...]:
+    """Segments on a backend.
+
+    Args:
+        segments: In running order.
+        layouts: Of the values that they take and give, by name.
+        backend: Runs the cores.
+        counters: One a core, in running order.
+        lines: Along which delta cores run at once.
+
+    Raises:
+        BackendError: If the backend cannot run a core.
+    """
+    waiting = iter(counters)
+    parts = []
+    for segment in segments:
+        run: Callable[[list[Array]], list[Array]]
+        if segment.host is not None:
+            run = OnnxRunner(segment.host, f"host part {segment.label}")
+        else:
+            run = _core(segment, layouts, backend, next(waiting), lines)
+        parts.append(Part(segment.inputs, segment.outputs, run))
+    return tuple(parts)
+
+
+def chunk_of(cores: Sequence[Graph]) -> int:
+    """Points that run at once."""
+    nodes = [node for core in cores for node in core.nodes]
+    units = [node.op.units for node in nodes if isinstance(node.op, Neuron)]
+    return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))
+
+
+def _core(
+    segment: Segment,
+    layouts: Mapping[str, Layout],
+    backend: Backend,
+    counter: SpikeCounter,
+    lines: int,
+) -> Callable[[list[Array]], list[Array]]:
+    """A core as a part: what enters stands side by side in its input, likewise what leaves."""
+    core = segment.running
+    assert core is not None
+    axes = {a for name in (*segment.inputs, *segment.outputs) for a in axes_of(layouts[name])}
+    # What joins several sample axes sees all their combinations one by one.
+    lines = lines if len(axes) == 1 else 1
+    run_core = backend.load(core, lines)
+    counter.changes = InputChanges(lines) if is_streaming(core) else None
+    ends = np.cumsum([columns_in(layouts[name]) for name in segment.outputs])[:-1]
+
+    def run(inputs: list[Array]) -> list[Array]:
+        counter.samples += len(inputs[0])
+        entering = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=1)
+        if counter.changes is not None:
+            counter.changes(entering)
+        return np.split(run_core(entering, counter), ends, axis=1)
+
+    return run
