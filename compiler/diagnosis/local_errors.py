@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
-from pinnir.diagnosis.observed_layers import Stages, cut
+from pinnir.diagnosis.observed_layers import ObservedLayers, cut
 from pinnir.diagnosis.sensitivity import sensitivities
 from pinnir.ir.evaluate import add, apply_activation, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
@@ -34,21 +34,23 @@ _COMBINATIONS = 2**12
 Values = dict[str, Array]
 
 
-def error_budget(stages: Stages, source: Graph, points: Array | tuple[Array, ...]) -> Budget:
+def error_budget(
+    observed: ObservedLayers, source: Graph, points: Array | tuple[Array, ...]
+) -> Budget:
     """The error budget of a compilation.
 
     Args:
-        stages: What was seen of it.
+        observed: What was seen of it.
         source: The source network after ``gather-synapses``.
         points: ``(samples, columns)``; or one table for each sample axis.
     """
     field = _Field(source, points)
     truth = field.outputs(source)
-    reason = _incomparable(stages)
+    reason = _incomparable(observed)
     if reason is not None:
-        measured = relative_l2(field.outputs(stages.converted), truth)
+        measured = relative_l2(field.outputs(observed.converted), truth)
         return Budget(len(truth), measured, incomparable=reason)
-    return _Comparison(stages, field, truth).budget()
+    return _Comparison(observed, field, truth).budget()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +86,16 @@ class _Field:
         return grid.reshape(-1, grid.shape[-1])
 
 
-def _incomparable(stages: Stages) -> str | None:
+def _incomparable(observed: ObservedLayers) -> str | None:
     """Why the layers of the program cannot be compared with those of the network, if so."""
-    there = {node.name: node.op for node in stages.converted.nodes}
-    graph = stages.reference
+    there = {node.name: node.op for node in observed.converted.nodes}
+    graph = observed.reference
     for node in _core_nodes(graph):
         op, made = node.op, there.get(node.name)
         if isinstance(op, Activation):
             around = (*node.operands, *graph.users[node])
             plain = all(isinstance(one.op, Affine) and one.in_core for one in around)
-            if not plain or not stages.can_read(node):
+            if not plain or not observed.can_read(node):
                 return f"the pipeline leaves nothing that stands for {node.name} alone"
         elif isinstance(op, Affine):
             if not isinstance(made, Affine) or made.bias.size != op.bias.size:
@@ -124,19 +126,19 @@ class _Comparison:
     """A program's layers next to the network's, on some points.
 
     Attributes:
-        stages: What was seen of the compilation.
+        observed: What was seen of the compilation.
         field: The points.
         truth: The source network's outputs.
     """
 
-    stages: Stages
+    observed: ObservedLayers
     field: _Field
     truth: Array
 
     @property
     def _graph(self) -> Graph:
         """The network that layers are compared with."""
-        return self.stages.reference
+        return self.observed.reference
 
     @cached_property
     def _layers(self) -> list[Node]:
@@ -154,7 +156,7 @@ class _Comparison:
     @cached_property
     def _made(self) -> Values:
         """The program's values, means over the time steps."""
-        return self._traced(self.stages.converted)
+        return self._traced(self.observed.converted)
 
     def _traced(self, graph: Graph) -> Values:
         """Values of layers, populations, maps, what enters, and outputs; means over the steps."""
@@ -202,20 +204,20 @@ class _Comparison:
         )
 
     def _layer(self, node: Node, weights: Mapping[str, Array], moved: Array) -> LayerErrors:
-        stair = self.stages.staircases[node.name]
+        stair = self.observed.staircases[node.name]
         assert isinstance(node.op, Activation)
-        error = self.stages.read(node.name, self._made) - self._activation(node, self._made)
+        error = self.observed.read(node.name, self._made) - self._activation(node, self._made)
         weight = weights.get(node.name, np.zeros(error.shape[1]))
         spread = np.sqrt((error**2).mean(axis=0))
         levels = stair.level_table
         size = float(np.sqrt((self.truth**2).sum() / len(self.truth))) or 1.0
         alone = self.field.outputs(self._graph, self._converted_alone(node))
-        without = self.field.outputs(self.stages.converted, self._exact_alone(node))
+        without = self.field.outputs(self.observed.converted, self._exact_alone(node))
         return LayerErrors(
             name=node.name,
             core=node.segment,
             neurons=error.shape[1],
-            units=self.stages.units_of(node.name),
+            units=self.observed.units_of(node.name),
             levels=float((levels.max(axis=1) - levels.min(axis=1)).sum() / error.shape[1] + 1),
             activation=_rms(self._activation(node, self._made)),
             local_error=_rms(error),
@@ -253,7 +255,7 @@ class _Comparison:
         """What reads the layer, if the layer is converted and gets what the network gives it."""
         entering = {operand.name: self._exact[operand.name] for operand in node.operands}
         readers = [one.name for one in self._readers(node)]
-        part = cut(self.stages.converted, entering, readers)
+        part = cut(self.observed.converted, entering, readers)
         sums: Values = trace(part, self.field.inputs | entering, set(readers))
         return sums
 

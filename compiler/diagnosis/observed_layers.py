@@ -1,4 +1,4 @@
-"""Observe a compilation: the graphs on the way that the program's layers are explained by."""
+"""Observe a compilation: which values of its program stand for which layer of the network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SPLIT = "split-thresholds"
 
 
 @dataclass
-class Stages:
-    """Keeps what a compilation went through; an observer of its passes.
+class ObservedLayers:
+    """Finds which values of a program stand for which layer; an observer of the passes.
 
     Attributes:
         context: Of the compilation.

@@ -21,8 +21,8 @@ from pinnir.ir.graph import Activation, Graph, Level, Node
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate
 from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
-from pinnir.passes.fitting.teaching import Lesson, root_of
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.passes.fitting.teaching import TeacherLoss, root_of
+from pinnir.passes.fitting.trainable_core import Parameters, TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -102,30 +102,30 @@ class AnticipateRounding(Pass):
     def _predicted(self, graph: Graph, teacher: Teacher) -> float:
         """Predicted relative error of the outputs, all cores together, on held-back points."""
         losses = self._losses(graph, teacher, self.points, _HELD_BACK)
-        return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
+        return float(np.sqrt(sum(loss(loss.exact.core.parameters)[0] for loss in losses)))
 
     def _round(self, graph: Graph, teacher: Teacher, points: int) -> Graph:
         """Train every core once."""
         known: dict[str, Array] = {}
         for loss in self._losses(graph, teacher, points, _TRAINING):
             known |= loss.variances
-        for label in students(graph):
+        for label in core_labels(graph):
             # What enters a core behind another one, and what it is worth, has changed by now.
-            lesson = teacher.lesson(graph, label, points, _TRAINING)
-            loss = RoundedLoss(lesson, known, _signs(lesson, teacher.context.seed))
+            exact = teacher.loss(graph, label, points, _TRAINING)
+            loss = RoundedLoss(exact, known, _signs(exact, teacher.context.seed))
             found = minimum(loss, max(1, self.iterations // self.rounds))
-            graph = lesson.student.with_parameters(found)
+            graph = exact.core.with_parameters(found)
         return graph
 
     def _losses(self, graph: Graph, teacher: Teacher, points: int, drawn: int) -> list[RoundedLoss]:
         """The loss of every core; the levels of all of them are allocated together."""
-        lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
-        signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
+        exact = [teacher.loss(graph, label, points, drawn) for label in core_labels(graph)]
+        signs = [_signs(one, teacher.context.seed) for one in exact]
         layers: dict[str, Rounded] = {}
-        for lesson, sign in zip(lessons, signs, strict=True):
-            layers |= rounded_layers(lesson, sign)
+        for one, sign in zip(exact, signs, strict=True):
+            layers |= rounded_layers(one, sign)
         variances = self._variances(layers)
-        return [RoundedLoss(a, variances, b) for a, b in zip(lessons, signs, strict=True)]
+        return [RoundedLoss(a, variances, b) for a, b in zip(exact, signs, strict=True)]
 
     def _variances(self, layers: Mapping[str, Rounded]) -> dict[str, Array]:
         """Variance of every neuron's rounding error."""
@@ -137,7 +137,7 @@ class AnticipateRounding(Pass):
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """Makes lessons; knows the metrics of the graphs that it has seen.
+    """The source network, to train cores by; knows the metrics of the graphs that it has seen.
 
     Attributes:
         context: Source network, points and seed.
@@ -147,14 +147,14 @@ class Teacher:
     context: Context
     roots: dict[tuple[Graph, str], Array] = field(default_factory=dict)
 
-    def lesson(self, graph: Graph, label: str, points: int, drawn: int) -> Lesson:
-        """What a core of a graph is to learn, on points drawn in a round."""
+    def loss(self, graph: Graph, label: str, points: int, drawn: int) -> TeacherLoss:
+        """The loss of a core of a graph, on points drawn in a round."""
         source = self.context.source
         if (graph, label) not in self.roots:
             self.roots[graph, label] = root_of(metric(graph, label, self.context.calibration))
-        student = Student.of(graph, label, source)
+        core = TrainableCore.of(graph, label, source)
         root = self.roots[graph, label]
-        return Lesson.on(self.context.fresh(points, drawn), student, source, root)
+        return TeacherLoss.on(self.context.fresh(points, drawn), core, source, root)
 
 
 def _rounded_corners(graph: Graph) -> Graph:
@@ -179,16 +179,16 @@ def _with_corners(graph: Graph) -> Graph:
     return graph.rewrite(change)
 
 
-def _signs(lesson: Lesson, seed: int) -> Array:
+def _signs(exact: TeacherLoss, seed: int) -> Array:
     rng = np.random.default_rng(seed)
-    return rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
+    return rng.choice([-1.0, 1.0], (len(exact.wanted), exact.root.shape[1]))
 
 
 def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
     """Parameters of the least loss that so many iterations find."""
     from scipy.optimize import minimize
 
-    start = loss.lesson.student.parameters
+    start = loss.exact.core.parameters
     scales = loss.scales(start)
     sizes = [part.size for pair in start.values() for part in pair]
     first, _ = loss(start)
@@ -222,15 +222,15 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
 def _state(graph: Graph) -> dict[str, Array]:
     return {
         f"{name} {number}": part
-        for label in students(graph)
-        for name, pair in Student.of(graph, label, graph).parameters.items()
+        for label in core_labels(graph)
+        for name, pair in TrainableCore.of(graph, label, graph).parameters.items()
         for number, part in enumerate(pair)
     }
 
 
 def _restored(graph: Graph, state: Mapping[str, Array]) -> Graph:
-    for label in students(graph):
-        student = Student.of(graph, label, graph)
-        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in student.parameters}
-        graph = student.with_parameters(found)
+    for label in core_labels(graph):
+        core = TrainableCore.of(graph, label, graph)
+        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in core.parameters}
+        graph = core.with_parameters(found)
     return graph

@@ -17,8 +17,8 @@ import numpy as np
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Graph, Level
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.teaching import Lesson, root_of
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.passes.fitting.teaching import TeacherLoss, root_of
+from pinnir.passes.fitting.trainable_core import Parameters, TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -64,29 +64,29 @@ class Distill(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train core after core; a core that does not improve stays as it was."""
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
             root = root_of(metric(context.layers, label, context.calibration))
-            taught, held_back = (
-                Lesson.on(context.fresh(count, drawn), student, context.source, root)
+            training, held_back = (
+                TeacherLoss.on(context.fresh(count, drawn), core, context.source, root)
                 for count, drawn in ((self.points, _TRAINING), (self.points // 4, _HELD_BACK))
             )
-            graph = student.with_parameters(self._trained(taught, held_back, context, label))
+            graph = core.with_parameters(self._trained(training, held_back, context, label))
         return graph
 
     def _trained(
-        self, taught: Lesson, held_back: Lesson, context: Context, label: str
+        self, training: TeacherLoss, held_back: TeacherLoss, context: Context, label: str
     ) -> Parameters:
         """Parameters with the least loss on the held-back points."""
-        graph, key = taught.student.graph, f"{context.key(str(self))} {label}"
-        state = _Adam.start(taught.student.parameters, held_back)
+        graph, key = training.core.graph, f"{context.key(str(self))} {label}"
+        state = _Adam.start(training.core.parameters, held_back)
         saved = context.checkpoints.load(key, graph)
         if saved:
             state.restore(saved)
         interval = max(1, self.iterations // self.checks)
         while state.done < self.iterations and state.idle < self.patience:
             rng = np.random.default_rng([context.seed, state.done])
-            batch = taught.batch(rng.integers(len(taught.wanted), size=self.batch))
+            batch = training.batch(rng.integers(len(training.wanted), size=self.batch))
             decay = 0.5 * (1 + np.cos(np.pi * state.done / self.iterations))
             state.step(batch.gradient(state.parameters), self.rate * decay)
             if state.done % interval == 0:
@@ -123,7 +123,7 @@ class _Adam:
     sizes: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, parameters: Parameters, held_back: Lesson) -> _Adam:
+    def start(cls, parameters: Parameters, held_back: TeacherLoss) -> _Adam:
         """Before the first iteration."""
         zero = {name: (0 * pair[0], 0 * pair[1]) for name, pair in parameters.items()}
         sizes = {name: float(np.sqrt((w**2).mean())) for name, (w, _) in parameters.items()}
@@ -145,7 +145,7 @@ class _Adam:
             moved[name] = weight, bias
         self.parameters = moved
 
-    def judge(self, held_back: Lesson) -> None:
+    def judge(self, held_back: TeacherLoss) -> None:
         """Keep the parameters if they are the best so far."""
         loss = held_back.loss(self.parameters)
         self.idle = 0 if loss < self.least else self.idle + 1

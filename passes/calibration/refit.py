@@ -18,7 +18,7 @@ from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.numerics.matrix import Array, BlockDiagonal
 from pinnir.numerics.ridge import regression
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.passes.fitting.trainable_core import Parameters, TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -57,21 +57,21 @@ class Refit(Pass):
                 op="pass",
                 hint="leave steps out, or run quantise-activations before",
             )
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
-            points = student.thinned(context.fresh(self.points, 0))
-            wanted = wanted_values(student, context, points)
-            entering = student.entering_values(points)
-            graph = student.with_parameters(self._fitted(student, entering, wanted))
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
+            points = core.thinned(context.fresh(self.points, 0))
+            wanted = wanted_values(core, context, points)
+            entering = core.entering_values(points)
+            graph = core.with_parameters(self._fitted(core, entering, wanted))
         return graph
 
     def _fitted(
-        self, student: Student, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
+        self, core: TrainableCore, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
     ) -> Parameters:
-        parameters = student.parameters
-        for node in student.nodes:
-            if node.name in parameters and any(o in student.nodes for o in node.operands):
-                run = student.forward(parameters, entering, until=node)
+        parameters = core.parameters
+        for node in core.nodes:
+            if node.name in parameters and any(o in core.nodes for o in node.operands):
+                run = core.forward(parameters, entering, until=node)
                 x = run.arriving(node)
                 rest = wanted[node.name] - run.values[node]
                 parameters |= {node.name: self._change(node, parameters[node.name], x, rest)}
@@ -92,8 +92,8 @@ class Refit(Pass):
         return weight + np.stack(slopes), bias + np.concatenate(constants)
 
 
-def wanted_values(student: Student, context: Context, points: Array) -> dict[str, Array]:
+def wanted_values(core: TrainableCore, context: Context, points: Array) -> dict[str, Array]:
     """Values of the maps: of the retrained network's, of the source network's where a core ends."""
-    inside = trace(context.layers, context.layers.bind(points), student.names)
-    leaving = {node.name for node in student.leaving}
+    inside = trace(context.layers, context.layers.bind(points), core.names)
+    leaving = {node.name for node in core.leaving}
     return inside | trace(context.source, context.source.bind(points), leaving)

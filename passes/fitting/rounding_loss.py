@@ -21,7 +21,7 @@ import numpy as np
 from pinnir.ir.graph import Activation, Node
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
 from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
-from pinnir.passes.fitting.teaching import Lesson
+from pinnir.passes.fitting.teaching import TeacherLoss
 from pinnir.passes.fitting.trainable_core import Parameters, Run
 
 # Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
@@ -33,24 +33,24 @@ class RoundedLoss:
     """Expected square error of one core, relative to the outputs' mean square.
 
     Attributes:
-        lesson: What the core, with exact activations, is to learn.
+        exact: Loss of the core with exact activations.
         variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
         signs: Random signs, ``(samples, columns)``: with them one sweep a sample stands for one a
             column of what leaves.
     """
 
-    lesson: Lesson
+    exact: TeacherLoss
     variances: Mapping[str, Array]
     signs: Array
 
     def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
         """The loss and its derivatives by the parameters."""
-        student = self.lesson.student
-        run = student.forward(parameters, self.lesson.entering)
-        errors = self.lesson.errors(run)
+        core = self.exact.core
+        run = core.forward(parameters, self.exact.entering)
+        errors = self.exact.errors(run)
         noise, extra, by_weights = self._noise(run)
-        swept = student.sweep(run, self.lesson.by_leaving(errors), extra)
-        found = student.derivatives(run, swept)
+        swept = core.sweep(run, self.exact.by_leaving(errors), extra)
+        found = core.derivatives(run, swept)
         for name, (weight, bias) in found.items():
             found[name] = weight + by_weights.get(name, 0.0), bias
         return float((errors**2).sum() / len(errors)) + noise, found
@@ -61,8 +61,8 @@ class RoundedLoss:
         Those of K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of
         what arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
         """
-        run = self.lesson.student.forward(parameters, self.lesson.entering)
-        carried = carried_by(self.lesson, run, self.signs)
+        run = self.exact.core.forward(parameters, self.exact.entering)
+        carried = carried_by(self.exact, run, self.signs)
         found: dict[str, Scale] = {}
         for node in run.maps:
             if isinstance(run.maps[node].weight, BlockDiagonal) or node not in carried:
@@ -81,13 +81,13 @@ class RoundedLoss:
         Derivatives by what is ``carried`` are propagated forwards: what a value carries was
         computed from what the values behind it carry.
         """
-        carried = carried_by(self.lesson, run, self.signs)
-        bends = self.lesson.student.bends(run)
+        carried = carried_by(self.exact, run, self.signs)
+        bends = self.exact.core.bends(run)
         noise = 0.0
         adjoint: dict[Node, Array] = {}
         extra: dict[Node, Array] = {}
         by_weights: dict[str, Array] = {}
-        for node in self.lesson.student.nodes:
+        for node in self.exact.core.nodes:
             if node not in carried:
                 continue
             parts = [adjoint[operand] for operand in node.operands if operand in adjoint]
@@ -107,21 +107,21 @@ class RoundedLoss:
         return noise, extra, by_weights
 
 
-def carried_by(lesson: Lesson, run: Run, signs: Array) -> dict[Node, Array]:
+def carried_by(exact: TeacherLoss, run: Run, signs: Array) -> dict[Node, Array]:
     """Derivative of the outputs by every value, in a random direction of theirs.
 
     Its mean square is that of the derivatives of all outputs together.
     """
-    return lesson.student.sweep(run, lesson.student.apart(signs @ lesson.root.T))
+    return exact.core.sweep(run, exact.core.apart(signs @ exact.root.T))
 
 
-def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
+def rounded_layers(exact: TeacherLoss, signs: Array) -> dict[str, Rounded]:
     """What is to be known of neurons that will be rounded, by activation.
 
     Weights are RMS derivatives of the outputs, with the parameters as they are.
     """
-    run = lesson.student.forward(lesson.student.parameters, lesson.entering)
-    carried = carried_by(lesson, run, signs)
+    run = exact.core.forward(exact.core.parameters, exact.entering)
+    carried = carried_by(exact, run, signs)
     found: dict[str, Rounded] = {}
     for node in run.slopes:
         values = run.values[node]

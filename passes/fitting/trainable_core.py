@@ -47,7 +47,7 @@ class Run:
         return add([self.values[operand] for operand in node.operands])
 
 
-def students(graph: Graph) -> tuple[str, ...]:
+def core_labels(graph: Graph) -> tuple[str, ...]:
     """Labels of the cores of a tensor or staircase graph, in running order."""
     kinds = (Activation, Staircase)
     found = {n.segment for n in graph.nodes if n.in_core and isinstance(n.op, kinds)}
@@ -55,7 +55,7 @@ def students(graph: Graph) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Student:
+class TrainableCore:
     """One core of a graph.
 
     Attributes:
@@ -73,8 +73,8 @@ class Student:
     _tables: dict[Node, StaircaseTable] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, graph: Graph, label: str, source: Graph, steps: int = 0) -> Student:
-        """The core's student of a source network: maps of the same name may change."""
+    def of(cls, graph: Graph, label: str, source: Graph, steps: int = 0) -> TrainableCore:
+        """The core of that label: maps that the source network has as well may change."""
         here = {node.name for node in graph.segments[label] if isinstance(node.op, Affine)}
         there = {node.name for node in source.nodes if isinstance(node.op, Affine)}
         return cls(graph, label, frozenset(here & there), steps)

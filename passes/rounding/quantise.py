@@ -33,7 +33,7 @@ from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, entries, with_entries
 from pinnir.numerics.ridge import regression
 from pinnir.passes.calibration.refit import wanted_values
-from pinnir.passes.fitting.trainable_core import Student, students
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.rounding.summed_maps import SumLayer, sum_layers
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -81,27 +81,27 @@ class Quantise(Pass):
         """
         _refuse_analog(graph)
         graph = numbered_network(graph)
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
-            points = student.thinned(context.fresh(self.points, 0))
-            wanted = wanted_values(student, context, points)
-            entering = student.entering_values(points)  # earlier cores are as they will be
-            for layer in sum_layers(student):
-                graph = _with(graph, self._rounded(layer, student, entering, wanted))
-                student = Student.of(graph, label, context.source, self.steps)
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
+            points = core.thinned(context.fresh(self.points, 0))
+            wanted = wanted_values(core, context, points)
+            entering = core.entering_values(points)  # earlier cores are as they will be
+            for layer in sum_layers(core):
+                graph = _with(graph, self._rounded(layer, core, entering, wanted))
+                core = TrainableCore.of(graph, label, context.source, self.steps)
         return graph
 
     def _rounded(
         self,
         layer: SumLayer,
-        student: Student,
+        core: TrainableCore,
         entering: Mapping[Node, Array],
         wanted: Mapping[str, Array],
     ) -> dict[str, tuple[Op, ...]]:
         """The operations of a layer in integers, by name; two for a map whose value leaves."""
         limit = 2 ** (self.weight_bits - 1) - 1
-        maps = [node for node in student.nodes if node.name in layer.maps]
-        run = student.forward(student.parameters, entering, until=maps[-1])
+        maps = [node for node in core.nodes if node.name in layer.maps]
+        run = core.forward(core.parameters, entering, until=maps[-1])
         fits = [
             _Fit.of(
                 run.maps[node].weight,
