@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Activation, Graph, Level, Node
+from pinnir.numerics.adam import Parameters, flat, paired
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate
 from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
 from pinnir.passes.fitting.teaching import TeacherLoss, root_of
-from pinnir.passes.fitting.trainable_core import Parameters, TrainableCore, core_labels
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -220,17 +221,11 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
 
 
 def _state(graph: Graph) -> dict[str, Array]:
-    return {
-        f"{name} {number}": part
-        for label in core_labels(graph)
-        for name, pair in TrainableCore.of(graph, label, graph).parameters.items()
-        for number, part in enumerate(pair)
-    }
+    cores = [TrainableCore.of(graph, label, graph) for label in core_labels(graph)]
+    return {name: part for core in cores for name, part in flat(core.parameters).items()}
 
 
 def _restored(graph: Graph, state: Mapping[str, Array]) -> Graph:
     for label in core_labels(graph):
-        core = TrainableCore.of(graph, label, graph)
-        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in core.parameters}
-        graph = core.with_parameters(found)
+        graph = TrainableCore.of(graph, label, graph).with_parameters(paired(state))
     return graph

@@ -16,9 +16,10 @@ import numpy as np
 from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Node
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, BlockDiagonal
 from pinnir.numerics.ridge import regression
-from pinnir.passes.fitting.trainable_core import Parameters, TrainableCore, core_labels
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 

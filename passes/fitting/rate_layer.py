@@ -18,8 +18,8 @@ from pinnir.ir.evaluate import add, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import START, potentials
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
-from pinnir.passes.fitting.trainable_core import Parameters
 
 # What arrives, by node: constant, ``(samples, columns)``, or over ``(steps, samples, columns)``.
 Arriving = dict[Node, Array]

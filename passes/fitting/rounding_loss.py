@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.ir.graph import Activation, Node
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
 from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
 from pinnir.passes.fitting.teaching import TeacherLoss
-from pinnir.passes.fitting.trainable_core import Parameters, Run
+from pinnir.passes.fitting.trainable_core import Run
 
 # Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
 _DAMPING = 0.1

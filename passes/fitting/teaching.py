@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Graph, Node
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.trainable_core import Parameters, Run, TrainableCore
+from pinnir.passes.fitting.trainable_core import Run, TrainableCore
 
 # Weight of directions that the outputs do not depend on, as a share of the mean one.
 _LEAST_WEIGHT = 1e-3

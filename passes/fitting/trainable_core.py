@@ -19,13 +19,12 @@ from pinnir.diagnosis.derivatives import bend_of, slope_of
 from pinnir.ir.evaluate import add, apply_activation, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Node, Staircase
 from pinnir.ir.sample_axes import axes_of, layouts
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
 from pinnir.passes.fitting.staircase_tables import StaircaseTable
 
 # Values of the widest layer that are simulated at a time: what a step writes stays in the cache.
 _CACHED = 2**16
-# Entries of the weight, dense or blocks, and bias of a map, by its name.
-Parameters = dict[str, tuple[Array, Array]]
 
 
 @dataclass(frozen=True, eq=False)
