@@ -135,7 +135,7 @@ def test_events_in_a_pipeline_are_those_of_the_program(monkeypatch):
         seen.append(graph_rates(graph, where))
         return seen[-1]
 
-    monkeypatch.setattr("pinnir.mapping.firing_rates.graph_rates", keep)
+    monkeypatch.setattr("pinnir.passes.lowering.place.graph_rates", keep)
     placed = (*STREAMED["delta"](16), Place())
     program = pinnir.compile(model(mlp()), DOMAIN, target="programmable", pipeline=placed)
     found = program_rates(program, seed=program.manifest["seed"])
