@@ -23,18 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.ir.graph import Affine, Graph, Level, Node
+from pinnir.ir.graph import Graph, Level, Node
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import with_potentials
 from pinnir.numerics.adam import Parameters, Training
-from pinnir.numerics.matrix import Array, with_entries
-from pinnir.passes.fitting.rate_layer import (
-    Arriving,
-    SpikingLayer,
-    check_rate_program,
-    means,
-    spiking_layer,
-)
+from pinnir.numerics.matrix import Array
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.rate_layer import SpikingLayer, check_rate_program, spiking_layer
+from pinnir.passes.fitting.spike_sums import Arriving, mean_over_steps
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -103,7 +99,7 @@ class CalibrateAdvanced(Pass):
                 continue
             arriving, wanted = layer.arriving(points), layer.wanted(context.source, points)
             found = self._trained(layer, arriving, wanted, rate, context.seed)
-            graph = _with_parameters(graph, found)
+            graph = with_parameters(graph, found)
             if isinstance(layer.end.op, IF):
                 moved = layer.corrected_potentials(found, arriving, wanted, _mean_square)
                 graph = with_potentials(graph, name, moved)
@@ -117,7 +113,8 @@ class CalibrateAdvanced(Pass):
     ) -> Parameters:
         """The parameters with the least loss of the simulated neurons."""
         rng = np.random.default_rng(seed)
-        start, averages = layer.parameters, means(arriving)
+        start = layer.parameters
+        averages = {node: mean_over_steps(values) for node, values in arriving.items()}
         least = _loss(layer, start, arriving, wanted)
         training = Training(start, least, rate, self.iterations, ratio_first=True)
         interval = max(1, self.iterations // self.checks)
@@ -138,19 +135,19 @@ def _loss(layer: SpikingLayer, parameters: Parameters, arriving: Arriving, wante
 
 
 def _mean_square(errors: Array) -> Array:
-    found: Array = (errors**2).mean(axis=0)
-    return found
+    return np.asarray((errors**2).mean(axis=0))
 
 
 def _gradient(
     layer: SpikingLayer, parameters: Parameters, batch: Mapping[Node, Array], wanted: Array
 ) -> Parameters:
     """Derivatives of the loss by the parameters, straight through the floor."""
-    value = layer.current(parameters, batch)
+    run = layer.run(parameters, batch)
+    value = layer.current(run)
     slope: Array | float = 1.0
     if isinstance(layer.end.op, IF):
         value, slope = _counted(layer.end.op, value, layer.potentials, layer.graph.steps)
-    return layer.derivatives(batch, (2 / len(wanted)) * (value - wanted) * slope)
+    return layer.derivatives(run, (2 / len(wanted)) * (value - wanted) * slope)
 
 
 def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple[Array, Array]:
@@ -160,13 +157,3 @@ def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple
     count = np.clip(np.floor(charge) if neuron.rounds else np.trunc(charge), least, steps)
     inside = (charge > least) & (charge < steps)
     return count * (neuron.threshold / steps), inside.astype(np.float64)
-
-
-def _with_parameters(graph: Graph, parameters: Parameters) -> Graph:
-    def change(node: Node) -> Node:
-        if not (isinstance(node.op, Affine) and node.name in parameters):
-            return node
-        weight, bias = parameters[node.name]
-        return node.with_op(Affine(with_entries(node.op.weight, weight), bias))
-
-    return graph.rewrite(change)

@@ -16,6 +16,7 @@ import numpy as np
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Graph, Level
 from pinnir.numerics.adam import Parameters, Training
+from pinnir.passes.fitting.operations import with_parameters
 from pinnir.passes.fitting.teaching import TeacherLoss, root_of
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
@@ -69,7 +70,7 @@ class Distill(Pass):
                 TeacherLoss.on(context.fresh(count, drawn), core, context.source, root)
                 for count, drawn in ((self.points, _TRAINING), (self.points // 4, _HELD_BACK))
             )
-            graph = core.with_parameters(self._trained(training, held_back, context))
+            graph = with_parameters(graph, self._trained(training, held_back, context))
         return graph
 
     def _trained(self, loss: TeacherLoss, held_back: TeacherLoss, context: Context) -> Parameters:

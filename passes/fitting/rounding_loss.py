@@ -14,7 +14,7 @@ straight-through gradients. The derivatives of the second part take a sweep back
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from pinnir.ir.graph import Activation, Node
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
 from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
+from pinnir.passes.fitting.runs import Run
 from pinnir.passes.fitting.teaching import TeacherLoss
-from pinnir.passes.fitting.trainable_core import Run
 
 # Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
 _DAMPING = 0.1
@@ -35,26 +35,50 @@ class RoundedLoss:
 
     Attributes:
         exact: Loss of the core with exact activations.
-        variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
         signs: Random signs, ``(samples, columns)``: with them one sweep a sample stands for one a
             column of what leaves.
+        variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
     """
 
     exact: TeacherLoss
-    variances: Mapping[str, Array]
     signs: Array
+    variances: Mapping[str, Array] = field(default_factory=dict)
 
     def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
         """The loss and its derivatives by the parameters."""
-        core = self.exact.core
-        run = core.forward(parameters, self.exact.entering)
+        run = self._run(parameters)
         errors = self.exact.errors(run)
         noise, extra, by_weights = self._noise(run)
-        swept = core.sweep(run, self.exact.by_leaving(errors), extra)
-        found = core.derivatives(run, swept)
+        swept = run.sweep(self.exact.by_leaving(errors), extra)
+        found = run.derivatives(swept, self.exact.core.names)
         for name, (weight, bias) in found.items():
             found[name] = weight + by_weights.get(name, 0.0), bias
         return float((errors**2).sum() / len(errors)) + noise, found
+
+    def _run(self, parameters: Parameters) -> Run:
+        return self.exact.core.forward(parameters, self.exact.entering)
+
+    def _carried(self, run: Run) -> dict[Node, Array]:
+        """Derivative of the outputs by every value, in a random direction of theirs.
+
+        Its mean square is that of the derivatives of all outputs together.
+        """
+        return run.sweep(self.exact.core.apart(self.signs @ self.exact.root.T))
+
+    def layers(self) -> dict[str, Rounded]:
+        """What is to be known of neurons that will be rounded, by activation.
+
+        Weights are RMS derivatives of the outputs, with the parameters as they are.
+        """
+        run = self._run(self.exact.core.parameters)
+        carried = self._carried(run)
+        found: dict[str, Rounded] = {}
+        for node in run.slopes:
+            values = run.values[node]
+            by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
+            weights = np.sqrt((by**2).mean(axis=0))
+            found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
+        return found
 
     def scales(self, parameters: Parameters) -> dict[str, Scale]:
         """Coordinates of every map in which the loss is about equally steep in all directions.
@@ -62,11 +86,11 @@ class RoundedLoss:
         Those of K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of
         what arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
         """
-        run = self.exact.core.forward(parameters, self.exact.entering)
-        carried = carried_by(self.exact, run, self.signs)
+        run = self._run(parameters)
+        carried = self._carried(run)
         found: dict[str, Scale] = {}
-        for node in run.maps:
-            if isinstance(run.maps[node].weight, BlockDiagonal) or node not in carried:
+        for node, op in run.maps.items():
+            if isinstance(op.weight, BlockDiagonal) or node not in carried:
                 continue
             x = run.arriving(node)
             inputs = np.atleast_2d(np.cov(x.T, bias=True))
@@ -82,13 +106,12 @@ class RoundedLoss:
         Derivatives by what is ``carried`` are propagated forwards: what a value carries was
         computed from what the values behind it carry.
         """
-        carried = carried_by(self.exact, run, self.signs)
-        bends = self.exact.core.bends(run)
+        carried, bends = self._carried(run), run.bends()
         noise = 0.0
         adjoint: dict[Node, Array] = {}
         extra: dict[Node, Array] = {}
         by_weights: dict[str, Array] = {}
-        for node in self.exact.core.nodes:
+        for node in run.nodes:
             if node not in carried:
                 continue
             parts = [adjoint[operand] for operand in node.operands if operand in adjoint]
@@ -106,30 +129,6 @@ class RoundedLoss:
                 adjoint[node] += run.slopes[node] * before
                 extra[node] = bends[node] * carried[node] * before
         return noise, extra, by_weights
-
-
-def carried_by(exact: TeacherLoss, run: Run, signs: Array) -> dict[Node, Array]:
-    """Derivative of the outputs by every value, in a random direction of theirs.
-
-    Its mean square is that of the derivatives of all outputs together.
-    """
-    return exact.core.sweep(run, exact.core.apart(signs @ exact.root.T))
-
-
-def rounded_layers(exact: TeacherLoss, signs: Array) -> dict[str, Rounded]:
-    """What is to be known of neurons that will be rounded, by activation.
-
-    Weights are RMS derivatives of the outputs, with the parameters as they are.
-    """
-    run = exact.core.forward(exact.core.parameters, exact.entering)
-    carried = carried_by(exact, run, signs)
-    found: dict[str, Rounded] = {}
-    for node in run.slopes:
-        values = run.values[node]
-        by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
-        weights = np.sqrt((by**2).mean(axis=0))
-        found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
-    return found
 
 
 def _heights(op: object, values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The loss of a core: how far what leaves it is from the source network's values, on points."""
+"""The source network as the teacher of a core: what it is to give, and its loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Graph, Node
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.trainable_core import Run, TrainableCore
+from pinnir.passes.fitting.runs import Run
+from pinnir.passes.fitting.trainable_core import TrainableCore
+from pinnir.pipeline.context import Context
 
 # Weight of directions that the outputs do not depend on, as a share of the mean one.
 _LEAST_WEIGHT = 1e-3
@@ -64,8 +66,22 @@ class TeacherLoss:
     def gradient(self, parameters: Parameters) -> Parameters:
         """Derivatives of the loss, straight through what is rounded."""
         run = self.core.forward(parameters, self.entering)
-        swept = self.core.sweep(run, self.by_leaving(self.errors(run)))
-        return self.core.derivatives(run, swept)
+        return run.derivatives(run.sweep(self.by_leaving(self.errors(run))), self.core.names)
+
+
+def teacher_values(
+    core: TrainableCore, context: Context, count: int
+) -> tuple[dict[Node, Array], dict[str, Array]]:
+    """What enters a core on so many new points, and what its maps are to give there, by name.
+
+    That is what they give in the network that layers are compared with; in the source network,
+    where the core ends.
+    """
+    points = core.thinned(context.fresh(count, 0))
+    layers, source = context.layers, context.source
+    wanted = trace(layers, layers.bind(points), core.names)
+    wanted |= trace(source, source.bind(points), {node.name for node in core.leaving})
+    return core.entering_values(points), wanted
 
 
 def root_of(metric: Array) -> Array:

@@ -32,7 +32,7 @@ from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, entries, with_entries
 from pinnir.numerics.ridge import regression
-from pinnir.passes.calibration.refit import wanted_values
+from pinnir.passes.fitting.teaching import teacher_values
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.rounding.summed_maps import SumLayer, sum_layers
 from pinnir.pipeline.context import Context
@@ -83,9 +83,7 @@ class Quantise(Pass):
         graph = numbered_network(graph)
         for label in core_labels(graph):
             core = TrainableCore.of(graph, label, context.source, self.steps)
-            points = core.thinned(context.fresh(self.points, 0))
-            wanted = wanted_values(core, context, points)
-            entering = core.entering_values(points)  # earlier cores are as they will be
+            entering, wanted = teacher_values(core, context, self.points)
             for layer in sum_layers(core):
                 graph = _with(graph, self._rounded(layer, core, entering, wanted))
                 core = TrainableCore.of(graph, label, context.source, self.steps)

@@ -7,6 +7,7 @@ import pytest
 
 from pinnir.base.errors import ProgramFileError
 from pinnir.ir.graph import Activation, Graph, Input, Level, Node
+from pinnir.passes.fitting.operations import with_parameters
 from pinnir.passes.fitting.trainable_core import TrainableCore
 from pinnir.pipeline.checkpoints import Checkpoints
 from tests.helpers import core_graph, direction, moved, staircase_graph
@@ -36,7 +37,7 @@ def test_without_a_folder_nothing_is_kept():
 
 def with_other_weights():
     core = TrainableCore.of(GRAPH, "core.1", GRAPH)
-    return core.with_parameters(moved(core.parameters, direction(core.parameters, 0), 1))
+    return with_parameters(GRAPH, moved(core.parameters, direction(core.parameters, 0), 1))
 
 
 def wide(number: int) -> Graph:

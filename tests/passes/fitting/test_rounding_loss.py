@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pinnir.ir.graph import Activation, Graph
 from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.numerics.matrix import Array, BlockDiagonal
 from pinnir.passes.fitting.level_allocation import spreads_of
-from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
+from pinnir.passes.fitting.rounding_loss import RoundedLoss
 from pinnir.passes.fitting.teaching import TeacherLoss, root_of
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from tests.helpers import (
@@ -41,10 +42,10 @@ def losses(graph: Graph, at: Array, variance: float = 1e-2) -> Iterator[RoundedL
         exact = TeacherLoss.on(at, core, graph, root_of(metric(graph, label, at)))
         rng = np.random.default_rng(0)
         signs = rng.choice([-1.0, 1.0], (len(exact.wanted), exact.root.shape[1]))
-        layers = rounded_layers(exact, signs)
-        sizes = {name: one.heights.size for name, one in layers.items()}
+        loss = RoundedLoss(exact, signs)
+        sizes = {name: one.heights.size for name, one in loss.layers().items()}
         variances = {name: variance * rng.uniform(0.5, 2, n) for name, n in sizes.items()}
-        yield RoundedLoss(exact, variances, signs)
+        yield replace(loss, variances=variances)
 
 
 def assert_derivatives_equal_differences(graph: Graph, seed: int, at: Array) -> None:
@@ -101,7 +102,7 @@ def test_maps_that_stay_have_no_derivatives():
     whole = loss(loss.exact.core.parameters)
     core = TrainableCore(graph, "core.1", frozenset({"affine1"}))
     exact = TeacherLoss.on(at, core, graph, loss.exact.root)
-    value, by = RoundedLoss(exact, loss.variances, loss.signs)(core.parameters)
+    value, by = replace(loss, exact=exact)(core.parameters)
     assert value == pytest.approx(whole[0])
     assert by.keys() == {"affine1"}
     np.testing.assert_allclose(by["affine1"][0], whole[1]["affine1"][0])
@@ -122,7 +123,7 @@ def test_the_value_predicts_the_error_of_the_quantised_network(graph, levels):
     (loss,) = losses(graph, at)
     rounded = compiled(graph, f"quantise-activations{{levels={levels}}}")
     variances = {name: rounded.node(name).op.step ** 2 / 12 for name in loss.variances}
-    loss = RoundedLoss(loss.exact, variances, loss.signs)
+    loss = replace(loss, variances=variances)
     predicted = np.sqrt(loss(loss.exact.core.parameters)[0])
     assert relative_error(graph, rounded, at) == pytest.approx(predicted, rel=0.2)
 
@@ -131,7 +132,7 @@ def test_rounded_layers():
     graph = residual_core()
     at = points(graph, 256, 0)
     (loss,) = losses(graph, at)
-    found = rounded_layers(loss.exact, loss.signs)
+    found = loss.layers()
     run = loss.exact.core.forward(loss.exact.core.parameters, loss.exact.entering)
     for name, weight in sensitivities(graph, at).items():
         values = run.values[graph.node(name)]
