@@ -19,17 +19,21 @@ import numpy as np
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
 from pinnir.diagnosis.observed_layers import ObservedLayers, cut
 from pinnir.diagnosis.sensitivity import sensitivities
-from pinnir.ir.evaluate import add, apply_activation, evaluate, trace
+from pinnir.ir.evaluate import compute_node, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
 from pinnir.ir.sample_axes import Layout, layouts, side_by_side
 from pinnir.metrics.field_errors import relative_l2
-from pinnir.numerics.matrix import Array, apply, dense
+from pinnir.numerics.matrix import Array, dense
 
 # Step of differences, relative to the largest of the values that are changed.
 _STEP = 1e-4
 # Points that derivatives by single neurons are averaged over, of several sample axes: all
 # combinations of fewer samples.
 _COMBINATIONS = 2**12
+
+_TRAINED = (
+    "the maps were trained end to end, and no layer is meant to give what the network's gives"
+)
 
 Values = dict[str, Array]
 
@@ -104,8 +108,7 @@ def _incomparable(observed: ObservedLayers) -> str | None:
                 return f"the map {node.name} reads several layers at once"
             enters = not any(operand.in_core for operand in node.operands)
             if enters and not _same(dense(made.weight), dense(op.weight)):
-                return "the maps were trained end to end, and no layer is meant to give what the "\
-                    "network's gives"  # fmt: skip
+                return _TRAINED
     return None
 
 
@@ -188,10 +191,10 @@ class _Comparison:
         """All of it."""
         made = self.field.side_by_side([self._made[o.name] for o in self._graph.outputs])
         weights = sensitivities(self._graph, self._few)
-        moved = {node: self._moved({m.name: self._errors[m.name] for m in self._readers(node)})
-                 for node in self._layers}  # fmt: skip
-        by_maps = self._moved({m.name: self._errors[m.name] for m in self._maps
-                               if not any(_is_layer(o) for o in m.operands)})  # fmt: skip
+        moved = {node: self._moved(self._readers(node)) for node in self._layers}
+        by_maps = self._moved(
+            node for node in self._maps if not any(_is_layer(operand) for operand in node.operands)
+        )
         retrained = self._outputs - self.truth
         together = sum(moved.values(), by_maps + retrained)
         return Budget(
@@ -204,12 +207,11 @@ class _Comparison:
         )
 
     def _layer(self, node: Node, weights: Mapping[str, Array], moved: Array) -> LayerErrors:
-        stair = self.observed.staircases[node.name]
-        assert isinstance(node.op, Activation)
-        error = self.observed.read(node.name, self._made) - self._activation(node, self._made)
+        levels = self.observed.staircases[node.name].level_table
+        activation = self._activation(node)
+        error = self.observed.read(node.name, self._made) - activation
         weight = weights.get(node.name, np.zeros(error.shape[1]))
         spread = np.sqrt((error**2).mean(axis=0))
-        levels = stair.level_table
         size = float(np.sqrt((self.truth**2).sum() / len(self.truth))) or 1.0
         alone = self.field.outputs(self._graph, self._converted_alone(node))
         without = self.field.outputs(self.observed.converted, self._exact_alone(node))
@@ -219,7 +221,7 @@ class _Comparison:
             neurons=error.shape[1],
             units=self.observed.units_of(node.name),
             levels=float((levels.max(axis=1) - levels.min(axis=1)).sum() / error.shape[1] + 1),
-            activation=_rms(self._activation(node, self._made)),
+            activation=_rms(activation),
             local_error=_rms(error),
             weight=_rms(weight),
             predicted=self._norm(moved),
@@ -234,19 +236,16 @@ class _Comparison:
         """What every map adds to the error, given what really arrives at the layer it reads."""
         found: Values = {}
         for node in self._maps:
-            assert isinstance(node.op, Affine)
-            arriving = add([self._arriving(operand) for operand in node.operands])
-            ideal = apply(node.op.weight, arriving) + node.op.bias
-            found[node.name] = self._made[node.name] - ideal
+            arriving = {operand: self._arriving(operand) for operand in node.operands}
+            found[node.name] = self._made[node.name] - compute_node(node, arriving)
         return found
 
     def _arriving(self, node: Node) -> Array:
-        return self._activation(node, self._made) if _is_layer(node) else self._made[node.name]
+        return self._activation(node) if _is_layer(node) else self._made[node.name]
 
-    def _activation(self, node: Node, values: Values) -> Array:
-        """The exact activation of what arrives."""
-        assert isinstance(node.op, Activation)
-        return apply_activation(node.op, add([values[o.name] for o in node.operands]))
+    def _activation(self, node: Node) -> Array:
+        """The exact activation of what arrives at a layer."""
+        return compute_node(node, {operand: self._made[operand.name] for operand in node.operands})
 
     def _readers(self, node: Node) -> list[Node]:
         return [one for one in self._maps if node in one.operands]
@@ -256,32 +255,30 @@ class _Comparison:
         entering = {operand.name: self._exact[operand.name] for operand in node.operands}
         readers = [one.name for one in self._readers(node)]
         part = cut(self.observed.converted, entering, readers)
-        sums: Values = trace(part, self.field.inputs | entering, set(readers))
-        return sums
+        return trace(part, self.field.inputs | entering, readers)
 
     def _exact_alone(self, node: Node) -> Values:
         """What reads the layer, if it is exact and gets what the program gives it."""
-        return {one.name: self._made[one.name] - self._errors[one.name]
-                for one in self._readers(node)}  # fmt: skip
+        names = [one.name for one in self._readers(node)]
+        return {name: self._made[name] - self._errors[name] for name in names}
 
-    def _moved(self, errors: Values) -> Array:
+    def _moved(self, maps: Iterable[Node]) -> Array:
         """How errors of maps move the outputs, to first order: the derivative in their direction.
 
         ``(points, outputs)``.
         """
+        errors = {node.name: self._errors[node.name] for node in maps}
         largest = max((float(np.abs(error).max()) for error in errors.values()), default=0.0)
         if largest == 0.0:
             return np.zeros_like(self.truth)
         size = max(float(np.abs(self._exact[name]).max()) for name in errors)
         step = _STEP * (size or 1.0) / largest
-        up, down = (
-            self.field.outputs(
-                self._graph, {n: self._exact[n] + sign * step * e for n, e in errors.items()}
-            )
-            for sign in (1, -1)
-        )
-        found: Array = (up - down) / (2 * step)
-        return found
+        changed = [
+            {name: self._exact[name] + side * error for name, error in errors.items()}
+            for side in (step, -step)
+        ]
+        up, down = (self.field.outputs(self._graph, values) for values in changed)
+        return np.asarray((up - down) / (2 * step))
 
     def _norm(self, error: Array) -> float:
         return float(np.linalg.norm(error)) / self._size

@@ -20,9 +20,10 @@ from functools import cached_property
 
 import numpy as np
 
-from pinnir.ir.evaluate import apply_activation, evaluate, preactivations
+from pinnir.diagnosis.derivatives import difference
+from pinnir.ir.evaluate import evaluate, preactivations
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Node
-from pinnir.ir.sample_axes import Layout, columns_in, layouts, to_grid
+from pinnir.ir.sample_axes import Layout, columns_in, layouts, side_by_side, to_grid
 from pinnir.numerics.matrix import Array, dense
 
 # Points that derivatives are averaged over, and entries of the largest array of derivatives.
@@ -105,15 +106,12 @@ class _Derivatives:
     @cached_property
     def slopes(self) -> dict[Node, Array]:
         """Derivative of every spiking activation by its input, ``(samples, neurons)``."""
-        found: dict[Node, Array] = {}
         z = preactivations(self.graph, self.inputs)
-        for node in self.graph.nodes:
-            if node.in_core and isinstance(node.op, Activation):
-                at = z[node.name]
-                step = _STEP * (1 + np.abs(at))
-                rise = apply_activation(node.op, at + step) - apply_activation(node.op, at - step)
-                found[node] = rise / (2 * step)
-        return found
+        return {
+            node: difference(node.op, z[node.name], _STEP)
+            for node in self.graph.nodes
+            if node.in_core and isinstance(node.op, Activation)
+        }
 
     @property
     def size(self) -> float:
@@ -197,7 +195,5 @@ class _Derivatives:
 
     def _grid(self, part: Graph, given: Mapping[str, Array]) -> Array:
         """All outputs, ``(*sizes, outputs)``."""
-        found = zip(evaluate(part, given), self.graph.outputs, strict=True)
-        grids = [to_grid(value, self.layouts[node], self.sizes) for value, node in found]
-        whole = [np.broadcast_to(grid, (*self.sizes, grid.shape[-1])) for grid in grids]
-        return np.concatenate(whole, axis=-1)
+        shapes = [self.layouts[node] for node in self.graph.outputs]
+        return side_by_side(evaluate(part, given), shapes, self.sizes)
