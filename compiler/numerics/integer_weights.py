@@ -94,8 +94,8 @@ def best_units(weight: Array, moments: Moments, limit: int) -> Array:
 def _fitted(scaled: Array, moments: Moments, limit: int) -> tuple[Array, Array]:
     """Whole numbers near ``scaled``, and every row's loss; never worse than the nearest."""
     nearest = np.clip(np.rint(scaled), -limit, limit)
-    tries = [_moved(scaled, start, moments.matrix, limit)
-             for start in (_swept(scaled, moments, limit), nearest)]  # fmt: skip
+    starts = (_swept(scaled, moments, limit), nearest)
+    tries = [_moved(scaled, start, moments.matrix, limit) for start in starts]
     losses = [np.einsum("ri,ij,rj->r", scaled - one, moments.matrix, scaled - one) for one in tries]
     better = losses[0] <= losses[1]
     return np.where(better[:, None], *tries), np.minimum(*losses)

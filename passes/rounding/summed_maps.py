@@ -9,6 +9,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
+from pinnir.passes.fitting.operations import affine
 from pinnir.passes.fitting.trainable_core import TrainableCore
 
 
@@ -50,19 +51,17 @@ def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
     stairs = tuple(node for node in nodes if isinstance(node.op, Staircase))
     joins = tuple(n for n in nodes if n not in stairs and isinstance(n.operands[0].op, Affine))
     for node in joins:
-        op = node.op
-        assert isinstance(op, Affine)
+        op = affine(node)
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
-            raise LegalizeError(
-                "is a map of a map, and integers have no scale for its weights",
-                node=node.name, op="Affine", hint="run gather-synapses first",
-            )  # fmt: skip
+            raise _refusal(node, "is a map of a map, and integers have no scale for its weights")
     for node in nodes:
         if stairs and core.graph.leaves(node):
-            raise LegalizeError(
-                "leaves the core in the units of the neurons that read it",
-                node=node.name, op=type(node.op).__name__, hint="run gather-synapses first",
-            )  # fmt: skip
+            raise _refusal(node, "leaves the core in the units of the neurons that read it")
     maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
     return SumLayer(maps, joins, stairs)
+
+
+def _refusal(node: Node, problem: str) -> LegalizeError:
+    op = type(node.op).__name__
+    return LegalizeError(problem, node=node.name, op=op, hint="run gather-synapses first")
