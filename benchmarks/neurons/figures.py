@@ -46,10 +46,9 @@ def _line(panel: Any, own: list[Group], function: str, noise: float, number: int
     told = [(one.substep, *one.error(function, noise)) for one in own]
     substeps, means, spreads = np.array(told).T
     integrator, neuron = own[0].integrator, own[0].neuron
-    panel.errorbar(
-        substeps, means, spreads, fmt=_LINES[integrator], ms=4, lw=1, capsize=2,
-        color=f"C{number}", label=f"{neuron}, {integrator}",
-    )  # fmt: skip
+    style = {"ms": 4, "lw": 1, "capsize": 2, "color": f"C{number}"}
+    label = f"{neuron}, {integrator}"
+    panel.errorbar(substeps, means, spreads, fmt=_LINES[integrator], label=label, **style)
 
 
 def costs(results: dict[str, Any]) -> str:

@@ -172,11 +172,18 @@ def damaged(**change: object) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        {"chip": "abacus"}, {"chips": 0}, {"messages": "many"}, {"greedy": -1.0}, {"method": 1},
-        {"cores": []}, {"cores": {"a": [[0, 0]]}}, {"cores": {"a": [[0]]}}, {"more": 1},
+        {"chip": "abacus"},
+        {"chips": 0},
+        {"messages": "many"},
+        {"greedy": -1.0},
+        {"method": 1},
+        {"cores": []},
+        {"cores": {"a": [[0, 0]]}},
+        {"cores": {"a": [[0]]}},
+        {"more": 1},
         {"cores": {"a": [[0, 2**24], [0, 2**24]]}},
     ],
-)  # fmt: skip
+)
 def test_a_damaged_placement_is_refused(change):
     assert "the entry 'placement' of its manifest is missing or wrong" in damaged(**change)
 

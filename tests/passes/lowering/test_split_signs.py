@@ -24,7 +24,7 @@ from tests.helpers import (
     points,
     record,
     residual_core,
-)  # fmt: skip
+)
 from tests.strategies import SEEDS
 
 
