@@ -48,46 +48,9 @@ def error_budget(
         source: The source network after ``gather-synapses``.
         points: ``(samples, columns)``; or one table for each sample axis.
     """
-    field = _Field(source, points)
-    truth = field.outputs(source)
+    comparison = _Comparison(observed, source, points)
     reason = _incomparable(observed)
-    if reason is not None:
-        measured = relative_l2(field.outputs(observed.converted), truth)
-        return Budget(len(truth), measured, incomparable=reason)
-    return _Comparison(observed, field, truth).budget()
-
-
-@dataclass(frozen=True, eq=False)
-class _Field:
-    """Points, and how the outputs on them stand side by side."""
-
-    source: Graph
-    points: Array | tuple[Array, ...]
-
-    @cached_property
-    def inputs(self) -> Values:
-        """The model's inputs."""
-        return self.source.bind(self.points)
-
-    @cached_property
-    def _sizes(self) -> tuple[int, ...]:
-        tables = self.points if isinstance(self.points, tuple) else (self.points,)
-        return tuple(len(table) for table in tables)
-
-    @cached_property
-    def _shapes(self) -> list[Layout]:
-        known = layouts(self.source)
-        return [known[node] for node in self.source.outputs]
-
-    def outputs(self, graph: Graph, given: Mapping[str, Array] | None = None) -> Array:
-        """All outputs, ``(points, outputs)``, with these values in place of the computed ones."""
-        part = cut(graph, given or {}, [node.name for node in graph.outputs])
-        return self.side_by_side(evaluate(part, self.inputs | dict(given or {})))
-
-    def side_by_side(self, values: Iterable[Array]) -> Array:
-        """Values of the outputs as ``(points, outputs)``."""
-        grid = side_by_side(values, self._shapes, self._sizes)
-        return grid.reshape(-1, grid.shape[-1])
+    return comparison.budget() if reason is None else comparison.without_layers(reason)
 
 
 def _incomparable(observed: ObservedLayers) -> str | None:
@@ -130,13 +93,39 @@ class _Comparison:
 
     Attributes:
         observed: What was seen of the compilation.
-        field: The points.
-        truth: The source network's outputs.
+        source: The source network.
+        points: One table, or one for each sample axis.
     """
 
     observed: ObservedLayers
-    field: _Field
-    truth: Array
+    source: Graph
+    points: Array | tuple[Array, ...]
+
+    @cached_property
+    def _inputs(self) -> Values:
+        """The model's inputs."""
+        return self.source.bind(self.points)
+
+    @cached_property
+    def _shapes(self) -> list[Layout]:
+        known = layouts(self.source)
+        return [known[node] for node in self.source.outputs]
+
+    @cached_property
+    def _truth(self) -> Array:
+        """The source network's outputs."""
+        return self._of(self.source)
+
+    def _of(self, graph: Graph, given: Mapping[str, Array] | None = None) -> Array:
+        """All outputs, ``(points, outputs)``, with these values in place of the computed ones."""
+        part = cut(graph, given or {}, [node.name for node in graph.outputs])
+        return self._side_by_side(evaluate(part, self._inputs | dict(given or {})))
+
+    def _side_by_side(self, values: Iterable[Array]) -> Array:
+        """Values of the outputs as ``(points, outputs)``."""
+        tables = self.points if isinstance(self.points, tuple) else (self.points,)
+        grid = side_by_side(values, self._shapes, tuple(len(table) for table in tables))
+        return grid.reshape(-1, grid.shape[-1])
 
     @property
     def _graph(self) -> Graph:
@@ -166,40 +155,45 @@ class _Comparison:
         names = {one.name for node in self._maps for one in (node, *node.operands)}
         names |= {node.name for node in graph.nodes if isinstance(node.op, Neuron)}
         names |= {node.name for node in graph.outputs}
-        return self.field.inputs | trace(graph, self.field.inputs, names)
+        return self._inputs | trace(graph, self._inputs, names)
 
     @cached_property
     def _few(self) -> Array:
         """Points ``(samples, columns)`` for derivatives: of several axes, few samples of each."""
-        tables = [self.field.inputs[node.name] for node in self._graph.inputs]
+        tables = [self._inputs[node.name] for node in self._graph.inputs]
         count = min(len(table) for table in tables)
-        if isinstance(self.field.points, tuple):
-            count = min(count, round(_COMBINATIONS ** (1 / len(self.field.points))))
+        if isinstance(self.points, tuple):
+            count = min(count, round(_COMBINATIONS ** (1 / len(self.points))))
         return np.concatenate([table[:count] for table in tables], axis=1)
 
     @cached_property
     def _outputs(self) -> Array:
         """The outputs of the network that layers are compared with."""
-        return self.field.side_by_side([self._exact[o.name] for o in self._graph.outputs])
+        return self._side_by_side([self._exact[o.name] for o in self._graph.outputs])
 
     @cached_property
     def _size(self) -> float:
         """Norm of the source network's outputs."""
-        return float(np.linalg.norm(self.truth)) or 1.0
+        return float(np.linalg.norm(self._truth)) or 1.0
+
+    def without_layers(self, reason: str) -> Budget:
+        """Where layers cannot be compared."""
+        measured = relative_l2(self._of(self.observed.converted), self._truth)
+        return Budget(len(self._truth), measured, incomparable=reason)
 
     def budget(self) -> Budget:
         """All of it."""
-        made = self.field.side_by_side([self._made[o.name] for o in self._graph.outputs])
+        made = self._side_by_side([self._made[o.name] for o in self._graph.outputs])
         weights = sensitivities(self._graph, self._few)
         moved = {node: self._moved(self._readers(node)) for node in self._layers}
         by_maps = self._moved(
             node for node in self._maps if not any(_is_layer(operand) for operand in node.operands)
         )
-        retrained = self._outputs - self.truth
+        retrained = self._outputs - self._truth
         together = sum(moved.values(), by_maps + retrained)
         return Budget(
-            points=len(self.truth),
-            measured=relative_l2(made, self.truth),
+            points=len(self._truth),
+            measured=relative_l2(made, self._truth),
             retrained=self._norm(retrained),
             maps=self._norm(by_maps),
             together=self._norm(together),
@@ -212,9 +206,9 @@ class _Comparison:
         error = self.observed.read(node.name, self._made) - activation
         weight = weights.get(node.name, np.zeros(error.shape[1]))
         spread = np.sqrt((error**2).mean(axis=0))
-        size = float(np.sqrt((self.truth**2).sum() / len(self.truth))) or 1.0
-        alone = self.field.outputs(self._graph, self._converted_alone(node))
-        without = self.field.outputs(self.observed.converted, self._exact_alone(node))
+        size = float(np.sqrt((self._truth**2).sum() / len(self._truth))) or 1.0
+        alone = self._of(self._graph, self._converted_alone(node))
+        without = self._of(self.observed.converted, self._exact_alone(node))
         return LayerErrors(
             name=node.name,
             core=node.segment,
@@ -228,7 +222,7 @@ class _Comparison:
             independent=float(np.linalg.norm(weight * spread)),
             identity=float(np.linalg.norm(spread)) / size,
             alone=self._norm(alone - self._outputs),
-            without=relative_l2(without, self.truth),
+            without=relative_l2(without, self._truth),
         )
 
     @cached_property
@@ -255,7 +249,7 @@ class _Comparison:
         entering = {operand.name: self._exact[operand.name] for operand in node.operands}
         readers = [one.name for one in self._readers(node)]
         part = cut(self.observed.converted, entering, readers)
-        return trace(part, self.field.inputs | entering, readers)
+        return trace(part, self._inputs | entering, readers)
 
     def _exact_alone(self, node: Node) -> Values:
         """What reads the layer, if it is exact and gets what the program gives it."""
@@ -270,14 +264,14 @@ class _Comparison:
         errors = {node.name: self._errors[node.name] for node in maps}
         largest = max((float(np.abs(error).max()) for error in errors.values()), default=0.0)
         if largest == 0.0:
-            return np.zeros_like(self.truth)
+            return np.zeros_like(self._truth)
         size = max(float(np.abs(self._exact[name]).max()) for name in errors)
         step = _STEP * (size or 1.0) / largest
         changed = [
             {name: self._exact[name] + side * error for name, error in errors.items()}
             for side in (step, -step)
         ]
-        up, down = (self.field.outputs(self._graph, values) for values in changed)
+        up, down = (self._of(self._graph, values) for values in changed)
         return np.asarray((up - down) / (2 * step))
 
     def _norm(self, error: Array) -> float:
