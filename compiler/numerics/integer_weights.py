@@ -81,14 +81,9 @@ def fitted_integers(weight: Array, moments: Moments, unit: Array, limit: int) ->
 def best_units(weight: Array, moments: Moments, limit: int) -> Array:
     """The unit of every row, out of some, with which the sums come out best, ``(rows,)``."""
     most = largest_of(weight) / limit
-    best, least = most, np.full(len(weight), np.inf)
-    for share in _SHARES:
-        unit = share * most
-        _, loss = _fitted(weight / unit[:, None], moments, limit)
-        loss *= unit**2
-        best = np.where(loss < least, unit, best)
-        least = np.minimum(loss, least)
-    return best
+    units = np.multiply.outer(_SHARES, most)
+    losses = [_fitted(weight / unit[:, None], moments, limit)[1] * unit**2 for unit in units]
+    return np.asarray(units[np.argmin(losses, axis=0), np.arange(len(weight))])
 
 
 def _fitted(scaled: Array, moments: Moments, limit: int) -> tuple[Array, Array]:

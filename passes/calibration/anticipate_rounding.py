@@ -189,7 +189,10 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
         return start
 
     def scaled(name: str, pair: tuple[Array, Array]) -> tuple[Array, Array]:
-        return scales[name](*pair) if name in scales else pair
+        if name not in scales:
+            return pair
+        (left, right), (weight, bias) = scales[name], pair
+        return left @ weight @ right, left @ bias
 
     def moved(step: Array) -> Parameters:
         parts = iter(np.split(step, np.cumsum(sizes)[:-1]))

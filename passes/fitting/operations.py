@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pinnir.base.errors import PinnirError
 from pinnir.ir.graph import Activation, Affine, Graph, Node, Op
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, with_entries
@@ -19,6 +20,11 @@ def affine(node: Node) -> Affine:
     """The operation of a node that is a map."""
     assert isinstance(node.op, Affine)
     return node.op
+
+
+def refusal(kind: type[PinnirError], node: Node, problem: str, hint: str) -> PinnirError:
+    """An error about a node."""
+    return kind(problem, node=node.name, op=type(node.op).__name__, hint=hint)
 
 
 def with_ops(graph: Graph, ops: Mapping[str, Op], **fields: Any) -> Graph:

@@ -80,15 +80,17 @@ class RoundedLoss:
             found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
         return found
 
-    def scales(self, parameters: Parameters) -> dict[str, Scale]:
+    def scales(self, parameters: Parameters) -> dict[str, tuple[Array, Array]]:
         """Coordinates of every map in which the loss is about equally steep in all directions.
 
-        Those of K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of
-        what arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
+        A weight is multiplied by the first matrix from the left, as the bias is, and by the second
+        from the right; both are symmetric, and so serve steps and derivatives. They are those of
+        K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of what
+        arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
         """
         run = self._run(parameters)
         carried = self._carried(run)
-        found: dict[str, Scale] = {}
+        found: dict[str, tuple[Array, Array]] = {}
         for node, op in run.maps.items():
             if isinstance(op.weight, BlockDiagonal) or node not in carried:
                 continue
@@ -97,7 +99,7 @@ class RoundedLoss:
             for operand in node.operands:
                 inputs = inputs + np.diag(self.variances.get(operand.name, np.zeros(x.shape[1])))
             outputs = carried[node].T @ carried[node] / len(x)
-            found[node.name] = Scale(_inverse_root(outputs), _inverse_root(inputs))
+            found[node.name] = _inverse_root(outputs), _inverse_root(inputs)
         return found
 
     def _noise(self, run: Run) -> tuple[float, dict[Node, Array], dict[str, Array]]:
@@ -138,18 +140,6 @@ def _heights(op: object, values: Array) -> Array:
         return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
     heights: Array = np.ptp(values, axis=0)
     return heights
-
-
-@dataclass(frozen=True, eq=False)
-class Scale:
-    """A change of coordinates of one map; symmetric, so that it serves steps and derivatives."""
-
-    left: Array
-    right: Array
-
-    def __call__(self, weight: Array, bias: Array) -> tuple[Array, Array]:
-        """Weight and bias in the other coordinates."""
-        return self.left @ weight @ self.right, self.left @ bias
 
 
 def _inverse_root(matrix: Array) -> Array:

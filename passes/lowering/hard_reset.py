@@ -30,6 +30,7 @@ from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.neurons.start_units import is_start, potentials, start_synapses
 from pinnir.numerics.integer_weights import largest_of
 from pinnir.numerics.matrix import Array, BlockDiagonal
+from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.rate_layer import SpikingLayer, check_rate_program, spiking_layer
 from pinnir.passes.fitting.spike_sums import SpikeSum
 from pinnir.pipeline.context import Context
@@ -127,22 +128,17 @@ class _Conversion:
     def _layer(self, node: Node) -> tuple[IF, SpikingLayer]:
         op = node.op
         if not isinstance(op, IF) or op.signed or op.feedback is not None:
-            raise LegalizeError(
+            problem = (
                 "is no population of plain integrate-and-fire units, and target "
                 f"{self.context.target.name} has none that fire in both directions or hear "
-                "themselves",
-                node=node.name,
-                op=type(op).__name__,
-                hint="compile with --coding rate and unsigned units (split-thresholds)",
+                "themselves"
             )
+            hint = "compile with --coding rate and unsigned units (split-thresholds)"
+            raise refusal(LegalizeError, node, problem, hint)
         layer = spiking_layer(self.graph, node.name, self.context.layers)
         if layer is None:
-            raise PipelineError(
-                "is no layer of the network, and has nothing to be fitted to",
-                node=node.name,
-                op="IF",
-                hint="run hard-reset straight behind lower",
-            )
+            problem = "is no layer of the network, and has nothing to be fitted to"
+            raise refusal(PipelineError, node, problem, "run hard-reset straight behind lower")
         return op, layer
 
     def _population(self, node: Node) -> None:
@@ -184,13 +180,11 @@ class _Conversion:
         steps, tried = self.graph.steps, slice(None, _TRIED)
         seen = {source: self.seen[source][..., tried, :] for source in sums.weights}
         currents = sums.by_step(seen, steps) / threshold
-        best, least = np.ones(threshold.size), np.full(threshold.size, np.inf)
+        losses = []
         for share in _SHARES:
             missed = self._fired(currents, share, start * share).mean(axis=0) - rates[tried]
-            loss = (missed**2).sum(axis=0)
-            best = np.where(loss < least, share, best)
-            least = np.minimum(loss, least)
-        return best
+            losses.append((missed**2).sum(axis=0))
+        return np.asarray(_SHARES[np.argmin(losses, axis=0)])
 
     def _fired(self, currents: Array, threshold: float, start: Array) -> Spikes:
         """Spikes ``(steps, samples, units)`` of such units, as single bytes."""
@@ -256,13 +250,11 @@ class _Conversion:
                 if self._fits(whole, threshold):
                     return threshold, whole
         arriving = self.options.step_bits or self.options.state_bits
-        raise LegalizeError(
+        problem = (
             f"would need thresholds of fewer than {_LEAST_BITS} bits: potentials have "
-            f"{self.options.state_bits}, and what arrives in a step {arriving}",
-            node=node.name,
-            op="IF",
-            hint="compile with fewer steps or units",
+            f"{self.options.state_bits}, and what arrives in a step {arriving}"
         )
+        raise refusal(LegalizeError, node, problem, "compile with fewer steps or units")
 
     def _fits(self, sums: SpikeSum, threshold: float) -> bool:
         """Whether no sum is too large, for any input."""
@@ -296,9 +288,6 @@ def _limit(source: Node) -> float:
         *_, high = source.operands
         assert isinstance(high.op, Constant)
         return float(high.op.value)
-    raise LegalizeError(
-        "enters a core and is not rounded to whole numbers",
-        node=source.name,
-        op=type(source.op).__name__,
-        hint="run quantise-inputs before quantise-activations",
-    )
+    problem = "enters a core and is not rounded to whole numbers"
+    hint = "run quantise-inputs before quantise-activations"
+    raise refusal(LegalizeError, source, problem, hint)

@@ -46,7 +46,8 @@ class Legalise(Pass):
             graph = SplitSigns().apply(graph, context)
         graph = _move_biases(graph)
         _refuse_the_rest(graph, context.target)
-        return _beside_nir(graph, context) if _has_no_nir(graph) else graph
+        told = (node.op.in_nir for node in graph.nodes if isinstance(node.op, Integrated))
+        return graph if all(told) else _beside_nir(graph, context)
 
 
 def _move_biases(graph: Graph) -> Graph:
@@ -101,10 +102,6 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
             f"the program has {total} units, target {target.name} holds {target.max_neurons}",
             hint="allow a larger tolerance or fewer levels",
         )
-
-
-def _has_no_nir(graph: Graph) -> bool:
-    return any(isinstance(n.op, Integrated) and not n.op.in_nir for n in graph.nodes)
 
 
 def _beside_nir(graph: Graph, context: Context) -> Graph:

@@ -32,6 +32,7 @@ from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
 from pinnir.numerics.matrix import Array, BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
+from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.teaching import teacher_values
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.rounding.summed_maps import SumLayer, sum_layers
@@ -202,9 +203,6 @@ def _refuse_analog(graph: Graph) -> None:
         for operand in node.operands:
             enters = node.in_core and operand.segment != node.segment
             if enters and not (isinstance(operand.op, Primitive) and operand.op.kind == "Clip"):
-                raise LegalizeError(
-                    f"takes '{operand.name}', which is not rounded to whole numbers",
-                    node=node.name,
-                    op=type(node.op).__name__,
-                    hint="run quantise-inputs before quantise-activations",
-                )
+                problem = f"takes '{operand.name}', which is not rounded to whole numbers"
+                hint = "run quantise-inputs before quantise-activations"
+                raise refusal(LegalizeError, node, problem, hint)

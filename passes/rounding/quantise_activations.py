@@ -14,7 +14,7 @@ from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Graph, Level, Staircase
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate, spreads_of
-from pinnir.passes.fitting.operations import activations, with_ops
+from pinnir.passes.fitting.operations import activations, refusal, with_ops
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -54,29 +54,25 @@ class QuantiseActivations(Pass):
         """Replace the activations; ranges come from the calibration points."""
         values = preactivations(graph, graph.bind(context.calibration))
         layers = {node.name: op for node, op in activations(graph).items()}
-        found = {n: self._round(n, op, values[n], self.levels) for n, op in layers.items()}
+        found = {n: self._round(op, values[n], self.levels) for n, op in layers.items()}
         if self.allocation == "sensitivity":
             weights = sensitivities(graph, context.calibration)
             about: dict[str, Rounded] = {}
-            for name, op in layers.items():
-                heights = found[name].step * (self.levels - 1)
-                spreads = spreads_of(apply_activation(op, values[name]))
-                about[name] = Rounded(weights[name], heights, spreads)
+            for node, op in activations(graph).items():
+                if op.function == "clip":
+                    problem = "clipped ramps are counted over time, and all by the same number"
+                    hint = "leave allocation=sensitivity to activations that were not split"
+                    raise refusal(PipelineError, node, f"{problem} of steps", hint)
+                heights = found[node.name].step * (self.levels - 1)
+                spreads = spreads_of(apply_activation(op, values[node.name]))
+                about[node.name] = Rounded(weights[node.name], heights, spreads)
             levels = allocate(about, self.levels)
-            found = {n: self._round(n, op, values[n], levels[n]) for n, op in layers.items()}
+            found = {n: self._round(op, values[n], levels[n]) for n, op in layers.items()}
         return with_ops(graph, found, level=Level.STAIRCASE)
 
-    def _round(
-        self, name: str, op: Activation, z: Array, levels: int | NDArray[np.int64]
-    ) -> Staircase:
+    def _round(self, op: Activation, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
         if op.function == "clip":
-            if not isinstance(levels, int):
-                raise PipelineError(
-                    "clipped ramps are counted over time, and all by the same number of steps",
-                    node=name,
-                    op="Activation",
-                    hint="leave allocation=sensitivity to activations that were not split",
-                )
+            assert isinstance(levels, int)
             return _clip_staircase(op, z.shape[1], levels, self.rounding)
         low, high = z.min(axis=0), z.max(axis=0)
         if self.range == "layer":

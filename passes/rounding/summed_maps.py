@@ -9,8 +9,10 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
-from pinnir.passes.fitting.operations import affine
+from pinnir.passes.fitting.operations import affine, refusal
 from pinnir.passes.fitting.trainable_core import TrainableCore
+
+_HINT = "run gather-synapses first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,11 @@ def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
         op = affine(node)
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
-            raise _refusal(node, "is a map of a map, and integers have no scale for its weights")
+            problem = "is a map of a map, and integers have no scale for its weights"
+            raise refusal(LegalizeError, node, problem, _HINT)
     for node in nodes:
         if stairs and core.graph.leaves(node):
-            raise _refusal(node, "leaves the core in the units of the neurons that read it")
+            problem = "leaves the core in the units of the neurons that read it"
+            raise refusal(LegalizeError, node, problem, _HINT)
     maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
     return SumLayer(maps, joins, stairs)
-
-
-def _refusal(node: Node, problem: str) -> LegalizeError:
-    op = type(node.op).__name__
-    return LegalizeError(problem, node=node.name, op=op, hint="run gather-synapses first")
