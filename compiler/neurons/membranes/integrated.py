@@ -125,9 +125,7 @@ class Integrated(Programmable):
         """The population that :meth:`to_nir` wrote; what currents bring is not told there."""
         told = node.metadata["pinnir"]
         subtract = _word(told["reset"]) == "subtract"
-        threshold, tau, reset = (
-            float(_one(values)) for values in (node.v_threshold, node.tau, node.v_reset)
-        )
+        threshold, tau, reset = map(_one, (node.v_threshold, node.tau, node.v_reset))
         model = LIF(threshold, tau, LIF.v_reset if subtract else reset, subtract)
         scheme = Scheme(_word(told["integrator"]), float(told["dt"]), int(told["substeps"]))
         return cls(model, _checked(scheme), _untold(node.tau.size))
