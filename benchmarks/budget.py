@@ -23,7 +23,7 @@ from ir_examples.networks import spread_mlp
 from ir_examples.runs import export
 from ir_examples.training import Progress, Settings, train
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
-from pinnir.diagnosis.observed_layers import Stages
+from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.passes import pipelines
 from pinnir.pipeline.manager import Passes
 from pinnir.search.compile import prepare
@@ -178,9 +178,9 @@ class Pairs:
 
 
 def _budget(job: Job, pipeline: Passes) -> Budget:
-    stages = Stages(job.context)
-    job.lower(pipeline, [stages])
-    return job.budget(stages)
+    observed = ObservedLayers(job.context)
+    job.lower(pipeline, [observed])
+    return job.budget(observed)
 
 
 def _programs(job: Job, steps: Sequence[int]) -> Iterator[tuple[str, int, Budget]]:

@@ -14,8 +14,8 @@ from pinnir.base.targets import TARGETS, Target
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node
 from pinnir.neurons import Threshold
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, dense, entries
-from pinnir.passes.fitting.trainable_core import Parameters
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context

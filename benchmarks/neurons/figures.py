@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.figure
@@ -24,55 +25,50 @@ def errors(results: dict[str, Any]) -> str:
     figure = matplotlib.figure.Figure(figsize=(13, 6.6))
     figure.set_layout_engine("constrained", wspace=0.06)
     panels = figure.subplots(len(NOISES), len(FUNCTIONS), sharex=True, sharey="col")
-    found = list(groups(results))
     for row, noise in zip(panels, NOISES, strict=True):
         for panel, function in zip(row, FUNCTIONS, strict=True):
-            for number, neuron in enumerate(CLOCKS):
-                for integrator in INTEGRATORS:
-                    own = [g for g in found if (g.neuron, g.integrator) == (neuron, integrator)]
-                    _line(panel, own, function, noise, number)
+            for own, marks, style in _lines(results):
+                told = [(one.substep, *one.error(function, noise)) for one in own]
+                substeps, means, spreads = np.array(told).T
+                panel.errorbar(substeps, means, spreads, fmt=marks, ms=4, capsize=2, **style)
             panel.set_title(f"{function}, {f'noise {noise:g}' if noise else 'no noise'}", size=10)
-            panel.set_xscale("log")
-            panel.grid(alpha=0.3)
         row[0].set_ylabel("relative L2 error")
     for panel in panels[-1]:
         panel.set_xlabel("sub-step, ms (FitzHugh-Nagumo: its unit of time)")
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return _save(figure, "neurons_errors.png")
-
-
-def _line(panel: Any, own: list[Group], function: str, noise: float, number: int) -> None:
-    told = [(one.substep, *one.error(function, noise)) for one in own]
-    substeps, means, spreads = np.array(told).T
-    integrator, neuron = own[0].integrator, own[0].neuron
-    panel.errorbar(
-        substeps, means, spreads, fmt=_LINES[integrator], ms=4, lw=1, capsize=2,
-        color=f"C{number}", label=f"{neuron}, {integrator}",
-    )  # fmt: skip
+    return _with_legend(figure, "neurons_errors.png")
 
 
 def costs(results: dict[str, Any]) -> str:
     """Error against spikes, and against evaluations of the right-hand side."""
     figure = matplotlib.figure.Figure(figsize=(10, 4.2), layout="constrained")
     spikes, evaluations = figure.subplots(1, 2, sharey=True)
+    for own, marks, style in _lines(results):
+        means = [one.mean_error for one in own]
+        spikes.plot([one.spikes for one in own], means, marks, ms=5, **style)
+        evaluations.plot([one.evaluations for one in own], means, marks, ms=5, **style)
+    spikes.set_ylabel("relative L2 error, geometric mean")
+    spikes.set_xlabel("spikes per inference")
+    evaluations.set_xlabel("right-hand sides per inference")
+    return _with_legend(figure, "neurons_costs.png")
+
+
+def _lines(results: dict[str, Any]) -> Iterator[tuple[list[Group], str, dict[str, Any]]]:
+    """Groups of every model and integrator, its marks, and how else it is drawn."""
     found = list(groups(results))
     for number, neuron in enumerate(CLOCKS):
         for integrator in INTEGRATORS:
             own = [one for one in found if (one.neuron, one.integrator) == (neuron, integrator)]
-            means = [one.mean_error for one in own]
-            style = {"ms": 5, "lw": 1, "color": f"C{number}", "label": f"{neuron}, {integrator}"}
-            spikes.plot([one.spikes for one in own], means, _LINES[integrator], **style)
-            evaluations.plot([one.evaluations for one in own], means, _LINES[integrator], **style)
-    spikes.set_ylabel("relative L2 error, geometric mean")
-    spikes.set_xlabel("spikes per inference")
-    evaluations.set_xlabel("right-hand sides per inference")
-    for panel in (spikes, evaluations):
+            style = {"lw": 1, "color": f"C{number}", "label": f"{neuron}, {integrator}"}
+            yield own, _LINES[integrator], style
+
+
+def _with_legend(figure: matplotlib.figure.Figure, name: str) -> str:
+    for panel in figure.axes:
         panel.set_xscale("log")
         panel.grid(alpha=0.3)
-    handles, labels = spikes.get_legend_handles_labels()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return _save(figure, "neurons_costs.png")
+    return _save(figure, name)
 
 
 def rates(brian2: dict[str, Any]) -> str:

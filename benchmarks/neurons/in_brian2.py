@@ -80,10 +80,14 @@ def simulate(name: str, drive: Drive, duration: float) -> Trace:
     currents = np.stack([drive(number * step) for number in range(count)])
     b.defaultclock.dt = step * b.ms
     cells = b.NeuronGroup(
-        currents.shape[1], model.equations, threshold=model.threshold, reset=model.reset,
-        method=model.method, refractory=model.refractory,
+        currents.shape[1],
+        model.equations,
+        threshold=model.threshold,
+        reset=model.reset,
+        method=model.method,
+        refractory=model.refractory,
         namespace={"I": b.TimedArray(currents, dt=step * b.ms)},
-    )  # fmt: skip
+    )
     for variable, value in zip(known.variables, known.rest(), strict=True):
         setattr(cells, variable, value)
     traces = b.StateMonitor(cells, "v", record=True, when="end")

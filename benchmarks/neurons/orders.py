@@ -25,10 +25,12 @@ _HALVINGS = 3
 def orders(name: str, integrator: str) -> Array:
     """Powers of the step that the error falls with, at one halving of the step after the other."""
     model, (current, duration, step) = MEMBRANES[name], SMOOTH[name]
-    exact = solve_ivp(
-        lambda t, y: model.slope(tuple(y), current), (0, duration), model.rest(),
-        method="DOP853", rtol=1e-13, atol=1e-13,
-    ).y[:, -1]  # fmt: skip
+
+    def slope(time: float, state: Array) -> tuple[Array, ...]:
+        return model.slope(tuple(state), current)
+
+    times, accuracy = (0, duration), {"method": "DOP853", "rtol": 1e-13, "atol": 1e-13}
+    exact = solve_ivp(slope, times, model.rest(), **accuracy).y[:, -1]
     scale = 1.0 if INTEGRATORS[integrator].order > 1 else 1 / 8
     steps = [step * scale / 2**halvings for halvings in range(_HALVINGS + 1)]
     ends = [_end(model, Scheme(integrator, one), current, duration) for one in steps]

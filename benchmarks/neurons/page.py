@@ -75,17 +75,16 @@ def write(results: dict[str, Any]) -> None:
 
 
 def _errors(results: Mapping[str, Any]) -> str:
-    headings = ["model", "integrator", "sub-step", *_CASES, "spikes", "right-hand sides",
-                "ms an inference", "s a training"]  # fmt: skip
+    headings = ["model", "integrator", "sub-step", *_CASES]
+    headings += ["spikes", "right-hand sides", "ms an inference", "s a training"]
     rows = []
     for one in groups(results):
-        told = [one.error(*pair) for pair in PAIRS]
-        rows.append([
-            one.neuron, one.integrator, f"{one.substep:g}",
-            *(f"{mean:.1%} ± {spread:.1%}" for mean, spread in told),
-            f"{one.spikes:.0f}", f"{one.evaluations:,}", f"{1e3 * one.seconds:.2f}",
-            f"{one.training_seconds:.1f}",
-        ])  # fmt: skip
+        errors = [one.error(*pair) for pair in PAIRS]
+        row = [one.neuron, one.integrator, f"{one.substep:g}"]
+        row += [f"{mean:.1%} ± {spread:.1%}" for mean, spread in errors]
+        row += [f"{one.spikes:.0f}", f"{one.evaluations:,}"]
+        row += [f"{1e3 * one.seconds:.2f}", f"{one.training_seconds:.1f}"]
+        rows.append(row)
     return table(headings, rows) + _UNITS
 
 

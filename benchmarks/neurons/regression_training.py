@@ -20,11 +20,10 @@ from benchmarks.neurons.current_curve import curve
 from benchmarks.neurons.regression import RIDGES, RegressionLayer, held_back
 from pinnir.ir.graph import Affine
 from pinnir.neurons import LIF
+from pinnir.numerics.adam import unbiased, with_gradient
 from pinnir.numerics.matrix import Array, dense
 from pinnir.numerics.ridge import regression
 
-# Of Adam (D. P. Kingma and J. Ba, ICLR 2015).
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # LIF neurons take currents beyond the model's range, up to a spike in every step; by so many ranges
 # above it all of them do.
 _BEYOND = 4.0
@@ -72,18 +71,15 @@ class _Training:
         self.inputs = np.column_stack([points, np.ones(len(points))])
         # One row a unit: its weights and its bias.
         self.rows = np.column_stack([dense(layer.encoder.weight), layer.encoder.bias])
-        self.first, self.second = np.zeros_like(self.rows), np.zeros_like(self.rows)
+        self.means = np.zeros_like(self.rows), np.zeros_like(self.rows)
         self.best, self.least = layer.encoder, np.inf
         self._judge()
 
     def step(self, number: int, rate: float) -> None:
         """The iteration of that number, from 1, of Adam, and the best read-out behind it."""
-        gradient = self._gradient()
-        self.first = _BETA1 * self.first + (1 - _BETA1) * gradient
-        self.second = _BETA2 * self.second + (1 - _BETA2) * gradient**2
-        mean = self.first / (1 - _BETA1**number)
-        spread = np.sqrt(self.second / (1 - _BETA2**number))
-        self.rows = self.rows - rate * self.range * mean / (spread + _EPSILON)
+        self.means = with_gradient(*self.means, self._gradient())
+        mean, root = unbiased(*self.means, number)
+        self.rows = self.rows - rate * self.range * mean / root
         self._judge()
 
     def _judge(self) -> None:

@@ -86,10 +86,11 @@ def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) 
     scale = Affine(BlockDiagonal(op.gain[:, None, None]), op.offset)
     current = Node(f"{node.name}_current", scale, sources, node.segment)
     entries: tuple[Node, ...] = (current,)
-    if op.kick:
-        kick = np.full(op.base.size, op.kick)
+    if op.conversion.kick:
+        kick = np.full(op.base.size, op.conversion.kick)
         entries = (current, start_synapses(node, current, kick, steps))
-    membranes = Integrated(op.model, op.scheme, op.by_current(steps), op.synapse)
+    model, scheme, synapse = op.conversion.model, op.conversion.scheme, op.conversion.synapse
+    membranes = Integrated(model, scheme, op.by_current(steps), synapse)
     return _one_population(op, Node(node.name, membranes, entries, node.segment), steps)
 
 

@@ -46,7 +46,12 @@ def slope_of(op: Activation, z: Array, y: Array) -> Array:
     """Derivative of an activation at ``z``, where its value is ``y``: of a body, a difference."""
     if op.function in _SLOPES and op.body is None:
         return _SLOPES[op.function](z, y, *op.parameters)
-    step = _STEP * (1 + np.abs(z))
+    return difference(op, z, _STEP)
+
+
+def difference(op: Activation, z: Array, share: float) -> Array:
+    """Central difference of an activation at ``z``; the step is this share of ``1 + |z|``."""
+    step = share * (1 + np.abs(z))
     rise: Array = apply_activation(op, z + step) - apply_activation(op, z - step)
     return rise / (2 * step)
 

@@ -17,13 +17,13 @@ from functools import cached_property
 import numpy as np
 
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
-from pinnir.diagnosis.observed_layers import Stages, cut
+from pinnir.diagnosis.observed_layers import ObservedLayers, cut
 from pinnir.diagnosis.sensitivity import sensitivities
-from pinnir.ir.evaluate import add, apply_activation, evaluate, trace
+from pinnir.ir.evaluate import compute_node, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
 from pinnir.ir.sample_axes import Layout, layouts, side_by_side
 from pinnir.metrics.field_errors import relative_l2
-from pinnir.numerics.matrix import Array, apply, dense
+from pinnir.numerics.matrix import Array, dense
 
 # Step of differences, relative to the largest of the values that are changed.
 _STEP = 1e-4
@@ -31,77 +31,38 @@ _STEP = 1e-4
 # combinations of fewer samples.
 _COMBINATIONS = 2**12
 
+_TRAINED = (
+    "the maps were trained end to end, and no layer is meant to give what the network's gives"
+)
+
 Values = dict[str, Array]
 
 
-def error_budget(stages: Stages, source: Graph, points: Array | tuple[Array, ...]) -> Budget:
+def error_budget(
+    observed: ObservedLayers, source: Graph, points: Array | tuple[Array, ...]
+) -> Budget:
     """The error budget of a compilation.
 
     Args:
-        stages: What was seen of it.
+        observed: What was seen of it.
         source: The source network after ``gather-synapses``.
         points: ``(samples, columns)``; or one table for each sample axis.
     """
-    field = _Field(source, points)
-    truth = field.outputs(source)
-    reason = _incomparable(stages)
-    if reason is not None:
-        measured = relative_l2(field.outputs(stages.converted), truth)
-        return Budget(
-            points=len(truth),
-            measured=measured,
-            retrained=0.0,
-            maps=0.0,
-            together=0.0,
-            layers=(),
-            incomparable=reason,
-        )
-    return _Comparison(stages, field, truth).budget()
+    comparison = _Comparison(observed, source, points)
+    reason = _incomparable(observed)
+    return comparison.budget() if reason is None else comparison.without_layers(reason)
 
 
-@dataclass(frozen=True, eq=False)
-class _Field:
-    """Points, and how the outputs on them stand side by side."""
-
-    source: Graph
-    points: Array | tuple[Array, ...]
-
-    @cached_property
-    def inputs(self) -> Values:
-        """The model's inputs."""
-        return self.source.bind(self.points)
-
-    @cached_property
-    def _sizes(self) -> tuple[int, ...]:
-        tables = self.points if isinstance(self.points, tuple) else (self.points,)
-        return tuple(len(table) for table in tables)
-
-    @cached_property
-    def _shapes(self) -> list[Layout]:
-        known = layouts(self.source)
-        return [known[node] for node in self.source.outputs]
-
-    def outputs(self, graph: Graph, given: Mapping[str, Array] | None = None) -> Array:
-        """All outputs, ``(points, outputs)``, with these values in place of the computed ones."""
-        part = cut(graph, given or {}, [node.name for node in graph.outputs])
-        return self.side_by_side(evaluate(part, self.inputs | dict(given or {})))
-
-    def side_by_side(self, values: Iterable[Array]) -> Array:
-        """Values of the outputs as ``(points, outputs)``."""
-        grid = side_by_side(values, self._shapes, self._sizes)
-        return grid.reshape(-1, grid.shape[-1])
-
-
-def _incomparable(stages: Stages) -> str | None:
+def _incomparable(observed: ObservedLayers) -> str | None:
     """Why the layers of the program cannot be compared with those of the network, if so."""
-    there = {node.name: node.op for node in stages.converted.nodes}
-    graph = stages.reference
+    there = {node.name: node.op for node in observed.converted.nodes}
+    graph = observed.reference
     for node in _core_nodes(graph):
         op, made = node.op, there.get(node.name)
         if isinstance(op, Activation):
             around = (*node.operands, *graph.users[node])
             plain = all(isinstance(one.op, Affine) and one.in_core for one in around)
-            if not plain or not stages.can_read(node):
+            if not plain or not observed.can_read(node):
                 return f"the pipeline leaves nothing that stands for {node.name} alone"
         elif isinstance(op, Affine):
             if not isinstance(made, Affine) or made.bias.size != op.bias.size:
@@ -110,8 +71,7 @@ def _incomparable(stages: Stages) -> str | None:
                 return f"the map {node.name} reads several layers at once"
             enters = not any(operand.in_core for operand in node.operands)
             if enters and not _same(dense(made.weight), dense(op.weight)):
-                return "the maps were trained end to end, and no layer is meant to give what the "\
-                    "network's gives"  # fmt: skip
+                return _TRAINED
     return None
 
 
@@ -132,19 +92,45 @@ class _Comparison:
     """A program's layers next to the network's, on some points.
 
     Attributes:
-        stages: What was seen of the compilation.
-        field: The points.
-        truth: The source network's outputs.
+        observed: What was seen of the compilation.
+        source: The source network.
+        points: One table, or one for each sample axis.
     """
 
-    stages: Stages
-    field: _Field
-    truth: Array
+    observed: ObservedLayers
+    source: Graph
+    points: Array | tuple[Array, ...]
+
+    @cached_property
+    def _inputs(self) -> Values:
+        """The model's inputs."""
+        return self.source.bind(self.points)
+
+    @cached_property
+    def _shapes(self) -> list[Layout]:
+        known = layouts(self.source)
+        return [known[node] for node in self.source.outputs]
+
+    @cached_property
+    def _truth(self) -> Array:
+        """The source network's outputs."""
+        return self._of(self.source)
+
+    def _of(self, graph: Graph, given: Mapping[str, Array] | None = None) -> Array:
+        """All outputs, ``(points, outputs)``, with these values in place of the computed ones."""
+        part = cut(graph, given or {}, [node.name for node in graph.outputs])
+        return self._side_by_side(evaluate(part, self._inputs | dict(given or {})))
+
+    def _side_by_side(self, values: Iterable[Array]) -> Array:
+        """Values of the outputs as ``(points, outputs)``."""
+        tables = self.points if isinstance(self.points, tuple) else (self.points,)
+        grid = side_by_side(values, self._shapes, tuple(len(table) for table in tables))
+        return grid.reshape(-1, grid.shape[-1])
 
     @property
     def _graph(self) -> Graph:
         """The network that layers are compared with."""
-        return self.stages.reference
+        return self.observed.reference
 
     @cached_property
     def _layers(self) -> list[Node]:
@@ -162,47 +148,60 @@ class _Comparison:
     @cached_property
     def _made(self) -> Values:
         """The program's values, means over the time steps."""
-        return self._traced(self.stages.converted)
+        return self._traced(self.observed.converted)
 
     def _traced(self, graph: Graph) -> Values:
         """Values of layers, populations, maps, what enters, and outputs; means over the steps."""
         names = {one.name for node in self._maps for one in (node, *node.operands)}
         names |= {node.name for node in graph.nodes if isinstance(node.op, Neuron)}
         names |= {node.name for node in graph.outputs}
-        return self.field.inputs | trace(graph, self.field.inputs, names)
+        return self._inputs | trace(graph, self._inputs, names)
 
     @cached_property
     def _few(self) -> Array:
         """Points ``(samples, columns)`` for derivatives: of several axes, few samples of each."""
-        tables = [self.field.inputs[node.name] for node in self._graph.inputs]
+        tables = [self._inputs[node.name] for node in self._graph.inputs]
         count = min(len(table) for table in tables)
-        if isinstance(self.field.points, tuple):
-            count = min(count, round(_COMBINATIONS ** (1 / len(self.field.points))))
+        if isinstance(self.points, tuple):
+            count = min(count, round(_COMBINATIONS ** (1 / len(self.points))))
         return np.concatenate([table[:count] for table in tables], axis=1)
 
     @cached_property
     def _outputs(self) -> Array:
         """The outputs of the network that layers are compared with."""
-        return self.field.side_by_side([self._exact[o.name] for o in self._graph.outputs])
+        return self._side_by_side([self._exact[o.name] for o in self._graph.outputs])
 
     @cached_property
     def _size(self) -> float:
         """Norm of the source network's outputs."""
-        return float(np.linalg.norm(self.truth)) or 1.0
+        return float(np.linalg.norm(self._truth)) or 1.0
+
+    def without_layers(self, reason: str) -> Budget:
+        """Where layers cannot be compared."""
+        measured = relative_l2(self._of(self.observed.converted), self._truth)
+        return Budget(
+            points=len(self._truth),
+            measured=measured,
+            retrained=0.0,
+            maps=0.0,
+            together=0.0,
+            layers=(),
+            incomparable=reason,
+        )
 
     def budget(self) -> Budget:
         """All of it."""
-        made = self.field.side_by_side([self._made[o.name] for o in self._graph.outputs])
+        made = self._side_by_side([self._made[o.name] for o in self._graph.outputs])
         weights = sensitivities(self._graph, self._few)
-        moved = {node: self._moved({m.name: self._errors[m.name] for m in self._readers(node)})
-                 for node in self._layers}  # fmt: skip
-        by_maps = self._moved({m.name: self._errors[m.name] for m in self._maps
-                               if not any(_is_layer(o) for o in m.operands)})  # fmt: skip
-        retrained = self._outputs - self.truth
+        moved = {node: self._moved(self._readers(node)) for node in self._layers}
+        by_maps = self._moved(
+            node for node in self._maps if not any(_is_layer(operand) for operand in node.operands)
+        )
+        retrained = self._outputs - self._truth
         together = sum(moved.values(), by_maps + retrained)
         return Budget(
-            points=len(self.truth),
-            measured=relative_l2(made, self.truth),
+            points=len(self._truth),
+            measured=relative_l2(made, self._truth),
             retrained=self._norm(retrained),
             maps=self._norm(by_maps),
             together=self._norm(together),
@@ -211,29 +210,28 @@ class _Comparison:
         )
 
     def _layer(self, node: Node, weights: Mapping[str, Array], moved: Array) -> LayerErrors:
-        stair = self.stages.staircases[node.name]
-        assert isinstance(node.op, Activation)
-        error = self.stages.read(node.name, self._made) - self._activation(node, self._made)
+        levels = self.observed.staircases[node.name].level_table
+        activation = self._activation(node)
+        error = self.observed.read(node.name, self._made) - activation
         weight = weights.get(node.name, np.zeros(error.shape[1]))
         spread = np.sqrt((error**2).mean(axis=0))
-        levels = stair.level_table
-        size = float(np.sqrt((self.truth**2).sum() / len(self.truth))) or 1.0
-        alone = self.field.outputs(self._graph, self._converted_alone(node))
-        without = self.field.outputs(self.stages.converted, self._exact_alone(node))
+        size = float(np.sqrt((self._truth**2).sum() / len(self._truth))) or 1.0
+        alone = self._of(self._graph, self._converted_alone(node))
+        without = self._of(self.observed.converted, self._exact_alone(node))
         return LayerErrors(
             name=node.name,
             core=node.segment,
             neurons=error.shape[1],
-            units=self.stages.units_of(node.name),
+            units=self.observed.units_of(node.name),
             levels=float((levels.max(axis=1) - levels.min(axis=1)).sum() / error.shape[1] + 1),
-            activation=_rms(self._activation(node, self._made)),
+            activation=_rms(activation),
             local_error=_rms(error),
             weight=_rms(weight),
             predicted=self._norm(moved),
             independent=float(np.linalg.norm(weight * spread)),
             identity=float(np.linalg.norm(spread)) / size,
             alone=self._norm(alone - self._outputs),
-            without=relative_l2(without, self.truth),
+            without=relative_l2(without, self._truth),
         )
 
     @cached_property
@@ -241,19 +239,16 @@ class _Comparison:
         """What every map adds to the error, given what really arrives at the layer it reads."""
         found: Values = {}
         for node in self._maps:
-            assert isinstance(node.op, Affine)
-            arriving = add([self._arriving(operand) for operand in node.operands])
-            ideal = apply(node.op.weight, arriving) + node.op.bias
-            found[node.name] = self._made[node.name] - ideal
+            arriving = {operand: self._arriving(operand) for operand in node.operands}
+            found[node.name] = self._made[node.name] - compute_node(node, arriving)
         return found
 
     def _arriving(self, node: Node) -> Array:
-        return self._activation(node, self._made) if _is_layer(node) else self._made[node.name]
+        return self._activation(node) if _is_layer(node) else self._made[node.name]
 
-    def _activation(self, node: Node, values: Values) -> Array:
-        """The exact activation of what arrives."""
-        assert isinstance(node.op, Activation)
-        return apply_activation(node.op, add([values[o.name] for o in node.operands]))
+    def _activation(self, node: Node) -> Array:
+        """The exact activation of what arrives at a layer."""
+        return compute_node(node, {operand: self._made[operand.name] for operand in node.operands})
 
     def _readers(self, node: Node) -> list[Node]:
         return [one for one in self._maps if node in one.operands]
@@ -262,33 +257,31 @@ class _Comparison:
         """What reads the layer, if the layer is converted and gets what the network gives it."""
         entering = {operand.name: self._exact[operand.name] for operand in node.operands}
         readers = [one.name for one in self._readers(node)]
-        part = cut(self.stages.converted, entering, readers)
-        sums: Values = trace(part, self.field.inputs | entering, set(readers))
-        return sums
+        part = cut(self.observed.converted, entering, readers)
+        return trace(part, self._inputs | entering, readers)
 
     def _exact_alone(self, node: Node) -> Values:
         """What reads the layer, if it is exact and gets what the program gives it."""
-        return {one.name: self._made[one.name] - self._errors[one.name]
-                for one in self._readers(node)}  # fmt: skip
+        names = [one.name for one in self._readers(node)]
+        return {name: self._made[name] - self._errors[name] for name in names}
 
-    def _moved(self, errors: Values) -> Array:
+    def _moved(self, maps: Iterable[Node]) -> Array:
         """How errors of maps move the outputs, to first order: the derivative in their direction.
 
         ``(points, outputs)``.
         """
+        errors = {node.name: self._errors[node.name] for node in maps}
         largest = max((float(np.abs(error).max()) for error in errors.values()), default=0.0)
         if largest == 0.0:
-            return np.zeros_like(self.truth)
+            return np.zeros_like(self._truth)
         size = max(float(np.abs(self._exact[name]).max()) for name in errors)
         step = _STEP * (size or 1.0) / largest
-        up, down = (
-            self.field.outputs(
-                self._graph, {n: self._exact[n] + sign * step * e for n, e in errors.items()}
-            )
-            for sign in (1, -1)
-        )
-        found: Array = (up - down) / (2 * step)
-        return found
+        changed = [
+            {name: self._exact[name] + side * error for name, error in errors.items()}
+            for side in (step, -step)
+        ]
+        up, down = (self._of(self._graph, values) for values in changed)
+        return np.asarray((up - down) / (2 * step))
 
     def _norm(self, error: Array) -> float:
         return float(np.linalg.norm(error)) / self._size

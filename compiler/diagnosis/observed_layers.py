@@ -1,4 +1,4 @@
-"""Observe a compilation: the graphs on the way that the program's layers are explained by."""
+"""Observe a compilation: which values of its program stand for which layer of the network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SPLIT = "split-thresholds"
 
 
 @dataclass
-class Stages:
-    """Keeps what a compilation went through; an observer of its passes.
+class ObservedLayers:
+    """Finds which values of a program stand for which layer; an observer of the passes.
 
     Attributes:
         context: Of the compilation.
@@ -70,12 +70,7 @@ class Stages:
     def _readings(self, done: Pass, graph: Graph, widths: Mapping[str, int]) -> dict[str, Graph]:
         """How layers are read behind a pass: it is applied to identity maps behind them as well."""
         layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation | Staircase)]
-        probes = [
-            Node(f"{node.name} read", Affine(np.eye(columns), np.zeros(columns)), (node,),
-                 node.segment)
-            for node in layers
-            for columns in (widths[node.name],)
-        ]  # fmt: skip
+        probes = [_identity(node, widths[node.name]) for node in layers]
         probed = done.apply(replace(graph, outputs=(*graph.outputs, *probes)), self.context)
         given = {n.name for n in probed.nodes if isinstance(n.op, Activation | Neuron)}
         read = probed.outputs[len(graph.outputs) :]
@@ -100,7 +95,7 @@ class Stages:
         there = {node.name: node.op for node in self.converted.nodes}
         read = self.lowered.get(layer.name)
         return read is not None and all(
-            isinstance(there.get(node.name), Neuron) for node in read.nodes if _is_input(node)
+            isinstance(there.get(n.name), Neuron) for n in read.nodes if isinstance(n.op, Input)
         )
 
     def read(self, layer: str, means: Mapping[str, Array]) -> Array:
@@ -126,6 +121,12 @@ class Stages:
         return sum(op.units for name, op in populations.items() if owners[name] == layer)
 
 
+def _identity(node: Node, columns: int) -> Node:
+    """An identity map behind a node."""
+    op = Affine(np.eye(columns), np.zeros(columns))
+    return Node(f"{node.name} read", op, (node,), node.segment)
+
+
 def cut(graph: Graph, given: Iterable[str], wanted: Iterable[str]) -> Graph:
     """The part of a graph that computes the ``wanted`` values from the ``given`` ones."""
     names = set(given)
@@ -137,10 +138,6 @@ def cut(graph: Graph, given: Iterable[str], wanted: Iterable[str]) -> Graph:
             new[node] = node.with_operands(*(new[operand] for operand in node.operands))
     by_name = {node.name: node for node in graph.nodes}
     return replace(graph, inputs=(), outputs=tuple(new[by_name[name]] for name in wanted))
-
-
-def _is_input(node: Node) -> bool:
-    return isinstance(node.op, Input)
 
 
 def _layer_of(population: str, layers: Iterable[str]) -> str | None:

@@ -20,9 +20,10 @@ from functools import cached_property
 
 import numpy as np
 
-from pinnir.ir.evaluate import apply_activation, evaluate, preactivations
+from pinnir.diagnosis.derivatives import difference
+from pinnir.ir.evaluate import add, evaluate
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Node
-from pinnir.ir.sample_axes import Layout, columns_in, layouts, to_grid
+from pinnir.ir.sample_axes import Layout, columns_in, layouts, side_by_side, to_grid
 from pinnir.numerics.matrix import Array, dense
 
 # Points that derivatives are averaged over, and entries of the largest array of derivatives.
@@ -89,30 +90,13 @@ class _Derivatives:
     @cached_property
     def values(self) -> dict[Node, Array]:
         """Value of every node."""
-        found: dict[Node, Array] = {}
-        for node in self.graph.nodes:
-            if isinstance(node.op, Input):
-                found[node] = self.inputs[node.name]
-            elif isinstance(node.op, Constant):
-                found[node] = node.op.value
+        found = {node: self.inputs[node.name] for node in self.graph.inputs}
+        found |= {n: n.op.value for n in self.graph.nodes if isinstance(n.op, Constant)}
 
         def keep(step: int, node: Node, value: Array) -> None:
             found[node] = value
 
         evaluate(self.graph, self.inputs, keep)
-        return found
-
-    @cached_property
-    def slopes(self) -> dict[Node, Array]:
-        """Derivative of every spiking activation by its input, ``(samples, neurons)``."""
-        found: dict[Node, Array] = {}
-        z = preactivations(self.graph, self.inputs)
-        for node in self.graph.nodes:
-            if node.in_core and isinstance(node.op, Activation):
-                at = z[node.name]
-                step = _STEP * (1 + np.abs(at))
-                rise = apply_activation(node.op, at + step) - apply_activation(node.op, at - step)
-                found[node] = rise / (2 * step)
         return found
 
     @property
@@ -133,11 +117,8 @@ class _Derivatives:
         samples = max(1, min(samples, _ENTRIES // (columns[-1] * widest)))
         pick = np.unique(np.linspace(0, behind.shape[1] - 1, samples).astype(int))
         gram = np.einsum("csm,dsm->scd", behind[:, pick], behind[:, pick], optimize=True)
-        by: dict[Node, Array] = {}
-        for node, first in zip(leaving, columns[:-1], strict=True):
-            own = columns_in(self.layouts[node])
-            by[node] = np.zeros((1, columns[-1], own))
-            by[node][0, first : first + own] = np.eye(own)
+        own = np.split(np.eye(columns[-1])[None], columns[1:-1], axis=2)
+        by = dict(zip(leaving, own, strict=True))
         found: dict[str, Array] = {}
         for node in reversed(nodes):
             if node not in by:
@@ -145,10 +126,11 @@ class _Derivatives:
             inner = by.pop(node)
             if isinstance(node.op, Affine):
                 inner = inner @ dense(node.op.weight)
-            else:
+            elif isinstance(node.op, Activation):
                 square = np.einsum("scn,scd,sdn->sn", inner, gram, inner, optimize=True)
                 found[node.name] = square.mean(axis=0)
-                inner = inner * self.slopes[node][pick, None, :]
+                z = add([self.values[operand] for operand in node.operands])
+                inner = inner * difference(node.op, z, _STEP)[pick, None, :]
             for operand in node.operands:
                 if operand in nodes:
                     by[operand] = by[operand] + inner if operand in by else inner
@@ -197,7 +179,5 @@ class _Derivatives:
 
     def _grid(self, part: Graph, given: Mapping[str, Array]) -> Array:
         """All outputs, ``(*sizes, outputs)``."""
-        found = zip(evaluate(part, given), self.graph.outputs, strict=True)
-        grids = [to_grid(value, self.layouts[node], self.sizes) for value, node in found]
-        whole = [np.broadcast_to(grid, (*self.sizes, grid.shape[-1])) for grid in grids]
-        return np.concatenate(whole, axis=-1)
+        shapes = [self.layouts[node] for node in self.graph.outputs]
+        return side_by_side(evaluate(part, given), shapes, self.sizes)

@@ -1,24 +1,19 @@
 """Neuron models: one file each, a dataclass whose docstring is the equation."""
 
-from pinnir.neurons.delta import Delta
-from pinnir.neurons.hard_reset import FlooredIF, HardResetIF
-from pinnir.neurons.integrate_fire import IF
+from pinnir.neurons.delta import Delta as Delta
+from pinnir.neurons.hard_reset import FlooredIF as FlooredIF
+from pinnir.neurons.hard_reset import HardResetIF as HardResetIF
+from pinnir.neurons.integrate_fire import IF as IF
 from pinnir.neurons.membranes.fitzhugh_nagumo import FitzHughNagumo
-from pinnir.neurons.membranes.hodgkin_huxley import HodgkinHuxley
-from pinnir.neurons.membranes.integrated import Integrated
-from pinnir.neurons.membranes.izhikevich import Izhikevich
-from pinnir.neurons.membranes.lif import LIF
-from pinnir.neurons.membranes.membrane import Membrane
-from pinnir.neurons.phase import Phase
-from pinnir.neurons.programmable import Programmable
-from pinnir.neurons.sign_gradient import SignGradient
-from pinnir.neurons.threshold import Threshold
-
-__all__ = [
-    "IF", "LIF", "MEMBRANES", "PROGRAMMABLE", "Delta", "FitzHughNagumo", "FlooredIF",
-    "HardResetIF", "HodgkinHuxley", "Integrated", "Izhikevich", "Membrane", "Phase",
-    "Programmable", "SignGradient", "Threshold",
-]  # fmt: skip
+from pinnir.neurons.membranes.hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
+from pinnir.neurons.membranes.integrated import Integrated as Integrated
+from pinnir.neurons.membranes.izhikevich import Izhikevich as Izhikevich
+from pinnir.neurons.membranes.lif import LIF as LIF
+from pinnir.neurons.membranes.membrane import Membrane as Membrane
+from pinnir.neurons.phase import Phase as Phase
+from pinnir.neurons.programmable import Programmable as Programmable
+from pinnir.neurons.sign_gradient import SignGradient as SignGradient
+from pinnir.neurons.threshold import Threshold as Threshold
 
 # Programmable neurons that a program file may hold, by the name that it gives them.
 PROGRAMMABLE: dict[str, type[Programmable]] = {

@@ -64,20 +64,24 @@ class LevelNeuron(Programmable):
         return int(self.staircase.base.size)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The staircase, its boundaries padded to at least one."""
-        op = self.staircase
-        missing = ((0, 0), (0, max(0, 1 - op.boundaries.shape[1])))
-        return {
-            "boundaries": np.pad(op.boundaries, missing, constant_values=np.inf),
-            "directions": np.pad(op.directions, missing),
-            "start": op.start,
-            "base": op.base,
-            "step": op.step,
-        }
+        """The staircase."""
+        return arrays_of(self.staircase)
+
+
+def arrays_of(op: Staircase) -> dict[str, NDArray[Any]]:
+    """A staircase as arrays, its boundaries padded to at least one."""
+    missing = ((0, 0), (0, max(0, 1 - op.boundaries.shape[1])))
+    return {
+        "boundaries": np.pad(op.boundaries, missing, constant_values=np.inf),
+        "directions": np.pad(op.directions, missing),
+        "start": op.start,
+        "base": op.base,
+        "step": op.step,
+    }
 
 
 def staircase_of(arrays: Arrays) -> Staircase:
-    """The staircase that :meth:`LevelNeuron.to_arrays` wrote.
+    """The staircase that :func:`arrays_of` wrote.
 
     Raises:
         ValueError: If the arrays are no staircase; KeyError if one is missing.

@@ -81,21 +81,16 @@ def fitted_integers(weight: Array, moments: Moments, unit: Array, limit: int) ->
 def best_units(weight: Array, moments: Moments, limit: int) -> Array:
     """The unit of every row, out of some, with which the sums come out best, ``(rows,)``."""
     most = largest_of(weight) / limit
-    best, least = most, np.full(len(weight), np.inf)
-    for share in _SHARES:
-        unit = share * most
-        _, loss = _fitted(weight / unit[:, None], moments, limit)
-        loss *= unit**2
-        best = np.where(loss < least, unit, best)
-        least = np.minimum(loss, least)
-    return best
+    units = np.multiply.outer(_SHARES, most)
+    losses = [_fitted(weight / unit[:, None], moments, limit)[1] * unit**2 for unit in units]
+    return np.asarray(units[np.argmin(losses, axis=0), np.arange(len(weight))])
 
 
 def _fitted(scaled: Array, moments: Moments, limit: int) -> tuple[Array, Array]:
     """Whole numbers near ``scaled``, and every row's loss; never worse than the nearest."""
     nearest = np.clip(np.rint(scaled), -limit, limit)
-    tries = [_moved(scaled, start, moments.matrix, limit)
-             for start in (_swept(scaled, moments, limit), nearest)]  # fmt: skip
+    starts = (_swept(scaled, moments, limit), nearest)
+    tries = [_moved(scaled, start, moments.matrix, limit) for start in starts]
     losses = [np.einsum("ri,ij,rj->r", scaled - one, moments.matrix, scaled - one) for one in tries]
     better = losses[0] <= losses[1]
     return np.where(better[:, None], *tries), np.minimum(*losses)

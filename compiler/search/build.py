@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pinnir.base.targets import Integers
-from pinnir.diagnosis.observed_layers import Stages
+from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.diagnosis.pass_log import PassLog
 from pinnir.ir.graph import Graph, Level
 from pinnir.ir.sample_axes import layouts
@@ -43,14 +43,14 @@ def build(
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
     log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
-    stages = Stages(job.context)
-    program = assemble(job, candidate, [log, stages, *observers])
+    observed = ObservedLayers(job.context)
+    program = assemble(job, candidate, [log, observed, *observers])
     program = replace(program, initial=log.initial, passes=tuple(log.records))
     program = from_bytes(program.to_bytes())
     program = with_manifest(
         program,
         metrics=_metrics(job, program, candidate, reference),
-        budget=msgspec.to_builtins(job.budget(stages)),
+        budget=msgspec.to_builtins(job.budget(observed)),
     )
     source = None if strip_source else program.source
     return replace(program, source=source, seconds=tuple(log.seconds))

@@ -12,7 +12,7 @@ from pinnir.base.targets import Target
 from pinnir.base.threads import one_thread
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.local_errors import error_budget
-from pinnir.diagnosis.observed_layers import Stages
+from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.frontend import Model
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Graph, Input, Level
@@ -250,13 +250,13 @@ class Job:
         """What the passes of a pipeline may look at."""
         return self._context(self.tidy, self._fitting)
 
-    def budget(self, stages: Stages) -> Budget:
+    def budget(self, observed: ObservedLayers) -> Budget:
         """The error budget of a compilation, on some of the selection points."""
-        simulated = stages.converted.level is Level.SPIKING
+        simulated = observed.converted.level is Level.SPIKING
         count = SIMULATED_BUDGET_POINTS if simulated else BUDGET_POINTS
         where = self.combined(self.selection[:count])
         with one_thread():
-            return error_budget(stages, self.tidy, where)
+            return error_budget(observed, self.tidy, where)
 
     def _context(self, source: Graph, points: Array) -> Context:
         return Context(

@@ -10,19 +10,21 @@ takes. Levels are allocated anew before every round, as ``quantise-activations``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.diagnosis.sensitivity import metric
-from pinnir.ir.graph import Activation, Graph, Level, Node
+from pinnir.ir.graph import Activation, Graph, Level
+from pinnir.numerics.adam import Parameters, flat, paired
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate
-from pinnir.passes.fitting.rounding_loss import RoundedLoss, rounded_layers
-from pinnir.passes.fitting.teaching import Lesson, root_of
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.passes.fitting.operations import activations, with_ops, with_parameters
+from pinnir.passes.fitting.rounding_loss import RoundedLoss
+from pinnir.passes.fitting.teaching import TeacherLoss, root_of
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -74,7 +76,7 @@ class AnticipateRounding(Pass):
         key = context.key(str(self))
         result = context.checkpoints.load(key, graph)
         if result is not None:
-            return _restored(graph, result)
+            return with_parameters(graph, paired(result))
         trained = _with_corners(self._train(_rounded_corners(graph), context))
         context.checkpoints.save(key, graph, _state(trained))
         return trained
@@ -87,8 +89,11 @@ class AnticipateRounding(Pass):
         for number in range(self.rounds):
             key = f"{context.key(str(self))} {number} {points}"
             state = context.checkpoints.load(key, best)
-            trained = _restored(best, state) if state else self._round(best, teacher, points)
-            context.checkpoints.save(key, best, _state(trained))
+            if state:
+                trained = with_parameters(best, paired(state))
+            else:
+                trained = self._round(best, teacher, points)
+                context.checkpoints.save(key, best, _state(trained))
             found = self._predicted(trained, teacher)
             context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
             gained = found < (1 - self.least) * least
@@ -102,30 +107,24 @@ class AnticipateRounding(Pass):
     def _predicted(self, graph: Graph, teacher: Teacher) -> float:
         """Predicted relative error of the outputs, all cores together, on held-back points."""
         losses = self._losses(graph, teacher, self.points, _HELD_BACK)
-        return float(np.sqrt(sum(loss(loss.lesson.student.parameters)[0] for loss in losses)))
+        return float(np.sqrt(sum(loss(loss.exact.core.parameters)[0] for loss in losses)))
 
     def _round(self, graph: Graph, teacher: Teacher, points: int) -> Graph:
         """Train every core once."""
-        known: dict[str, Array] = {}
-        for loss in self._losses(graph, teacher, points, _TRAINING):
-            known |= loss.variances
-        for label in students(graph):
+        for before in self._losses(graph, teacher, points, _TRAINING):
             # What enters a core behind another one, and what it is worth, has changed by now.
-            lesson = teacher.lesson(graph, label, points, _TRAINING)
-            loss = RoundedLoss(lesson, known, _signs(lesson, teacher.context.seed))
+            loss = teacher.loss(graph, before.exact.core.label, points, _TRAINING)
+            loss = replace(loss, variances=before.variances)
             found = minimum(loss, max(1, self.iterations // self.rounds))
-            graph = lesson.student.with_parameters(found)
+            graph = with_parameters(graph, found)
         return graph
 
     def _losses(self, graph: Graph, teacher: Teacher, points: int, drawn: int) -> list[RoundedLoss]:
         """The loss of every core; the levels of all of them are allocated together."""
-        lessons = [teacher.lesson(graph, label, points, drawn) for label in students(graph)]
-        signs = [_signs(lesson, teacher.context.seed) for lesson in lessons]
-        layers: dict[str, Rounded] = {}
-        for lesson, sign in zip(lessons, signs, strict=True):
-            layers |= rounded_layers(lesson, sign)
+        losses = [teacher.loss(graph, label, points, drawn) for label in core_labels(graph)]
+        layers = {name: one for loss in losses for name, one in loss.layers().items()}
         variances = self._variances(layers)
-        return [RoundedLoss(a, variances, b) for a, b in zip(lessons, signs, strict=True)]
+        return [replace(loss, variances=variances) for loss in losses]
 
     def _variances(self, layers: Mapping[str, Rounded]) -> dict[str, Array]:
         """Variance of every neuron's rounding error."""
@@ -137,7 +136,7 @@ class AnticipateRounding(Pass):
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """Makes lessons; knows the metrics of the graphs that it has seen.
+    """Makes the losses of cores; knows the metrics of the graphs that it has seen.
 
     Attributes:
         context: Source network, points and seed.
@@ -147,48 +146,42 @@ class Teacher:
     context: Context
     roots: dict[tuple[Graph, str], Array] = field(default_factory=dict)
 
-    def lesson(self, graph: Graph, label: str, points: int, drawn: int) -> Lesson:
-        """What a core of a graph is to learn, on points drawn in a round."""
-        source = self.context.source
+    def loss(self, graph: Graph, label: str, points: int, drawn: int) -> RoundedLoss:
+        """The loss of a core of a graph, on points drawn in a round; nothing is rounded yet."""
+        source, seed = self.context.source, self.context.seed
         if (graph, label) not in self.roots:
             self.roots[graph, label] = root_of(metric(graph, label, self.context.calibration))
-        student = Student.of(graph, label, source)
-        root = self.roots[graph, label]
-        return Lesson.on(self.context.fresh(points, drawn), student, source, root)
+        core, root = TrainableCore.of(graph, label, source), self.roots[graph, label]
+        exact = TeacherLoss.on(self.context.fresh(points, drawn), core, source, root)
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (len(exact.wanted), len(root)))
+        return RoundedLoss(exact, signs)
 
 
 def _rounded_corners(graph: Graph) -> Graph:
     """Clips rounded at their corners, where derivatives would jump and a line search would end."""
-
-    def change(node: Node) -> Node:
-        if not (isinstance(node.op, Activation) and node.in_core and node.op.function == "clip"):
-            return node
-        low, high = (np.asarray(value, np.float64) for value in node.op.parameters)
-        half = np.maximum(_CORNER * (high - low), np.finfo(np.float64).tiny)
-        return node.with_op(Activation("rounded-clip", (low, high, half)))
-
-    return graph.rewrite(change)
+    found: dict[str, Activation] = {}
+    for node, op in activations(graph).items():
+        if op.function == "clip":
+            low, high = (np.asarray(value, np.float64) for value in op.parameters)
+            half = np.maximum(_CORNER * (high - low), np.finfo(np.float64).tiny)
+            found[node.name] = Activation("rounded-clip", (low, high, half))
+    return with_ops(graph, found)
 
 
 def _with_corners(graph: Graph) -> Graph:
-    def change(node: Node) -> Node:
-        if isinstance(node.op, Activation) and node.op.function == "rounded-clip":
-            return node.with_op(Activation("clip", node.op.parameters[:2]))
-        return node
-
-    return graph.rewrite(change)
-
-
-def _signs(lesson: Lesson, seed: int) -> Array:
-    rng = np.random.default_rng(seed)
-    return rng.choice([-1.0, 1.0], (len(lesson.wanted), lesson.root.shape[1]))
+    clips = {
+        node.name: Activation("clip", op.parameters[:2])
+        for node, op in activations(graph).items()
+        if op.function == "rounded-clip"
+    }
+    return with_ops(graph, clips)
 
 
 def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
     """Parameters of the least loss that so many iterations find."""
     from scipy.optimize import minimize
 
-    start = loss.lesson.student.parameters
+    start = loss.exact.core.parameters
     scales = loss.scales(start)
     sizes = [part.size for pair in start.values() for part in pair]
     first, _ = loss(start)
@@ -196,7 +189,10 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
         return start
 
     def scaled(name: str, pair: tuple[Array, Array]) -> tuple[Array, Array]:
-        return scales[name](*pair) if name in scales else pair
+        if name not in scales:
+            return pair
+        (left, right), (weight, bias) = scales[name], pair
+        return left @ weight @ right, left @ bias
 
     def moved(step: Array) -> Parameters:
         parts = iter(np.split(step, np.cumsum(sizes)[:-1]))
@@ -211,26 +207,13 @@ def minimum(loss: RoundedLoss, iterations: int) -> Parameters:
         parts = [part.reshape(-1) for name in start for part in scaled(name, by[name])]
         return found / first, np.concatenate(parts) / first
 
-    found = minimize(
-        value, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B",
-        options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY,
-                 "ftol": 0.0, "gtol": 0.0},
-    )  # fmt: skip
+    options: Any = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": _MEMORY}
+    options |= {"ftol": 0.0, "gtol": 0.0}
+    zero = np.zeros(sum(sizes))
+    found = minimize(value, zero, jac=True, method="L-BFGS-B", options=options)
     return moved(found.x)
 
 
 def _state(graph: Graph) -> dict[str, Array]:
-    return {
-        f"{name} {number}": part
-        for label in students(graph)
-        for name, pair in Student.of(graph, label, graph).parameters.items()
-        for number, part in enumerate(pair)
-    }
-
-
-def _restored(graph: Graph, state: Mapping[str, Array]) -> Graph:
-    for label in students(graph):
-        student = Student.of(graph, label, graph)
-        found = {name: (state[f"{name} 0"], state[f"{name} 1"]) for name in student.parameters}
-        graph = student.with_parameters(found)
-    return graph
+    cores = [TrainableCore.of(graph, label, graph) for label in core_labels(graph)]
+    return {name: part for core in cores for name, part in flat(core.parameters).items()}

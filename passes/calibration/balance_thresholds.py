@@ -15,8 +15,9 @@ import numpy as np
 
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import apply_activation, preactivations
-from pinnir.ir.graph import Activation, Graph, Level, Node
+from pinnir.ir.graph import Activation, Graph, Level
 from pinnir.numerics.matrix import Array
+from pinnir.passes.fitting.operations import activations, refusal, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -53,23 +54,15 @@ class BalanceThresholds(Pass):
             LegalizeError: If an activation is not close to a clip of its input.
         """
         values = preactivations(graph, graph.bind(context.calibration))
-
-        def change(node: Node) -> Node:
-            if not (node.in_core and isinstance(node.op, Activation)):
-                return node
-            if node.op.function not in _SHAPES:
-                raise LegalizeError(
-                    f"one integrate-and-fire neuron cannot stand for {node.op.function}",
-                    node=node.name,
-                    op="Activation",
-                    hint="use split-thresholds",
-                )
-            z = values[node.name]
-            lower = _SHAPES[node.op.function]
-            theta = self._thresholds(z, apply_activation(node.op, z), lower)
-            return node.with_op(Activation("clip", (lower * theta, theta)))
-
-        return graph.rewrite(change)
+        clips: dict[str, Activation] = {}
+        for node, op in activations(graph).items():
+            if op.function not in _SHAPES:
+                problem = f"one integrate-and-fire neuron cannot stand for {op.function}"
+                raise refusal(LegalizeError, node, problem, "use split-thresholds")
+            z, lower = values[node.name], _SHAPES[op.function]
+            theta = self._thresholds(z, apply_activation(op, z), lower)
+            clips[node.name] = Activation("clip", (lower * theta, theta))
+        return with_ops(graph, clips)
 
     def _thresholds(self, z: Array, y: Array, lower: float) -> Array:
         """Thresholds ``(neurons,)`` for pre-activations ``z`` and activations ``y``."""
@@ -93,9 +86,6 @@ class BalanceThresholds(Pass):
             clipped = np.clip(counted, np.sign(lower) * self.steps, self.steps) * step
             errors.append(((clipped - y) ** 2).mean(axis=None if self.per == "layer" else 0))
         best = np.argmin(errors, axis=0)
-        chosen: Array = (
-            np.take_along_axis(candidates, np.atleast_1d(best)[None], axis=0)[0]
-            if self.per == "channel"
-            else candidates[best]
-        )
-        return chosen
+        if self.per == "layer":
+            return np.asarray(candidates[best])
+        return np.asarray(np.take_along_axis(candidates, best[None], axis=0)[0])

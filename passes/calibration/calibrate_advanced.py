@@ -23,22 +23,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.ir.graph import Affine, Graph, Level, Node
+from pinnir.ir.graph import Graph, Level, Node
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import with_potentials
-from pinnir.numerics.matrix import Array, with_entries
-from pinnir.passes.fitting.rate_layer import (
-    Arriving,
-    SpikingLayer,
-    check_rate_program,
-    means,
-    spiking_layer,
-)
-from pinnir.passes.fitting.trainable_core import Parameters
+from pinnir.numerics.adam import Parameters, Training
+from pinnir.numerics.matrix import Array
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.rate_layer import SpikingLayer, check_rate_program, spiking_layer
+from pinnir.passes.fitting.spike_sums import Arriving, mean_over_steps
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # Each learning rate is so many times the one before.
 _RATIO = 10**0.5
 
@@ -104,7 +99,7 @@ class CalibrateAdvanced(Pass):
                 continue
             arriving, wanted = layer.arriving(points), layer.wanted(context.source, points)
             found = self._trained(layer, arriving, wanted, rate, context.seed)
-            graph = _with_parameters(graph, found)
+            graph = with_parameters(graph, found)
             if isinstance(layer.end.op, IF):
                 moved = layer.corrected_potentials(found, arriving, wanted, _mean_square)
                 graph = with_potentials(graph, name, moved)
@@ -118,21 +113,20 @@ class CalibrateAdvanced(Pass):
     ) -> Parameters:
         """The parameters with the least loss of the simulated neurons."""
         rng = np.random.default_rng(seed)
-        adam, averages = _Adam(layer.parameters), means(arriving)
-        best, least = layer.parameters, _loss(layer, layer.parameters, arriving, wanted)
+        start = layer.parameters
+        averages = {node: mean_over_steps(values) for node, values in arriving.items()}
+        least = _loss(layer, start, arriving, wanted)
+        training = Training(start, least, rate, self.iterations, ratio_first=True)
         interval = max(1, self.iterations // self.checks)
         rows = np.arange(len(wanted))
-        for done in range(self.iterations):
+        while training.done < self.iterations:
             if isinstance(layer.end.op, IF):
                 rows = rng.integers(len(wanted), size=self.batch)
             batch = {node: values[rows] for node, values in averages.items()}
-            decay = 0.5 * (1 + np.cos(np.pi * done / self.iterations))
-            adam.step(_gradient(layer, adam.parameters, batch, wanted[rows]), rate * decay)
-            if (done + 1) % interval == 0 or done + 1 == self.iterations:
-                loss = _loss(layer, adam.parameters, arriving, wanted)
-                if loss < least:
-                    best, least = adam.parameters, loss
-        return best
+            training.step(_gradient(layer, training.parameters, batch, wanted[rows]))
+            if training.done % interval == 0 or training.done == self.iterations:
+                training.judge(_loss(layer, training.parameters, arriving, wanted))
+        return training.best
 
 
 def _loss(layer: SpikingLayer, parameters: Parameters, arriving: Arriving, wanted: Array) -> float:
@@ -141,19 +135,19 @@ def _loss(layer: SpikingLayer, parameters: Parameters, arriving: Arriving, wante
 
 
 def _mean_square(errors: Array) -> Array:
-    found: Array = (errors**2).mean(axis=0)
-    return found
+    return np.asarray((errors**2).mean(axis=0))
 
 
 def _gradient(
     layer: SpikingLayer, parameters: Parameters, batch: Mapping[Node, Array], wanted: Array
 ) -> Parameters:
     """Derivatives of the loss by the parameters, straight through the floor."""
-    value = layer.current(parameters, batch)
+    run = layer.run(parameters, batch)
+    value = layer.current(run)
     slope: Array | float = 1.0
     if isinstance(layer.end.op, IF):
         value, slope = _counted(layer.end.op, value, layer.potentials, layer.graph.steps)
-    return layer.derivatives(batch, (2 / len(wanted)) * (value - wanted) * slope)
+    return layer.derivatives(run, (2 / len(wanted)) * (value - wanted) * slope)
 
 
 def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple[Array, Array]:
@@ -163,44 +157,3 @@ def _counted(neuron: IF, current: Array, potentials: Array, steps: int) -> tuple
     count = np.clip(np.floor(charge) if neuron.rounds else np.trunc(charge), least, steps)
     inside = (charge > least) & (charge < steps)
     return count * (neuron.threshold / steps), inside.astype(np.float64)
-
-
-class _Adam:
-    """Parameters in training: the one thing here that changes."""
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
-        self._sizes = {name: np.sqrt((w**2).mean()) for name, (w, _) in parameters.items()}
-        self._first = {name: [0 * part for part in pair] for name, pair in parameters.items()}
-        self._second = {name: [0 * part for part in pair] for name, pair in parameters.items()}
-        self._done = 0
-
-    def step(self, by: Parameters, rate: float) -> None:
-        """One iteration with a gradient."""
-        self._done += 1
-        corrected = np.sqrt(1 - _BETA2**self._done) / (1 - _BETA1**self._done)
-        moved: Parameters = {}
-        for name, pair in self.parameters.items():
-            factor = rate * corrected * self._sizes[name]
-            weight, bias = (
-                part - factor * self._direction(name, i, by[name][i]) for i, part in enumerate(pair)
-            )
-            moved[name] = weight, bias
-        self.parameters = moved
-
-    def _direction(self, name: str, part: int, gradient: Array) -> Array:
-        first, second = self._first[name], self._second[name]
-        first[part] = _BETA1 * first[part] + (1 - _BETA1) * gradient
-        second[part] = _BETA2 * second[part] + (1 - _BETA2) * gradient**2
-        found: Array = first[part] / (np.sqrt(second[part]) + _EPSILON)
-        return found
-
-
-def _with_parameters(graph: Graph, parameters: Parameters) -> Graph:
-    def change(node: Node) -> Node:
-        if not (isinstance(node.op, Affine) and node.name in parameters):
-            return node
-        weight, bias = parameters[node.name]
-        return node.with_op(Affine(with_entries(node.op.weight, weight), bias))
-
-    return graph.rewrite(change)

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.ir.evaluate import trace
-from pinnir.ir.graph import Affine, Graph, Level, Node
+from pinnir.ir.graph import Affine, Graph, Level
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import with_potentials
-from pinnir.numerics.matrix import Array
+from pinnir.numerics.matrix import Array, entries
+from pinnir.passes.fitting.operations import affine, with_parameters
 from pinnir.passes.fitting.rate_layer import check_rate_program, spiking_layer
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -58,22 +59,12 @@ class CalibrateLight(Pass):
         for node in graph.nodes:
             if node.name in target:
                 now = trace(graph, graph.bind(points), {node.name})[node.name]
-                graph = _shift(graph, node.name, (target[node.name] - now).mean(axis=0))
+                bias = affine(node).bias + (target[node.name] - now).mean(axis=0)
+                changed = {node.name: (entries(affine(node).weight), bias)}
+                graph = with_parameters(graph, changed)
             elif self.potentials and isinstance(node.op, IF):
                 graph = _with_mean(graph, node.name, context.source, points)
         return graph
-
-
-def _shift(graph: Graph, name: str, amount: Array) -> Graph:
-    """Case 1."""
-
-    def change(node: Node) -> Node:
-        if node.name != name:
-            return node
-        assert isinstance(node.op, Affine)
-        return node.with_op(Affine(node.op.weight, node.op.bias + amount))
-
-    return graph.rewrite(change)
 
 
 def _with_mean(graph: Graph, name: str, source: Graph, points: Array) -> Graph:
@@ -81,12 +72,11 @@ def _with_mean(graph: Graph, name: str, source: Graph, points: Array) -> Graph:
     layer = spiking_layer(graph, name, source)
     if layer is None:
         return graph
-    found = layer.corrected_potentials(
-        layer.parameters, layer.arriving(points), layer.wanted(source, points), _mean_difference
-    )
+    arriving, wanted = layer.arriving(points), layer.wanted(source, points)
+    parameters = layer.parameters
+    found = layer.corrected_potentials(parameters, arriving, wanted, _mean_difference)
     return with_potentials(graph, name, found)
 
 
 def _mean_difference(errors: Array) -> Array:
-    size: Array = np.abs(errors.mean(axis=0))
-    return size
+    return np.asarray(np.abs(errors.mean(axis=0)))

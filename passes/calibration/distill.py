@@ -9,20 +9,19 @@ of the network's outputs, so that a core in front of a merge learns what matters
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Graph, Level
-from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.teaching import Lesson, root_of
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.numerics.adam import Parameters, Training
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.teaching import TeacherLoss, root_of
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # Numbers of the rounds in which points are drawn, to train on and to judge on.
 _TRAINING, _HELD_BACK = 2, 3
 
@@ -64,116 +63,35 @@ class Distill(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train core after core; a core that does not improve stays as it was."""
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
             root = root_of(metric(context.layers, label, context.calibration))
-            taught, held_back = (
-                Lesson.on(context.fresh(count, drawn), student, context.source, root)
+            training, held_back = (
+                TeacherLoss.on(context.fresh(count, drawn), core, context.source, root)
                 for count, drawn in ((self.points, _TRAINING), (self.points // 4, _HELD_BACK))
             )
-            graph = student.with_parameters(self._trained(taught, held_back, context, label))
+            graph = with_parameters(graph, self._trained(training, held_back, context))
         return graph
 
-    def _trained(
-        self, taught: Lesson, held_back: Lesson, context: Context, label: str
-    ) -> Parameters:
+    def _trained(self, loss: TeacherLoss, held_back: TeacherLoss, context: Context) -> Parameters:
         """Parameters with the least loss on the held-back points."""
-        graph, key = taught.student.graph, f"{context.key(str(self))} {label}"
-        state = _Adam.start(taught.student.parameters, held_back)
-        saved = context.checkpoints.load(key, graph)
+        core = loss.core
+        key = f"{context.key(str(self))} {core.label}"
+        start = core.parameters
+        training = Training(start, held_back.loss(start), self.rate, self.iterations)
+        saved = context.checkpoints.load(key, core.graph)
         if saved:
-            state.restore(saved)
+            training.restore(saved)
         interval = max(1, self.iterations // self.checks)
-        while state.done < self.iterations and state.idle < self.patience:
-            rng = np.random.default_rng([context.seed, state.done])
-            batch = taught.batch(rng.integers(len(taught.wanted), size=self.batch))
-            decay = 0.5 * (1 + np.cos(np.pi * state.done / self.iterations))
-            state.step(batch.gradient(state.parameters), self.rate * decay)
-            if state.done % interval == 0:
-                state.judge(held_back)
-                context.checkpoints.save(key, graph, state.as_arrays())
+        while training.done < self.iterations and training.idle < self.patience:
+            rng = np.random.default_rng([context.seed, training.done])
+            batch = loss.batch(rng.integers(len(loss.wanted), size=self.batch))
+            training.step(batch.gradient(training.parameters))
+            if training.done % interval == 0:
+                training.judge(held_back.loss(training.parameters))
+                context.checkpoints.save(key, core.graph, training.as_arrays())
                 context.progress(
-                    f"distilling {label}, {state.done} of {self.iterations}: "
-                    f"{np.sqrt(state.least):.2e}"
+                    f"distilling {core.label}, {training.done} of {self.iterations}: "
+                    f"{np.sqrt(training.least):.2e}"
                 )
-        return state.best
-
-
-@dataclass
-class _Adam:
-    """Adam in the middle of its work: the one thing here that changes.
-
-    Attributes:
-        parameters: Where it is.
-        first: Mean of the gradients.
-        second: Mean of their squares.
-        best: The parameters with the least loss so far.
-        least: That loss, on the held-back points.
-        done: Iterations.
-        idle: Checks since the least loss was found.
-    """
-
-    parameters: Parameters
-    first: Parameters
-    second: Parameters
-    best: Parameters
-    least: float
-    done: int = 0
-    idle: int = 0
-    sizes: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def start(cls, parameters: Parameters, held_back: Lesson) -> _Adam:
-        """Before the first iteration."""
-        zero = {name: (0 * pair[0], 0 * pair[1]) for name, pair in parameters.items()}
-        sizes = {name: float(np.sqrt((w**2).mean())) for name, (w, _) in parameters.items()}
-        least = held_back.loss(parameters)
-        return cls(parameters, zero, dict(zero), parameters, least, sizes=sizes)
-
-    def step(self, by: Parameters, rate: float) -> None:
-        """One iteration with a gradient."""
-        self.done += 1
-        corrected = np.sqrt(1 - _BETA2**self.done) / (1 - _BETA1**self.done)
-        moved: Parameters = {}
-        for name, pair in self.parameters.items():
-            gradient = by.get(name, (0 * pair[0], 0 * pair[1]))
-            self.first[name] = _mixed(self.first[name], gradient, _BETA1, 1)
-            self.second[name] = _mixed(self.second[name], gradient, _BETA2, 2)
-            factor = rate * corrected * self.sizes[name]
-            parts = zip(pair, self.first[name], self.second[name], strict=True)
-            weight, bias = (p - factor * m / (np.sqrt(v) + _EPSILON) for p, m, v in parts)
-            moved[name] = weight, bias
-        self.parameters = moved
-
-    def judge(self, held_back: Lesson) -> None:
-        """Keep the parameters if they are the best so far."""
-        loss = held_back.loss(self.parameters)
-        self.idle = 0 if loss < self.least else self.idle + 1
-        if loss < self.least:
-            self.best, self.least = self.parameters, loss
-
-    def as_arrays(self) -> dict[str, Array]:
-        """Everything, to be saved."""
-        numbers = np.array([self.least, self.done, self.idle], np.float64)
-        return {"numbers": numbers} | {
-            f"{kind} {name} {part}": values
-            for kind in ("parameters", "first", "second", "best")
-            for name, pair in getattr(self, kind).items()
-            for part, values in enumerate(pair)
-        }
-
-    def restore(self, saved: Mapping[str, Array]) -> None:
-        """Go on from :meth:`as_arrays`."""
-        least, done, idle = saved["numbers"]
-        self.least, self.done, self.idle = float(least), int(done), int(idle)
-        for kind in ("parameters", "first", "second", "best"):
-            found = {n: (saved[f"{kind} {n} 0"], saved[f"{kind} {n} 1"]) for n in self.parameters}
-            setattr(self, kind, found)
-
-
-def _mixed(
-    mean: tuple[Array, Array], gradient: tuple[Array, Array], share: float, power: int
-) -> tuple[Array, Array]:
-    """Running mean of a power of the gradient."""
-    weight, bias = (share * m + (1 - share) * g**power for m, g in zip(mean, gradient, strict=True))
-    return weight, bias
+        return training.best

@@ -15,11 +15,12 @@ import numpy as np
 
 from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.base.registry import look_up
-from pinnir.ir.graph import Activation, Graph, Level, Node
+from pinnir.ir.graph import Graph, Level
 from pinnir.neurons.membranes.conversion import CONVERSIONS, Conversion
 from pinnir.neurons.membranes.integrators import Scheme
-from pinnir.neurons.membranes.response import measured
+from pinnir.neurons.membranes.response import Response, measured
 from pinnir.neurons.membranes.stability import check_scheme
+from pinnir.passes.fitting.operations import activations, refusal, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -67,21 +68,14 @@ class FitNeurons(Pass):
                 hint="compile with --target programmable, or lif with --target nir",
             )
         check_scheme(conversion.model, conversion.scheme)
-
-        def change(node: Node) -> Node:
-            if not (node.in_core and isinstance(node.op, Activation)):
-                return node
-            if node.op.function != "clip":
-                raise PipelineError(
-                    f"{node.op.function} is no clipped ramp",
-                    node=node.name,
-                    op="Activation",
-                    hint="run split-thresholds before fit-neurons",
-                )
-            low, high = np.broadcast_arrays(*(np.atleast_1d(end) for end in node.op.parameters))
-            return node.with_op(measured(conversion, (low, high), self.steps))
-
-        return graph.rewrite(change, level=Level.STAIRCASE)
+        curves: dict[str, Response] = {}
+        for node, op in activations(graph).items():
+            if op.function != "clip":
+                hint = "run split-thresholds before fit-neurons"
+                raise refusal(PipelineError, node, f"{op.function} is no clipped ramp", hint)
+            low, high = np.broadcast_arrays(*(np.atleast_1d(end) for end in op.parameters))
+            curves[node.name] = measured(conversion, (low, high), self.steps)
+        return with_ops(graph, curves, level=Level.STAIRCASE)
 
     def _conversion(self) -> Conversion:
         known = look_up(CONVERSIONS, self.neuron, "neuron", PipelineError)

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from pinnir.base.errors import PipelineError
-from pinnir.ir.evaluate import trace
-from pinnir.ir.graph import Affine, Graph, Level, Node
-from pinnir.numerics.matrix import Array, BlockDiagonal
-from pinnir.numerics.ridge import regression
-from pinnir.passes.fitting.trainable_core import Parameters, Student, students
+from pinnir.ir.graph import Graph, Level, Node
+from pinnir.numerics.adam import Parameters
+from pinnir.numerics.matrix import Array
+from pinnir.numerics.ridge import regression_by_blocks
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.teaching import teacher_values
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -57,43 +57,23 @@ class Refit(Pass):
                 op="pass",
                 hint="leave steps out, or run quantise-activations before",
             )
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
-            points = student.thinned(context.fresh(self.points, 0))
-            wanted = wanted_values(student, context, points)
-            entering = student.entering_values(points)
-            graph = student.with_parameters(self._fitted(student, entering, wanted))
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
+            entering, wanted = teacher_values(core, context, self.points)
+            graph = with_parameters(graph, self._fitted(core, entering, wanted))
         return graph
 
     def _fitted(
-        self, student: Student, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
+        self, core: TrainableCore, entering: Mapping[Node, Array], wanted: Mapping[str, Array]
     ) -> Parameters:
-        parameters = student.parameters
-        for node in student.nodes:
-            if node.name in parameters and any(o in student.nodes for o in node.operands):
-                run = student.forward(parameters, entering, until=node)
-                x = run.arriving(node)
+        """The parameters, and what regression on what arrives adds to them, map after map."""
+        parameters = core.parameters
+        for node in core.nodes:
+            if node.name in parameters and any(o in core.nodes for o in node.operands):
+                run = core.forward(parameters, entering, until=node)
                 rest = wanted[node.name] - run.values[node]
-                parameters |= {node.name: self._change(node, parameters[node.name], x, rest)}
+                matrix = run.maps[node].weight
+                slope, constant = regression_by_blocks(matrix, run.arriving(node), rest, self.ridge)
+                weight, bias = parameters[node.name]
+                parameters[node.name] = weight + slope, bias + constant
         return parameters
-
-    def _change(
-        self, node: Node, parameters: tuple[Array, Array], x: Array, rest: Array
-    ) -> tuple[Array, Array]:
-        """New parameters: the old ones and what the regression of ``rest`` on ``x`` adds."""
-        assert isinstance(node.op, Affine)
-        weight, bias = parameters
-        if not isinstance(node.op.weight, BlockDiagonal):
-            slope, constant = regression(x, rest, self.ridge)
-            return weight + slope, bias + constant
-        parts = np.split(x, len(weight), axis=1), np.split(rest, len(weight), axis=1)
-        found = [regression(*pair, self.ridge) for pair in zip(*parts, strict=True)]
-        slopes, constants = zip(*found, strict=True)
-        return weight + np.stack(slopes), bias + np.concatenate(constants)
-
-
-def wanted_values(student: Student, context: Context, points: Array) -> dict[str, Array]:
-    """Values of the maps: of the retrained network's, of the source network's where a core ends."""
-    inside = trace(context.layers, context.layers.bind(points), student.names)
-    leaving = {node.name for node in student.leaving}
-    return inside | trace(context.source, context.source.bind(points), leaving)

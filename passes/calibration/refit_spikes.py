@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
-from pinnir.numerics.matrix import BlockDiagonal
+from pinnir.numerics.matrix import BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
+from pinnir.passes.fitting.operations import affine, with_parameters
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -45,36 +44,29 @@ class RefitSpikes(Pass):
         if graph.read_out != "mean":
             raise PipelineError(
                 "only rates are fitted, and this program is read in its last step",
-                node=self.name, op="pass", hint="run it behind lower{coding=rate}",
-            )  # fmt: skip
+                node=self.name,
+                op="pass",
+                hint="run it behind lower{coding=rate}",
+            )
         points = context.fresh(self.points, 0)
-        bound = context.source.bind(points)
-        names = {node.name for node in graph.nodes if self._reads_spikes(node)}
-        wanted = trace(context.source, bound, names)
+        names = {node.name for node in graph.nodes if _reads_spikes(node)}
+        wanted = trace(context.source, context.source.bind(points), names)
         for node in graph.nodes:
             if node.name in wanted:
-                graph = self._refitted(graph, node, points, wanted[node.name])
+                source = node.operands[0].name
+                found = trace(graph, graph.bind(points), {source, node.name})
+                rest = wanted[node.name] - found[node.name]
+                slope, constant = regression(found[source], rest, self.ridge)
+                weight, bias = dense(affine(node).weight), affine(node).bias
+                changed = {node.name: (weight + slope, bias + constant)}
+                graph = with_parameters(graph, changed)
         return graph
 
-    @staticmethod
-    def _reads_spikes(node: Node) -> bool:
-        return (
-            isinstance(node.op, Affine)
-            and not isinstance(node.op.weight, BlockDiagonal)
-            and len(node.operands) == 1
-            and isinstance(node.operands[0].op, Neuron)
-        )
 
-    def _refitted(self, graph: Graph, node: Node, points: np.ndarray, wanted: np.ndarray) -> Graph:
-        source = node.operands[0].name
-        found = trace(graph, graph.bind(points), {source, node.name})
-        slope, constant = regression(found[source], wanted - found[node.name], self.ridge)
-
-        def change(one: Node) -> Node:
-            if one.name != node.name:
-                return one
-            assert isinstance(one.op, Affine)
-            weight = np.asarray(one.op.weight) + slope
-            return one.with_op(Affine(weight, one.op.bias + constant))
-
-        return graph.rewrite(change)
+def _reads_spikes(node: Node) -> bool:
+    return (
+        isinstance(node.op, Affine)
+        and not isinstance(node.op.weight, BlockDiagonal)
+        and len(node.operands) == 1
+        and isinstance(node.operands[0].op, Neuron)
+    )

@@ -18,11 +18,11 @@ from pinnir.ir.evaluate import add, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import START, potentials
-from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
-from pinnir.passes.fitting.trainable_core import Parameters
-
-# What arrives, by node: constant, ``(samples, columns)``, or over ``(steps, samples, columns)``.
-Arriving = dict[Node, Array]
+from pinnir.numerics.adam import Parameters
+from pinnir.numerics.matrix import Array, entries
+from pinnir.passes.fitting.operations import affine
+from pinnir.passes.fitting.runs import Run, run_maps
+from pinnir.passes.fitting.spike_sums import Arriving, mean_over_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +44,21 @@ class SpikingLayer:
     @property
     def parameters(self) -> Parameters:
         """Weights and biases of the maps, by name."""
-        found: Parameters = {}
-        for node in self.maps:
-            op = _affine(node)
-            found[node.name] = entries(op.weight), op.bias
-        return found
+        ops = {node.name: affine(node) for node in self.maps}
+        return {name: (entries(op.weight), op.bias) for name, op in ops.items()}
 
     @property
     def potentials(self) -> Array:
         """Initial potentials ``(units,)``; zeros where nothing integrates."""
         if isinstance(self.end.op, IF):
             return potentials(self.end)
-        return np.zeros(_affine(self.end).bias.size)
+        return np.zeros(affine(self.end).bias.size)
 
     def arriving(self, points: Array) -> Arriving:
         """What arrives at points ``(samples, columns)``, step by step."""
-        wanted = tuple(dict.fromkeys(o for node in self.maps for o in node.operands))
+        wanted = dict.fromkeys(operand for node in self.maps for operand in node.operands)
         inputs = self.graph.bind(points)
-        found: Arriving = {node: inputs[node.name] for node in wanted if node.name in inputs}
+        found = {node: inputs[node.name] for node in wanted if node.name in inputs}
         seen: dict[Node, list[Array]] = {node: [] for node in wanted if node not in found}
 
         def keep(step: int, node: Node, value: Array) -> None:
@@ -80,52 +77,30 @@ class SpikingLayer:
 
         Of units that count ramps of an activation, their ramps of its input in the network.
         """
-        inputs = source.bind(points)
         if not (isinstance(self.end.op, IF) and self.fixed):
-            return trace(source, inputs, {self.end.name})[self.end.name]
+            return trace(source, source.bind(points), {self.end.name})[self.end.name]
         z = self.wanted_current(source, points) + self.end.op.bias
-        ramps: Array = np.clip(z, 0.0, self.end.op.threshold)
-        return ramps
+        return np.asarray(np.clip(z, 0.0, self.end.op.threshold))
 
     def wanted_current(self, source: Graph, points: Array) -> Array:
         """Current into the population, or value that leaves, in the network."""
         values = trace(source, source.bind(points), {node.name for node in self.maps})
-        return self._to_end({node: values[node.name] for node in self.maps})
+        return self.current(run_maps(self.fixed, {}, {n: values[n.name] for n in self.maps}))
 
-    def current(self, parameters: Parameters, values: Mapping[Node, Array]) -> Array:
-        """Current into the population, or value that leaves, for values that arrive."""
-        ends = {}
-        for node in self.maps:
-            weight, bias = parameters[node.name]
-            total = add([values[operand] for operand in node.operands])
-            ends[node] = apply(with_entries(_affine(node).weight, weight), total) + bias
-        return self._to_end(ends)
+    def run(self, parameters: Parameters, values: Mapping[Node, Array]) -> Run:
+        """The layer's maps on values that arrive."""
+        return run_maps((*self.maps, *self.fixed), parameters, values)
 
-    def _to_end(self, values: Mapping[Node, Array]) -> Array:
-        known = dict(values)
-        for node in self.fixed:
-            op = _affine(node)
-            known[node] = apply(op.weight, add([known[o] for o in node.operands])) + op.bias
+    def current(self, run: Run) -> Array:
+        """Current into the population, or value that leaves."""
         if not isinstance(self.end.op, IF):
-            return known[self.end]
-        return add([known[operand] for operand in self.end.operands if operand in known])
+            return run.values[self.end]
+        return add([run.values[operand] for operand in self.end.operands if operand in run.values])
 
-    def derivatives(self, values: Mapping[Node, Array], by: Array) -> Parameters:
+    def derivatives(self, run: Run, by: Array) -> Parameters:
         """Derivatives of a loss by the parameters, from those by :meth:`current`."""
         ends = self.end.operands if isinstance(self.end.op, IF) else (self.end,)
-        known = dict.fromkeys(ends, by)
-        for node in reversed(self.fixed):
-            back = apply(transposed(_affine(node).weight), known[node])
-            for operand in node.operands:
-                known[operand] = known[operand] + back if operand in known else back
-        found: Parameters = {}
-        for node in self.maps:
-            total = add([values[operand] for operand in node.operands])
-            found[node.name] = (
-                by_weight(_affine(node).weight, known[node], total),
-                known[node].sum(axis=0),
-            )
-        return found
+        return run.derivatives(run.sweep(dict.fromkeys(ends, by)), self.parameters)
 
     def simulate(self, parameters: Parameters, potentials: Array, arriving: Arriving) -> Array:
         """Mean over the steps of what the layer gives, ``(samples, units)``.
@@ -134,7 +109,8 @@ class SpikingLayer:
         """
         neuron, steps = self.end.op, self.graph.steps
         if not isinstance(neuron, IF):
-            return self.current(parameters, means(arriving))
+            means = {node: mean_over_steps(values) for node, values in arriving.items()}
+            return self.current(self.run(parameters, means))
         constant = {node: values for node, values in arriving.items() if values.ndim == 2}
         samples = next(v.shape[-2] for v in arriving.values())
         state, fired = neuron.initial_state(samples), np.zeros((samples, neuron.units))
@@ -142,7 +118,7 @@ class SpikingLayer:
         for step in range(steps):
             if not step or len(constant) < len(arriving):
                 now = {n: v if n in constant else v[step] for n, v in arriving.items()}
-                current = self.current(parameters, now)
+                current = self.current(self.run(parameters, now))
             first = current + potentials if step == 0 else current
             spikes, state = neuron.step(state, first)
             fired += spikes
@@ -167,13 +143,7 @@ class SpikingLayer:
         errors = self.simulate(parameters, self.potentials, arriving) - wanted
         moved = self.potentials - self.graph.steps * errors.mean(axis=0)
         after = self.simulate(parameters, moved, arriving) - wanted
-        found: Array = np.where(measure(after) < measure(errors), moved, self.potentials)
-        return found
-
-
-def means(arriving: Arriving) -> dict[Node, Array]:
-    """What arrives, averaged over the steps."""
-    return {n: v if v.ndim == 2 else v.mean(axis=0) for n, v in arriving.items()}
+        return np.where(measure(after) < measure(errors), moved, self.potentials)
 
 
 def spiking_layer(graph: Graph, name: str, source: Graph) -> SpikingLayer | None:
@@ -220,8 +190,3 @@ def check_rate_program(graph: Graph, source: Graph, name: str) -> None:
                 op="pass",
                 hint="run it before split-signs and legalise",
             )
-
-
-def _affine(node: Node) -> Affine:
-    assert isinstance(node.op, Affine)
-    return node.op

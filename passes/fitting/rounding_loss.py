@@ -14,15 +14,16 @@ straight-through gradients. The derivatives of the second part take a sweep back
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pinnir.ir.graph import Activation, Node
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
 from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
-from pinnir.passes.fitting.teaching import Lesson
-from pinnir.passes.fitting.trainable_core import Parameters, Run
+from pinnir.passes.fitting.runs import Run
+from pinnir.passes.fitting.teaching import TeacherLoss
 
 # Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
 _DAMPING = 0.1
@@ -33,46 +34,72 @@ class RoundedLoss:
     """Expected square error of one core, relative to the outputs' mean square.
 
     Attributes:
-        lesson: What the core, with exact activations, is to learn.
-        variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
+        exact: Loss of the core with exact activations.
         signs: Random signs, ``(samples, columns)``: with them one sweep a sample stands for one a
             column of what leaves.
+        variances: ``s^2`` of the neurons of each activation, ``(neurons,)``.
     """
 
-    lesson: Lesson
-    variances: Mapping[str, Array]
+    exact: TeacherLoss
     signs: Array
+    variances: Mapping[str, Array] = field(default_factory=dict)
 
     def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
         """The loss and its derivatives by the parameters."""
-        student = self.lesson.student
-        run = student.forward(parameters, self.lesson.entering)
-        errors = self.lesson.errors(run)
+        run = self._run(parameters)
+        errors = self.exact.errors(run)
         noise, extra, by_weights = self._noise(run)
-        swept = student.sweep(run, self.lesson.by_leaving(errors), extra)
-        found = student.derivatives(run, swept)
+        swept = run.sweep(self.exact.by_leaving(errors), extra)
+        found = run.derivatives(swept, self.exact.core.names)
         for name, (weight, bias) in found.items():
             found[name] = weight + by_weights.get(name, 0.0), bias
         return float((errors**2).sum() / len(errors)) + noise, found
 
-    def scales(self, parameters: Parameters) -> dict[str, Scale]:
+    def _run(self, parameters: Parameters) -> Run:
+        return self.exact.core.forward(parameters, self.exact.entering)
+
+    def _carried(self, run: Run) -> dict[Node, Array]:
+        """Derivative of the outputs by every value, in a random direction of theirs.
+
+        Its mean square is that of the derivatives of all outputs together.
+        """
+        return run.sweep(self.exact.core.apart(self.signs @ self.exact.root.T))
+
+    def layers(self) -> dict[str, Rounded]:
+        """What is to be known of neurons that will be rounded, by activation.
+
+        Weights are RMS derivatives of the outputs, with the parameters as they are.
+        """
+        run = self._run(self.exact.core.parameters)
+        carried = self._carried(run)
+        found: dict[str, Rounded] = {}
+        for node in run.slopes:
+            values = run.values[node]
+            by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
+            weights = np.sqrt((by**2).mean(axis=0))
+            found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
+        return found
+
+    def scales(self, parameters: Parameters) -> dict[str, tuple[Array, Array]]:
         """Coordinates of every map in which the loss is about equally steep in all directions.
 
-        Those of K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of
-        what arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
+        A weight is multiplied by the first matrix from the left, as the bias is, and by the second
+        from the right; both are symmetric, and so serve steps and derivatives. They are those of
+        K-FAC (Martens and Grosse, ICML 2015): the derivative by a weight is a product of what
+        arrives there, made noisy by the rounding, and of the outputs' derivative behind it.
         """
-        run = self.lesson.student.forward(parameters, self.lesson.entering)
-        carried = carried_by(self.lesson, run, self.signs)
-        found: dict[str, Scale] = {}
-        for node in run.maps:
-            if isinstance(run.maps[node].weight, BlockDiagonal) or node not in carried:
+        run = self._run(parameters)
+        carried = self._carried(run)
+        found: dict[str, tuple[Array, Array]] = {}
+        for node, op in run.maps.items():
+            if isinstance(op.weight, BlockDiagonal) or node not in carried:
                 continue
             x = run.arriving(node)
             inputs = np.atleast_2d(np.cov(x.T, bias=True))
             for operand in node.operands:
                 inputs = inputs + np.diag(self.variances.get(operand.name, np.zeros(x.shape[1])))
             outputs = carried[node].T @ carried[node] / len(x)
-            found[node.name] = Scale(_inverse_root(outputs), _inverse_root(inputs))
+            found[node.name] = _inverse_root(outputs), _inverse_root(inputs)
         return found
 
     def _noise(self, run: Run) -> tuple[float, dict[Node, Array], dict[str, Array]]:
@@ -81,13 +108,12 @@ class RoundedLoss:
         Derivatives by what is ``carried`` are propagated forwards: what a value carries was
         computed from what the values behind it carry.
         """
-        carried = carried_by(self.lesson, run, self.signs)
-        bends = self.lesson.student.bends(run)
+        carried, bends = self._carried(run), run.bends()
         noise = 0.0
         adjoint: dict[Node, Array] = {}
         extra: dict[Node, Array] = {}
         by_weights: dict[str, Array] = {}
-        for node in self.lesson.student.nodes:
+        for node in run.nodes:
             if node not in carried:
                 continue
             parts = [adjoint[operand] for operand in node.operands if operand in adjoint]
@@ -107,30 +133,6 @@ class RoundedLoss:
         return noise, extra, by_weights
 
 
-def carried_by(lesson: Lesson, run: Run, signs: Array) -> dict[Node, Array]:
-    """Derivative of the outputs by every value, in a random direction of theirs.
-
-    Its mean square is that of the derivatives of all outputs together.
-    """
-    return lesson.student.sweep(run, lesson.student.apart(signs @ lesson.root.T))
-
-
-def rounded_layers(lesson: Lesson, signs: Array) -> dict[str, Rounded]:
-    """What is to be known of neurons that will be rounded, by activation.
-
-    Weights are RMS derivatives of the outputs, with the parameters as they are.
-    """
-    run = lesson.student.forward(lesson.student.parameters, lesson.entering)
-    carried = carried_by(lesson, run, signs)
-    found: dict[str, Rounded] = {}
-    for node in run.slopes:
-        values = run.values[node]
-        by = carried.get(node, np.zeros_like(values))  # nothing may depend on it
-        weights = np.sqrt((by**2).mean(axis=0))
-        found[node.name] = Rounded(weights, _heights(node.op, values), spreads_of(values))
-    return found
-
-
 def _heights(op: object, values: Array) -> Array:
     """Ranges that levels are spread over: a clip's own, else those of the values."""
     if isinstance(op, Activation) and op.function in ("clip", "rounded-clip"):
@@ -138,18 +140,6 @@ def _heights(op: object, values: Array) -> Array:
         return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
     heights: Array = np.ptp(values, axis=0)
     return heights
-
-
-@dataclass(frozen=True, eq=False)
-class Scale:
-    """A change of coordinates of one map; symmetric, so that it serves steps and derivatives."""
-
-    left: Array
-    right: Array
-
-    def __call__(self, weight: Array, bias: Array) -> tuple[Array, Array]:
-        """Weight and bias in the other coordinates."""
-        return self.left @ weight @ self.right, self.left @ bias
 
 
 def _inverse_root(matrix: Array) -> Array:

@@ -24,6 +24,11 @@ from pinnir.numerics.ridge import regression
 Arriving = Mapping[Node, NDArray[Any]]
 
 
+def mean_over_steps(values: NDArray[Any]) -> Array:
+    """Mean of what arrives, ``(samples, columns)``."""
+    return values if values.ndim == 2 else np.asarray(values.mean(axis=0))
+
+
 @dataclass(frozen=True, eq=False)
 class SpikeSum:
     """A sum of maps, of spikes and of values that enter the core.
@@ -38,7 +43,7 @@ class SpikeSum:
 
     def mean(self, arriving: Arriving) -> Array:
         """Mean over the steps, ``(samples, rows)``."""
-        parts = [means(arriving[source]) @ w.T for source, w in self.weights.items()]
+        parts = [mean_over_steps(arriving[source]) @ w.T for source, w in self.weights.items()]
         return np.asarray(np.sum(parts, axis=0) + self.bias)
 
     def by_step(self, arriving: Arriving, steps: int) -> Array:
@@ -65,7 +70,7 @@ class SpikeSum:
         """
         if all(arriving[source].ndim == 2 for source in self.weights):
             return self
-        x = np.concatenate([means(arriving[source]) for source in self.weights], axis=1)
+        x = np.concatenate([mean_over_steps(arriving[source]) for source in self.weights], axis=1)
         slope, constant = regression(x, wanted - self.mean(arriving), ridge)
         ends = np.cumsum([w.shape[1] for w in self.weights.values()])[:-1]
         changes = zip(self.weights.items(), np.split(slope, ends, axis=1), strict=True)
@@ -81,7 +86,7 @@ class SpikeSum:
         found: dict[Node, Array] = {}
         lost = np.zeros(1)
         for source, weight in self.weights.items():
-            x = means(arriving[source])
+            x = mean_over_steps(arriving[source])
             if found:
                 weight = weight + regression(x, lost, ridge)[0]
             unit = _unit(weight, limit)
@@ -89,11 +94,6 @@ class SpikeSum:
             lost = lost + x @ (self.weights[source] - whole).T
             found[source] = whole
         return SpikeSum(found, np.rint(self.bias + lost.mean(axis=0)))
-
-
-def means(values: NDArray[Any]) -> Array:
-    """Means over the steps, ``(samples, columns)``."""
-    return values if values.ndim == 2 else np.asarray(values.mean(axis=0))
 
 
 def _unit(weight: Array, limit: int) -> float:

@@ -1,4 +1,4 @@
-"""What a core is to learn: the source network's values where the core ends, on some points."""
+"""The source network as the teacher of a core: what it is to give, and its loss."""
 
 from __future__ import annotations
 
@@ -10,61 +10,78 @@ from numpy.typing import NDArray
 
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Graph, Node
+from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.trainable_core import Parameters, Run, Student
+from pinnir.passes.fitting.runs import Run
+from pinnir.passes.fitting.trainable_core import TrainableCore
+from pinnir.pipeline.context import Context
 
 # Weight of directions that the outputs do not depend on, as a share of the mean one.
 _LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """One core and what it is to learn.
+class TeacherLoss:
+    """Mean square error of one core, against the source network as the teacher.
 
     Attributes:
-        student: The core.
+        core: The core.
         entering: Values that enter it, ``(samples, columns)``.
         wanted: What shall leave it, side by side, ``(samples, columns)``.
         root: ``R``, ``(columns, columns)``: ``R R^T`` is the metric of what leaves.
     """
 
-    student: Student
+    core: TrainableCore
     entering: Mapping[Node, Array]
     wanted: Array
     root: Array
 
     @classmethod
-    def on(cls, points: Array, student: Student, source: Graph, root: Array) -> Lesson:
+    def on(cls, points: Array, core: TrainableCore, source: Graph, root: Array) -> TeacherLoss:
         """On points ``(samples, columns)``, with the source network as teacher."""
-        points = student.thinned(points)
-        seen = trace(source, source.bind(points), {node.name for node in student.leaving})
-        wanted = np.concatenate([seen[node.name] for node in student.leaving], axis=1)
-        return cls(student, student.entering_values(points), wanted, root)
+        points = core.thinned(points)
+        seen = trace(source, source.bind(points), {node.name for node in core.leaving})
+        wanted = np.concatenate([seen[node.name] for node in core.leaving], axis=1)
+        return cls(core, core.entering_values(points), wanted, root)
 
-    def batch(self, rows: NDArray[np.int64]) -> Lesson:
-        """The lesson on some of its points."""
+    def batch(self, rows: NDArray[np.int64]) -> TeacherLoss:
+        """The loss on some of the points."""
         entering = {node: value[rows] for node, value in self.entering.items()}
-        return Lesson(self.student, entering, self.wanted[rows], self.root)
+        return TeacherLoss(self.core, entering, self.wanted[rows], self.root)
 
     def errors(self, run: Run) -> Array:
         """Errors in coordinates whose squares add up to the outputs', ``(samples, columns)``."""
-        found: Array = (self.student.side_by_side(run.values) - self.wanted) @ self.root
+        found: Array = (self.core.side_by_side(run.values) - self.wanted) @ self.root
         return found
 
     def loss(self, parameters: Parameters) -> float:
         """Mean square error of the outputs, relative to their mean square."""
-        errors = self.errors(self.student.forward(parameters, self.entering))
+        errors = self.errors(self.core.forward(parameters, self.entering))
         return float((errors**2).sum() / len(errors))
 
     def by_leaving(self, errors: Array) -> dict[Node, Array]:
         """Derivative of the loss by each value that leaves."""
-        return self.student.apart(errors @ self.root.T * (2 / len(errors)))
+        return self.core.apart(errors @ self.root.T * (2 / len(errors)))
 
     def gradient(self, parameters: Parameters) -> Parameters:
         """Derivatives of the loss, straight through what is rounded."""
-        run = self.student.forward(parameters, self.entering)
-        swept = self.student.sweep(run, self.by_leaving(self.errors(run)))
-        return self.student.derivatives(run, swept)
+        run = self.core.forward(parameters, self.entering)
+        return run.derivatives(run.sweep(self.by_leaving(self.errors(run))), self.core.names)
+
+
+def teacher_values(
+    core: TrainableCore, context: Context, count: int
+) -> tuple[dict[Node, Array], dict[str, Array]]:
+    """What enters a core on so many new points, and what its maps are to give there, by name.
+
+    That is what they give in the network that layers are compared with; in the source network,
+    where the core ends.
+    """
+    points = core.thinned(context.fresh(count, 0))
+    layers, source = context.layers, context.source
+    wanted = trace(layers, layers.bind(points), core.names)
+    wanted |= trace(source, source.bind(points), {node.name for node in core.leaving})
+    return core.entering_values(points), wanted
 
 
 def root_of(metric: Array) -> Array:

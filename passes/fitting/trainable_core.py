@@ -9,45 +9,26 @@ slope of a staircase is that of a line through its levels, as if the rounding we
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from pinnir.codings.rate import integrate_fire
-from pinnir.diagnosis.derivatives import bend_of, slope_of
+from pinnir.diagnosis.derivatives import slope_of
 from pinnir.ir.evaluate import add, apply_activation, trace
-from pinnir.ir.graph import Activation, Affine, Graph, Input, Node, Staircase
+from pinnir.ir.graph import Activation, Affine, Graph, Node, Staircase
 from pinnir.ir.sample_axes import axes_of, layouts
-from pinnir.numerics.matrix import Array, apply, by_weight, entries, transposed, with_entries
+from pinnir.numerics.adam import Parameters
+from pinnir.numerics.matrix import Array, apply, entries
+from pinnir.passes.fitting.runs import Run, maps_of
 from pinnir.passes.fitting.staircase_tables import StaircaseTable
 
 # Values of the widest layer that are simulated at a time: what a step writes stays in the cache.
 _CACHED = 2**16
-# Entries of the weight, dense or blocks, and bias of a map, by its name.
-Parameters = dict[str, tuple[Array, Array]]
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One run of a core.
-
-    Attributes:
-        maps: The affine maps with the parameters they had.
-        values: Of every node that ran or entered, means over the steps, ``(samples, columns)``.
-        slopes: Of every activation or staircase at its pre-activation, same shape.
-    """
-
-    maps: dict[Node, Affine]
-    values: dict[Node, Array]
-    slopes: dict[Node, Array] = field(default_factory=dict)
-
-    def arriving(self, node: Node) -> Array:
-        """What the node is computed from: the sum of its operands."""
-        return add([self.values[operand] for operand in node.operands])
-
-
-def students(graph: Graph) -> tuple[str, ...]:
+def core_labels(graph: Graph) -> tuple[str, ...]:
     """Labels of the cores of a tensor or staircase graph, in running order."""
     kinds = (Activation, Staircase)
     found = {n.segment for n in graph.nodes if n.in_core and isinstance(n.op, kinds)}
@@ -55,7 +36,7 @@ def students(graph: Graph) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Student:
+class TrainableCore:
     """One core of a graph.
 
     Attributes:
@@ -70,11 +51,10 @@ class Student:
     label: str
     names: frozenset[str]
     steps: int = 0
-    _tables: dict[Node, StaircaseTable] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, graph: Graph, label: str, source: Graph, steps: int = 0) -> Student:
-        """The core's student of a source network: maps of the same name may change."""
+    def of(cls, graph: Graph, label: str, source: Graph, steps: int = 0) -> TrainableCore:
+        """The core of that label: maps that the source network has as well may change."""
         here = {node.name for node in graph.segments[label] if isinstance(node.op, Affine)}
         there = {node.name for node in source.nodes if isinstance(node.op, Affine)}
         return cls(graph, label, frozenset(here & there), steps)
@@ -82,11 +62,8 @@ class Student:
     def entering_values(self, points: Array) -> dict[Node, Array]:
         """Values that enter at points ``(samples, columns)``, from the parts before the core."""
         inputs = self.graph.bind(points)
-        values = trace(self.graph, inputs, {node.name for node in self.entering})
-        return {
-            node: inputs[node.name] if isinstance(node.op, Input) else values[node.name]
-            for node in self.entering
-        }
+        values = inputs | trace(self.graph, inputs, {node.name for node in self.entering})
+        return {node: values[node.name] for node in self.entering}
 
     def thinned(self, points: Array) -> Array:
         """Fewer points, where the core runs at all combinations of several axes' samples."""
@@ -110,29 +87,19 @@ class Student:
         found = [o for node in self.nodes for o in node.operands if o not in inside]
         return tuple(dict.fromkeys(found))
 
-    @cached_property
-    def widths(self) -> list[int]:
-        """Columns of each value that leaves."""
-        return [n.op.bias.size for n in self.leaving if isinstance(n.op, Affine)]
-
     @property
     def parameters(self) -> Parameters:
         """Weights and biases that may change, by the name of their map."""
-        found: Parameters = {}
-        for node in self.nodes:
-            if isinstance(node.op, Affine) and node.name in self.names:
-                found[node.name] = entries(node.op.weight), node.op.bias
-        return found
+        return {
+            node.name: (entries(node.op.weight), node.op.bias)
+            for node in self.nodes
+            if isinstance(node.op, Affine) and node.name in self.names
+        }
 
-    def with_parameters(self, parameters: Parameters) -> Graph:
-        """The graph with other weights and biases."""
-
-        def change(node: Node) -> Node:
-            if node.segment != self.label or node.name not in parameters:
-                return node
-            return node.with_op(_affine(node.op, parameters[node.name]))
-
-        return self.graph.rewrite(change)
+    @cached_property
+    def _tables(self) -> dict[Node, StaircaseTable]:
+        """The staircases, to be looked up."""
+        return {n: StaircaseTable(n.op) for n in self.nodes if isinstance(n.op, Staircase)}
 
     def side_by_side(self, values: Mapping[Node, Array]) -> Array:
         """What leaves the core, ``(samples, columns)``."""
@@ -140,7 +107,8 @@ class Student:
 
     def apart(self, leaving: Array) -> dict[Node, Array]:
         """The columns of each value that leaves, ``side_by_side`` undone."""
-        parts = np.split(leaving, np.cumsum(self.widths)[:-1], axis=1)
+        widths = [node.op.bias.size for node in self.leaving if isinstance(node.op, Affine)]
+        parts = np.split(leaving, np.cumsum(widths)[:-1], axis=1)
         return dict(zip(self.leaving, parts, strict=True))
 
     def forward(
@@ -155,39 +123,35 @@ class Student:
                 makes of an error, are then left out.
         """
         nodes = self.nodes if until is None else self.nodes[: self.nodes.index(until) + 1]
-        maps = {
-            node: _affine(node.op, parameters[node.name]) if node.name in parameters else node.op
-            for node in nodes
-            if isinstance(node.op, Affine)
-        }
+        run = Run(nodes, maps_of(nodes, parameters), dict(entering))
         if self.steps:
-            run = self._over_time(nodes, Run(maps, {}), entering)
-            firing = [node for node in nodes if node not in maps] if until is None else []
-            run.slopes.update({node: self._table(node)(run.arriving(node))[1] for node in firing})
+            run.values.update(self._over_time(nodes, run.maps, entering))
+            firing = [node for node in nodes if node not in run.maps] if until is None else []
+            run.slopes.update({n: self._tables[n](run.arriving(n))[1] for n in firing})
             return run
-        run = Run(maps, dict(entering))
         for node in nodes:
-            z = run.arriving(node)
-            if node in maps:
-                run.values[node] = apply(maps[node].weight, z) + maps[node].bias
+            if node in run.maps:
+                run.compute(node)
             elif isinstance(node.op, Activation):
+                z = run.arriving(node)
                 run.values[node] = apply_activation(node.op, z)
                 run.slopes[node] = slope_of(node.op, z, run.values[node])
             else:
-                run.values[node], run.slopes[node] = self._table(node)(z)
+                run.values[node], run.slopes[node] = self._tables[node](run.arriving(node))
         return run
 
-    def _over_time(self, nodes: Sequence[Node], run: Run, entering: Mapping[Node, Array]) -> Run:
-        """Integrate and fire over the steps, some samples after the others."""
-        widest = max(len(run.maps[node].bias) for node in run.maps)
+    def _over_time(
+        self, nodes: Sequence[Node], maps: Mapping[Node, Affine], entering: Mapping[Node, Array]
+    ) -> dict[Node, Array]:
+        """Mean values of integrate-and-fire neurons, some samples after the others."""
+        widest = max(len(op.bias) for op in maps.values())
         samples = len(next(iter(entering.values())))
         count = max(1, round(samples * widest / _CACHED))
         parts: list[dict[Node, Array]] = []
         for rows in np.array_split(np.arange(samples), count):
             some = {node: value[rows] for node, value in entering.items()}
-            parts.append(self._simulated(nodes, run.maps, some))
-        run.values.update({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
-        return run
+            parts.append(self._simulated(nodes, maps, some))
+        return {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
 
     def _simulated(
         self, nodes: Sequence[Node], maps: Mapping[Node, Affine], entering: Mapping[Node, Array]
@@ -217,59 +181,3 @@ class Student:
         for node in total:
             total[node] = total[node] / self.steps
         return total | dict(entering) | {node: now[node] for node in constant}
-
-    def sweep(
-        self, run: Run, by: Mapping[Node, Array], extra: Mapping[Node, Array] | None = None
-    ) -> dict[Node, Array]:
-        """Derivative of a loss by every node's value, backwards.
-
-        Args:
-            run: From :meth:`forward`.
-            by: Derivative by each value that leaves, ``(samples, columns)``.
-            extra: What to add to the derivative by the pre-activation of some activations.
-        """
-        found = dict(by)
-        for node in reversed(self.nodes):
-            if node not in found:
-                continue
-            if node in run.maps:
-                back = apply(transposed(run.maps[node].weight), found[node])
-            else:
-                back = found[node] * run.slopes[node]
-                back = back + extra[node] if extra and node in extra else back
-            for operand in node.operands:
-                if operand.segment == self.label:
-                    found[operand] = found[operand] + back if operand in found else back
-        return found
-
-    def derivatives(self, run: Run, swept: Mapping[Node, Array]) -> Parameters:
-        """Derivatives by the parameters, from those by every node's value."""
-        return {
-            node.name: (
-                by_weight(op.weight, swept[node], run.arriving(node)),
-                swept[node].sum(axis=0),
-            )
-            for node, op in run.maps.items()
-            if node.name in self.names and node in swept
-        }
-
-    def bends(self, run: Run) -> dict[Node, Array]:
-        """Second derivative of every activation, ``(samples, neurons)``."""
-        return {
-            node: bend_of(node.op, run.arriving(node), run.values[node])
-            for node in run.slopes
-            if isinstance(node.op, Activation)
-        }
-
-    def _table(self, node: Node) -> StaircaseTable:
-        if node not in self._tables:
-            assert isinstance(node.op, Staircase)
-            self._tables[node] = StaircaseTable(node.op)
-        return self._tables[node]
-
-
-def _affine(op: object, parameters: tuple[Array, Array]) -> Affine:
-    """The map with another weight and bias."""
-    assert isinstance(op, Affine)
-    weight, bias = parameters
-    return Affine(with_entries(op.weight, weight), bias)

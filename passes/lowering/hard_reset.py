@@ -15,6 +15,7 @@ What leaves a core is fitted likewise. Where the target has a floor, the units h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.neurons.start_units import is_start, potentials, start_synapses
 from pinnir.numerics.integer_weights import largest_of
 from pinnir.numerics.matrix import Array, BlockDiagonal
+from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.rate_layer import SpikingLayer, check_rate_program, spiking_layer
 from pinnir.passes.fitting.spike_sums import SpikeSum
 from pinnir.pipeline.context import Context
@@ -113,33 +115,34 @@ class _Conversion:
                 self.new[node] = node.with_operands(*operands)
             elif isinstance(node.op, Neuron):
                 if not is_start(node, self.graph.users[node]):
-                    self._population(node, self._layer(node))
+                    self._population(node)
             elif self.graph.leaves(node):
                 self.new[node] = self._read_out(node)
-        inputs = tuple(self.new[node] for node in self.graph.inputs)
-        outputs = tuple(self.new[node] for node in self.graph.outputs)
-        return Graph(Level.SPIKING, inputs, outputs, self.graph.steps, self.graph.read_out)
+        return self._so_far(self.graph.outputs)
 
-    def _layer(self, node: Node) -> SpikingLayer:
-        if not isinstance(node.op, IF) or node.op.signed or node.op.feedback is not None:
-            raise LegalizeError(
+    def _so_far(self, outputs: Iterable[Node]) -> Graph:
+        """The new program up to what gives the values of these nodes of the old one."""
+        inputs, ends = (tuple(self.new[n] for n in nodes) for nodes in (self.graph.inputs, outputs))
+        return Graph(Level.SPIKING, inputs, ends, self.graph.steps, self.graph.read_out)
+
+    def _layer(self, node: Node) -> tuple[IF, SpikingLayer]:
+        op = node.op
+        if not isinstance(op, IF) or op.signed or op.feedback is not None:
+            problem = (
                 "is no population of plain integrate-and-fire units, and target "
                 f"{self.context.target.name} has none that fire in both directions or hear "
-                "themselves",
-                node=node.name, op=type(node.op).__name__,
-                hint="compile with --coding rate and unsigned units (split-thresholds)",
-            )  # fmt: skip
-        found = spiking_layer(self.graph, node.name, self.context.layers)
-        if found is None:
-            raise PipelineError(
-                "is no layer of the network, and has nothing to be fitted to",
-                node=node.name, op="IF", hint="run hard-reset straight behind lower",
-            )  # fmt: skip
-        return found
+                "themselves"
+            )
+            hint = "compile with --coding rate and unsigned units (split-thresholds)"
+            raise refusal(LegalizeError, node, problem, hint)
+        layer = spiking_layer(self.graph, node.name, self.context.layers)
+        if layer is None:
+            problem = "is no layer of the network, and has nothing to be fitted to"
+            raise refusal(PipelineError, node, problem, "run hard-reset straight behind lower")
+        return op, layer
 
-    def _population(self, node: Node, layer: SpikingLayer) -> None:
-        op = node.op
-        assert isinstance(op, IF)
+    def _population(self, node: Node) -> None:
+        op, layer = self._layer(node)
         start = potentials(node) / op.threshold
         operands = [o for o in node.operands if not is_start(o.operands[0], [o])]
         sums = self._arranged(*summed(operands))
@@ -152,8 +155,12 @@ class _Conversion:
         if self.options.weight_bits:
             threshold, sums = self._whole(node, sums)
             start = np.rint(start * threshold)
-        self.seen[node] = self._spikes(sums, threshold, start)
-        self.new[node] = self._built(node, sums, threshold, start)
+        currents = sums.by_step(self.seen, self.graph.steps)
+        self.seen[node] = self._fired(currents, threshold, start)
+        neuron, maps = self._neuron(threshold, start), self._maps(node, sums)
+        if start.any() and not isinstance(neuron, FlooredIF):
+            maps += (start_synapses(node, maps[0], start, self.graph.steps),)
+        self.new[node] = Node(node.name, neuron, maps, node.segment)
 
     def _arranged(self, weights: dict[Node, Array], bias: Array) -> SpikeSum:
         """The sum with what stays in front: spikes then make up for its rounding."""
@@ -165,9 +172,7 @@ class _Conversion:
 
     def _entering(self, source: Node) -> Array:
         """A value that enters a core, ``(samples, columns)``."""
-        inputs = tuple(self.new[node] for node in self.graph.inputs)
-        so_far = Graph(Level.SPIKING, inputs, (self.new[source],), self.graph.steps,
-                       self.graph.read_out)  # fmt: skip
+        so_far = self._so_far([source])
         return evaluate(so_far, so_far.bind(self.points))[0]
 
     def _shares(self, sums: SpikeSum, rates: Array, threshold: Array, start: Array) -> Array:
@@ -175,16 +180,11 @@ class _Conversion:
         steps, tried = self.graph.steps, slice(None, _TRIED)
         seen = {source: self.seen[source][..., tried, :] for source in sums.weights}
         currents = sums.by_step(seen, steps) / threshold
-        best, least = np.ones(threshold.size), np.full(threshold.size, np.inf)
+        losses = []
         for share in _SHARES:
             missed = self._fired(currents, share, start * share).mean(axis=0) - rates[tried]
-            loss = (missed**2).sum(axis=0)
-            best = np.where(loss < least, share, best)
-            least = np.minimum(loss, least)
-        return best
-
-    def _spikes(self, sums: SpikeSum, threshold: float, start: Array) -> Spikes:
-        return self._fired(sums.by_step(self.seen, self.graph.steps), threshold, start)
+            losses.append((missed**2).sum(axis=0))
+        return np.asarray(_SHARES[np.argmin(losses, axis=0)])
 
     def _fired(self, currents: Array, threshold: float, start: Array) -> Spikes:
         """Spikes ``(steps, samples, units)`` of such units, as single bytes."""
@@ -201,14 +201,6 @@ class _Conversion:
         thresholds = np.full(start.size, threshold)
         floor = self.context.target.floor
         return FlooredIF(thresholds, start) if floor else HardResetIF(thresholds)
-
-    def _built(self, node: Node, sums: SpikeSum, threshold: float, start: Array) -> Node:
-        """The population with its synapses."""
-        op = self._neuron(threshold, start)
-        maps = self._maps(node, sums)
-        if start.any() and not isinstance(op, FlooredIF):
-            maps += (start_synapses(node, maps[0], start, self.graph.steps),)
-        return Node(node.name, op, maps, node.segment)
 
     def _maps(self, node: Node, sums: SpikeSum) -> tuple[Node, ...]:
         """A map from every source; the first one takes the bias."""
@@ -250,21 +242,19 @@ class _Conversion:
         Raises:
             LegalizeError: If it has too few bits.
         """
-        bits = self.options.state_bits - 2
-        while bits >= _LEAST_BITS:
+        for bits in range(self.options.state_bits - 2, _LEAST_BITS - 1, -1):
             threshold = 2.0**bits
             scaled = sums.scaled(np.full(sums.bias.size, threshold))
             if self._fits(scaled, threshold):  # before it takes long
                 whole = scaled.whole(self.seen, self.options.weight_bits, self.options.ridge)
                 if self._fits(whole, threshold):
                     return threshold, whole
-            bits -= 1
         arriving = self.options.step_bits or self.options.state_bits
-        raise LegalizeError(
+        problem = (
             f"would need thresholds of fewer than {_LEAST_BITS} bits: potentials have "
-            f"{self.options.state_bits}, and what arrives in a step {arriving}",
-            node=node.name, op="IF", hint="compile with fewer steps or units",
-        )  # fmt: skip
+            f"{self.options.state_bits}, and what arrives in a step {arriving}"
+        )
+        raise refusal(LegalizeError, node, problem, "compile with fewer steps or units")
 
     def _fits(self, sums: SpikeSum, threshold: float) -> bool:
         """Whether no sum is too large, for any input."""
@@ -284,9 +274,8 @@ class _Conversion:
         most = steps * reach + threshold
         step_bits = self.options.step_bits or self.options.state_bits
         per_step = np.max([up, down, np.abs(sums.bias)])
-        return bool(most.max() < 2.0 ** (self.options.state_bits - 1)) and bool(
-            per_step < 2.0**step_bits
-        )
+        fits: bool = most.max() < 2.0 ** (self.options.state_bits - 1) and per_step < 2.0**step_bits
+        return fits
 
 
 def _limit(source: Node) -> float:
@@ -299,8 +288,6 @@ def _limit(source: Node) -> float:
         *_, high = source.operands
         assert isinstance(high.op, Constant)
         return float(high.op.value)
-    raise LegalizeError(
-        "enters a core and is not rounded to whole numbers",
-        node=source.name, op=type(source.op).__name__,
-        hint="run quantise-inputs before quantise-activations",
-    )  # fmt: skip
+    problem = "enters a core and is not rounded to whole numbers"
+    hint = "run quantise-inputs before quantise-activations"
+    raise refusal(LegalizeError, source, problem, hint)

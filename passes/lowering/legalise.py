@@ -23,6 +23,7 @@ from pinnir.codings.population import PopulationCoding
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
 from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.neurons.start_units import is_start
+from pinnir.passes.fitting.operations import affine
 from pinnir.passes.lowering.split_signs import SplitSigns
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -45,7 +46,8 @@ class Legalise(Pass):
             graph = SplitSigns().apply(graph, context)
         graph = _move_biases(graph)
         _refuse_the_rest(graph, context.target)
-        return _beside_nir(graph, context) if _has_no_nir(graph) else graph
+        told = (node.op.in_nir for node in graph.nodes if isinstance(node.op, Integrated))
+        return graph if all(told) else _beside_nir(graph, context)
 
 
 def _move_biases(graph: Graph) -> Graph:
@@ -56,12 +58,10 @@ def _move_biases(graph: Graph) -> Graph:
         if not isinstance(op, IF) or np.all(op.bias == 0):
             return node
         first, *rest = node.operands
-        assert isinstance(first.op, Affine)
-        bias = first.op.bias + op.bias
-        entry = Node(f"{first.name}_biased", Affine(first.op.weight, bias), first.operands,
-                     first.segment)  # fmt: skip
-        plain = replace(op, bias=0.0)
-        return Node(node.name, plain, (entry, *rest), node.segment)
+        map_ = affine(first)
+        biased = Affine(map_.weight, map_.bias + op.bias)
+        entry = Node(f"{first.name}_biased", biased, first.operands, first.segment)
+        return Node(node.name, replace(op, bias=0.0), (entry, *rest), node.segment)
 
     return graph.rewrite(change)
 
@@ -102,10 +102,6 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
             f"the program has {total} units, target {target.name} holds {target.max_neurons}",
             hint="allow a larger tolerance or fewer levels",
         )
-
-
-def _has_no_nir(graph: Graph) -> bool:
-    return any(isinstance(n.op, Integrated) and not n.op.in_nir for n in graph.nodes)
 
 
 def _beside_nir(graph: Graph, context: Context) -> Graph:

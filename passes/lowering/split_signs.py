@@ -16,8 +16,9 @@ import numpy as np
 
 from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.neurons import IF
-from pinnir.neurons.start_units import START
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, dense
+from pinnir.neurons.start_units import START, potentials
+from pinnir.numerics.matrix import BlockDiagonal, dense
+from pinnir.passes.fitting.operations import affine
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -52,8 +53,7 @@ def _entries(node: Node, op: IF) -> tuple[Node, ...]:
         return (_mirror(node.operands, node.name),)
     (start,) = (operand for operand in node.operands if operand.name == f"{node.name}{START}")
     others = tuple(operand for operand in node.operands if operand is not start)
-    assert isinstance(start.op, Affine)
-    potential = dense(start.op.weight)[:, 0]
+    potential = potentials(node)
     both = np.column_stack([potential, op.threshold - potential]).reshape(-1, 1)
     synapses = start.with_op(Affine(both, np.zeros(len(both))))
     return _mirror(others, node.name), synapses
@@ -62,17 +62,13 @@ def _entries(node: Node, op: IF) -> tuple[Node, ...]:
 def _pair(op: IF) -> IF:
     threshold = np.repeat(op.threshold, 2)
     cross = op.threshold[:, None, None] * np.array([[0.0, 1.0], [1.0, 0.0]])
-    bias = _with_negative(np.broadcast_to(op.bias, op.threshold.shape))
-    return IF(threshold, bias=bias, feedback=BlockDiagonal(cross))
+    bias = np.broadcast_to(op.bias, op.threshold.shape)
+    both = np.column_stack([bias, -bias]).reshape(-1)
+    return IF(threshold, bias=both, feedback=BlockDiagonal(cross))
 
 
 def _mirror(entries: tuple[Node, ...], reader: str) -> Node:
     """Give both signs of the sum of ``entries`` to the pairs."""
-    entry = entries[0]
-    rows = entry.op.weight.shape[0] if isinstance(entry.op, Affine) else 0
-    signs: Matrix = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
-    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), entries, entry.segment)
-
-
-def _with_negative(values: Array) -> Array:
-    return np.column_stack([values, -values]).reshape(-1)
+    rows = affine(entries[0]).bias.size
+    signs = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
+    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), entries, entries[0].segment)

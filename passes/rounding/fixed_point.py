@@ -20,6 +20,7 @@ import numpy as np
 from pinnir.ir.exact_sums import numbered_network, reach, reads_levels, unit_for
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.numerics.matrix import Array
+from pinnir.passes.fitting.operations import affine, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -45,17 +46,11 @@ class FixedPoint(Pass):
         for node in graph.nodes:
             if reads_levels(node):
                 read = node.operands[0].op
-                assert isinstance(node.op, Affine) and isinstance(read, Staircase)
-                bounds[node] = reach(node.op, read)
-        units = {n.name: unit_for(_together(n, graph, bounds), self.bits) for n in bounds}
-
-        def change(node: Node) -> Node:
-            if node.name not in units:
-                return node
-            assert isinstance(node.op, Affine)
-            return node.with_op(_rounded(node.op, units[node.name]))
-
-        return graph.rewrite(change)
+                assert isinstance(read, Staircase)
+                bounds[node] = reach(affine(node), read)
+        units = {node: unit_for(_together(node, graph, bounds), self.bits) for node in bounds}
+        rounded = {node.name: _rounded(affine(node), unit) for node, unit in units.items()}
+        return with_ops(graph, rounded)
 
 
 def _together(node: Node, graph: Graph, bounds: Mapping[Node, Array]) -> Array:

@@ -30,10 +30,11 @@ from pinnir.ir.exact_sums import (
 )
 from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, entries, with_entries
+from pinnir.numerics.matrix import Array, BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
-from pinnir.passes.calibration.refit import wanted_values
-from pinnir.passes.fitting.trainable_core import Student, students
+from pinnir.passes.fitting.operations import refusal
+from pinnir.passes.fitting.teaching import teacher_values
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.rounding.summed_maps import SumLayer, sum_layers
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -81,36 +82,30 @@ class Quantise(Pass):
         """
         _refuse_analog(graph)
         graph = numbered_network(graph)
-        for label in students(graph):
-            student = Student.of(graph, label, context.source, self.steps)
-            points = student.thinned(context.fresh(self.points, 0))
-            wanted = wanted_values(student, context, points)
-            entering = student.entering_values(points)  # earlier cores are as they will be
-            for layer in sum_layers(student):
-                graph = _with(graph, self._rounded(layer, student, entering, wanted))
-                student = Student.of(graph, label, context.source, self.steps)
+        for label in core_labels(graph):
+            core = TrainableCore.of(graph, label, context.source, self.steps)
+            entering, wanted = teacher_values(core, context, self.points)
+            for layer in sum_layers(core):
+                graph = _with(graph, self._rounded(layer, core, entering, wanted))
+                core = TrainableCore.of(graph, label, context.source, self.steps)
         return graph
 
     def _rounded(
         self,
         layer: SumLayer,
-        student: Student,
+        core: TrainableCore,
         entering: Mapping[Node, Array],
         wanted: Mapping[str, Array],
     ) -> dict[str, tuple[Op, ...]]:
         """The operations of a layer in integers, by name; two for a map whose value leaves."""
         limit = 2 ** (self.weight_bits - 1) - 1
-        maps = [node for node in student.nodes if node.name in layer.maps]
-        run = student.forward(student.parameters, entering, until=maps[-1])
-        fits = [
-            _Fit.of(
-                run.maps[node].weight,
-                run.arriving(node),
-                wanted.get(node.name, run.values[node]),
-            )
-            for node in maps
-        ]
-        fits = [one.refitted(self.ridge) for one in fits]
+        maps = [node for node in core.nodes if node.name in layer.maps]
+        run = core.forward(core.parameters, entering, until=maps[-1])
+        fits: list[_Fit] = []
+        for node in maps:
+            x, aim = run.arriving(node), wanted.get(node.name, run.values[node])
+            fit = _Fit(dense(run.maps[node].weight), x, aim, Moments.of(x))
+            fits.append(fit.refitted(self.ridge))
         own = [one.units(limit) for one in fits]
         unit = np.min(own, axis=0)
         unit = np.where(np.isfinite(unit), unit, 1.0)
@@ -123,8 +118,8 @@ class Quantise(Pass):
             # What the maps before it lost is this one's to make up for.
             fit = replace(fit, aim=fit.aim + missing).refitted(self.ridge)
             scale = _power(wide / unit)
-            whole = with_entries(fit.weight, scale * fit.integers(scale * unit, limit))
-            rest = fit.aim - apply(whole, fit.x) * unit
+            whole = scale * fitted_integers(fit.weight, fit.moments, scale * unit, limit)
+            rest = fit.aim - (fit.x @ whole.T) * unit
             bias = np.rint(rest.mean(axis=0) / unit)
             missing = rest - bias * unit
             found[node.name] = (Affine(whole, bias),)
@@ -160,56 +155,32 @@ class _Fit:
     """A map's weights, and what they are fitted to.
 
     Attributes:
-        weight: Of the map; blocks stay blocks.
+        weight: Of the map, ``(outputs, inputs)``.
         x: What arrives, ``(samples, inputs)``.
         aim: What the map should give, ``(samples, outputs)``.
-        moments: Of what arrives; of each block's inputs, where there are blocks.
+        moments: Of what arrives.
     """
 
-    weight: Matrix
+    weight: Array
     x: Array
     aim: Array
-    moments: tuple[Moments, ...]
-
-    @classmethod
-    def of(cls, weight: Matrix, x: Array, aim: Array) -> _Fit:
-        blocks = len(weight.blocks) if isinstance(weight, BlockDiagonal) else 1
-        return cls(weight, x, aim, tuple(map(Moments.of, np.split(x, blocks, axis=1))))
-
-    def _parts(self) -> list[tuple[Array, Array, Array]]:
-        """Weights, inputs and aims that belong together."""
-        if not isinstance(self.weight, BlockDiagonal):
-            return [(self.weight, self.x, self.aim)]
-        count = len(self.weight.blocks)
-        split = (np.split(values, count, axis=1) for values in (self.x, self.aim))
-        return list(zip(self.weight.blocks, *split, strict=True))
-
-    def _together(self, parts: list[Array]) -> Array:
-        return np.stack(parts) if isinstance(self.weight, BlockDiagonal) else parts[0]
+    moments: Moments
 
     @property
     def reach(self) -> Array:
         """What sums may reach and more: with their bias, and offsets of the neurons behind."""
-        most = apply(with_entries(self.weight, np.abs(entries(self.weight))), np.abs(self.x).max(0))
+        most = np.abs(self.x).max(0) @ np.abs(self.weight).T
         return np.asarray(_ROOM * (most + np.abs(self.aim).max(axis=0)))
 
     def refitted(self, ridge: float) -> _Fit:
         """With the weights that the regression of what is missing adds."""
-        parts = [w + regression(x, y - x @ w.T, ridge)[0] for w, x, y in self._parts()]
-        return replace(self, weight=with_entries(self.weight, self._together(parts)))
+        slope, _ = regression(self.x, self.aim - self.x @ self.weight.T, ridge)
+        return replace(self, weight=self.weight + slope)
 
     def units(self, limit: int) -> Array:
         """The best unit of every row, ``(outputs,)``; any will do where all weights are 0."""
-        parts = list(zip(self._parts(), self.moments, strict=True))
-        found = np.concatenate([best_units(w, of, limit) for (w, _, _), of in parts])
-        zero = np.concatenate([~w.any(axis=1) for (w, _, _), _ in parts])
-        return np.where(zero, np.inf, found)
-
-    def integers(self, unit: Array, limit: int) -> Array:
-        """The weights' entries in whole numbers of ``unit`` ``(outputs,)``."""
-        units = np.split(unit, len(self.moments))
-        rows = zip(self._parts(), self.moments, units, strict=True)
-        return self._together([fitted_integers(w, of, u, limit) for (w, _, _), of, u in rows])
+        found = best_units(self.weight, self.moments, limit)
+        return np.where(self.weight.any(axis=1), found, np.inf)
 
 
 def _with(graph: Graph, ops: Mapping[str, tuple[Op, ...]]) -> Graph:
@@ -232,9 +203,6 @@ def _refuse_analog(graph: Graph) -> None:
         for operand in node.operands:
             enters = node.in_core and operand.segment != node.segment
             if enters and not (isinstance(operand.op, Primitive) and operand.op.kind == "Clip"):
-                raise LegalizeError(
-                    f"takes '{operand.name}', which is not rounded to whole numbers",
-                    node=node.name,
-                    op=type(node.op).__name__,
-                    hint="run quantise-inputs before quantise-activations",
-                )
+                problem = f"takes '{operand.name}', which is not rounded to whole numbers"
+                hint = "run quantise-inputs before quantise-activations"
+                raise refusal(LegalizeError, node, problem, hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from pinnir.base.errors import PipelineError
 from pinnir.diagnosis.sensitivity import sensitivities
 from pinnir.ir.evaluate import apply_activation, preactivations
-from pinnir.ir.graph import Activation, Graph, Level, Node, Staircase
+from pinnir.ir.graph import Activation, Graph, Level, Staircase
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate, spreads_of
+from pinnir.passes.fitting.operations import activations, refusal, with_ops
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -53,46 +53,26 @@ class QuantiseActivations(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Replace the activations; ranges come from the calibration points."""
         values = preactivations(graph, graph.bind(context.calibration))
-        layers = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-        even = {node.name: self._round(node, values[node.name], self.levels) for node in layers}
-        found = even
+        layers = {node.name: op for node, op in activations(graph).items()}
+        found = {n: self._round(op, values[n], self.levels) for n, op in layers.items()}
         if self.allocation == "sensitivity":
             weights = sensitivities(graph, context.calibration)
-            levels = self._allocated(layers, values, weights, even)
-            found = {n.name: self._round(n, values[n.name], levels[n.name]) for n in layers}
+            about: dict[str, Rounded] = {}
+            for node, op in activations(graph).items():
+                if op.function == "clip":
+                    problem = "clipped ramps are counted over time, and all by the same number"
+                    hint = "leave allocation=sensitivity to activations that were not split"
+                    raise refusal(PipelineError, node, f"{problem} of steps", hint)
+                heights = found[node.name].step * (self.levels - 1)
+                spreads = spreads_of(apply_activation(op, values[node.name]))
+                about[node.name] = Rounded(weights[node.name], heights, spreads)
+            levels = allocate(about, self.levels)
+            found = {n: self._round(op, values[n], levels[n]) for n, op in layers.items()}
+        return with_ops(graph, found, level=Level.STAIRCASE)
 
-        def change(node: Node) -> Node:
-            return node.with_op(found[node.name]) if node.name in found else node
-
-        return graph.rewrite(change, level=Level.STAIRCASE)
-
-    def _allocated(
-        self,
-        layers: Sequence[Node],
-        values: Mapping[str, Array],
-        weights: Mapping[str, Array],
-        even: Mapping[str, Staircase],
-    ) -> dict[str, NDArray[np.int64]]:
-        """Levels of every neuron, by pre-activations, sensitivities, and even staircases."""
-        about: dict[str, Rounded] = {}
-        for node in layers:
-            assert isinstance(node.op, Activation)
-            spreads = spreads_of(apply_activation(node.op, values[node.name]))
-            heights = even[node.name].step * (self.levels - 1)
-            about[node.name] = Rounded(weights[node.name], heights, spreads)
-        return allocate(about, self.levels)
-
-    def _round(self, node: Node, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
-        op = node.op
-        assert isinstance(op, Activation)
+    def _round(self, op: Activation, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
         if op.function == "clip":
-            if not isinstance(levels, int):
-                raise PipelineError(
-                    "clipped ramps are counted over time, and all by the same number of steps",
-                    node=node.name,
-                    op="Activation",
-                    hint="leave allocation=sensitivity to activations that were not split",
-                )
+            assert isinstance(levels, int)
             return _clip_staircase(op, z.shape[1], levels, self.rounding)
         low, high = z.min(axis=0), z.max(axis=0)
         if self.range == "layer":

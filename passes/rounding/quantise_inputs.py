@@ -17,6 +17,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import HOST, Affine, Constant, Graph, Level, Node, Primitive
 from pinnir.numerics.matrix import Array, dense
+from pinnir.passes.fitting.operations import affine
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass, Passes
 
@@ -55,9 +56,9 @@ class QuantiseInputs(Pass):
                 node = replace(node, segment=f"{kind}.{2 * int(number) + 1}")
             first = node.operands[0] if node.operands else node
             if node.in_core and first.segment != node.segment and first.name in rounded:
-                assert isinstance(node.op, Affine) and len(node.operands) == 1
-                weight = dense(node.op.weight) * units[first.name]
-                op = Affine(weight, node.op.bias)
+                assert len(node.operands) == 1
+                weight = dense(affine(node).weight) * units[first.name]
+                op = Affine(weight, affine(node).bias)
                 node = replace(node, op=op, operands=(rounded[first.name],))
             if node.name in units:
                 rounded[node.name] = _rounded(node, units[node.name], self.limit, labels[node.name])
@@ -80,8 +81,8 @@ def _largest(graph: Graph, context: Context, names: Set[str]) -> dict[str, Array
     if context.domain is not None:
         points = np.concatenate([points, [context.domain.low, context.domain.high]])
     inputs = graph.bind(points)
-    values = trace(graph, inputs, names) | {n: v for n, v in inputs.items() if n in names}
-    return {name: np.abs(value).max(axis=0) for name, value in values.items()}
+    values = inputs | trace(graph, inputs, names)
+    return {name: np.abs(values[name]).max(axis=0) for name in names}
 
 
 def _rounded(node: Node, unit: Array, limit: float, label: str) -> Node:

@@ -9,13 +9,14 @@ other error of the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.neurons import Threshold
-from pinnir.numerics.matrix import Array, BlockDiagonal
+from pinnir.numerics.matrix import Array, BlockDiagonal, entries
+from pinnir.passes.fitting.operations import affine, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -38,16 +39,12 @@ class RoundLaterals(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Round every lateral map that is wider."""
-        laterals = {node.name for node in graph.nodes if _is_lateral(graph, node)}
-
-        def change(node: Node) -> Node:
-            if node.name not in laterals:
-                return node
-            op = node.op
-            assert isinstance(op, Affine) and isinstance(op.weight, BlockDiagonal)
-            return node.with_op(replace(op, weight=BlockDiagonal(self._rounded(op.weight.blocks))))
-
-        return graph.rewrite(change)
+        laterals = {node.name: affine(node) for node in graph.nodes if _is_lateral(graph, node)}
+        rounded = {
+            name: Affine(BlockDiagonal(self._rounded(entries(op.weight))), op.bias)
+            for name, op in laterals.items()
+        }
+        return with_ops(graph, rounded)
 
     def _rounded(self, blocks: Array) -> Array:
         sums = [np.maximum(sign * blocks, 0).sum(axis=2).max(initial=0) for sign in (1, -1)]

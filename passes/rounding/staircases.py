@@ -49,7 +49,8 @@ def build_staircase(
     def f(z: Array) -> Array:
         return apply_activation(op, z)
 
-    knots = _knots(f, low, high)
+    # Ends of the monotone pieces, (pieces + 1, neurons); padding pieces have no length.
+    knots = np.concatenate([low[None], turning_points(f, low, high), high[None]])
     ends = f(knots)
     bottom, top = ends.min(axis=0), ends.max(axis=0)
     step = (top - bottom) / (levels - 1)
@@ -99,11 +100,6 @@ def _extremum(f: Function, left: Array, right: Array) -> Array:
         higher = f(inner) >= f(outer)
         left, right = np.where(higher, left, inner), np.where(higher, outer, right)
     return 0.5 * (left + right)
-
-
-def _knots(f: Function, low: Array, high: Array) -> Array:
-    """Ends of the monotone pieces, ``(pieces + 1, neurons)``; padding pieces have no length."""
-    return np.concatenate([low[None], turning_points(f, low, high), high[None]])
 
 
 def _levels_at(values: Array, bottom: Array, step: Array) -> NDArray[np.int64]:

@@ -9,7 +9,10 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
-from pinnir.passes.fitting.trainable_core import Student
+from pinnir.passes.fitting.operations import affine, refusal
+from pinnir.passes.fitting.trainable_core import TrainableCore
+
+_HINT = "run gather-synapses first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class SumLayer:
     stairs: tuple[Node, ...]
 
 
-def sum_layers(student: Student) -> list[SumLayer]:
+def sum_layers(core: TrainableCore) -> list[SumLayer]:
     """The layers of a core in running order.
 
     Raises:
@@ -36,33 +39,28 @@ def sum_layers(student: Student) -> list[SumLayer]:
     import networkx
 
     reads = networkx.Graph()
-    for node in student.nodes:
+    for node in core.nodes:
         reads.add_node(node)
         reads.add_edges_from(
-            (o, node) for o in node.operands if isinstance(o.op, Affine) and o in student.nodes
+            (o, node) for o in node.operands if isinstance(o.op, Affine) and o in core.nodes
         )
-    place = {node: number for number, node in enumerate(student.nodes)}
+    place = {node: number for number, node in enumerate(core.nodes)}
     groups = [sorted(g, key=place.__getitem__) for g in networkx.connected_components(reads)]
-    return [_layer(student, group) for group in sorted(groups, key=lambda g: place[g[0]])]
+    return [_layer(core, group) for group in sorted(groups, key=lambda g: place[g[0]])]
 
 
-def _layer(student: Student, nodes: list[Node]) -> SumLayer:
+def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
     stairs = tuple(node for node in nodes if isinstance(node.op, Staircase))
     joins = tuple(n for n in nodes if n not in stairs and isinstance(n.operands[0].op, Affine))
     for node in joins:
-        op = node.op
-        assert isinstance(op, Affine)
+        op = affine(node)
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
-            raise LegalizeError(
-                "is a map of a map, and integers have no scale for its weights",
-                node=node.name, op="Affine", hint="run gather-synapses first",
-            )  # fmt: skip
+            problem = "is a map of a map, and integers have no scale for its weights"
+            raise refusal(LegalizeError, node, problem, _HINT)
     for node in nodes:
-        if stairs and student.graph.leaves(node):
-            raise LegalizeError(
-                "leaves the core in the units of the neurons that read it",
-                node=node.name, op=type(node.op).__name__, hint="run gather-synapses first",
-            )  # fmt: skip
+        if stairs and core.graph.leaves(node):
+            problem = "leaves the core in the units of the neurons that read it"
+            raise refusal(LegalizeError, node, problem, _HINT)
     maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
     return SumLayer(maps, joins, stairs)

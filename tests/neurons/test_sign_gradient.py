@@ -25,10 +25,8 @@ def quotient() -> Activation:
 
 def neuron(function: Activation, rates: np.ndarray, units: int = 3) -> SignGradient:
     columns = units * function.arguments
-    return SignGradient(
-        function, rates, np.full(units, 0.5), np.full(columns, -2.0), np.full(columns, 2.0),
-        np.zeros(columns), np.zeros(units),
-    )  # fmt: skip
+    scale, low, high = np.full(units, 0.5), np.full(columns, -2.0), np.full(columns, 2.0)
+    return SignGradient(function, rates, scale, low, high, np.zeros(columns), np.zeros(units))
 
 
 @given(seed=SEEDS)
@@ -87,6 +85,11 @@ def test_what_is_read_is_what_was_written(function):
         np.testing.assert_array_equal(again.to_arrays()[name], value)
 
 
+def spelled_out(inputs: bytes, output: bytes, nodes: bytes) -> dict[str, bytes]:
+    head = b'{"function": "f", "arguments": 1, "inputs": [' + inputs + b'], "output": "' + output
+    return {"function": head + b'", "body": [["a", "input", [], 1]' + nodes + b"]}"}
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -94,21 +97,25 @@ def test_what_is_read_is_what_was_written(function):
         ({"low": np.ones(2)}, "every argument has a range"),
         ({"low": np.full(3, 9.0)}, "the ends of a range are the wrong way round"),
         ({"rates": np.full(4, np.inf)}, "a parameter is not a list of finite numbers"),
-        ({"function": b'{"function": "exec", "parameters": [], "arguments": 1}'},
-         "'exec' is not a function"),
-        ({"function": b'{"function": "tanh", "parameters": [], "arguments": 0}'},
-         "a function has a number of arguments"),
-        ({"function": b'{"function": "f", "arguments": 1, "inputs": [], "output": "a", '
-                      b'"body": [["a", "input", [], 1]]}'},
-         "a function has an input for each argument"),
-        ({"function": b'{"function": "f", "arguments": 1, "inputs": ["a"], "output": "b", '
-                      b'"body": [["a", "input", [], 1], ["b", "MatMul", ["a", "a"], {}]]}'},
-         "MatMul is not an element-wise operator"),
-        ({"function": b'{"function": "f", "arguments": 1, "inputs": ["a"], "output": "b", '
-                      b'"body": [["a", "input", [], 1], ["b", "constant", [], ["O", [1]]]]}'},
-         "the constant b holds no numbers"),
+        (
+            {"function": b'{"function": "exec", "parameters": [], "arguments": 1}'},
+            "'exec' is not a function",
+        ),
+        (
+            {"function": b'{"function": "tanh", "parameters": [], "arguments": 0}'},
+            "a function has a number of arguments",
+        ),
+        (spelled_out(b"", b"a", b""), "a function has an input for each argument"),
+        (
+            spelled_out(b'"a"', b"b", b', ["b", "MatMul", ["a", "a"], {}]'),
+            "MatMul is not an element-wise operator",
+        ),
+        (
+            spelled_out(b'"a"', b"b", b', ["b", "constant", [], ["O", [1]]]'),
+            "the constant b holds no numbers",
+        ),
     ],
-)  # fmt: skip
+)
 def test_damage(changes, problem):
     arrays = dict(neuron(Activation("tanh"), np.ones(4)).to_arrays())
     for name, value in changes.items():

@@ -7,7 +7,8 @@ import pytest
 
 from pinnir.base.errors import ProgramFileError
 from pinnir.ir.graph import Activation, Graph, Input, Level, Node
-from pinnir.passes.fitting.trainable_core import Student
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.trainable_core import TrainableCore
 from pinnir.pipeline.checkpoints import Checkpoints
 from tests.helpers import core_graph, direction, moved, staircase_graph
 from tests.networks import cores_of
@@ -35,8 +36,8 @@ def test_without_a_folder_nothing_is_kept():
 
 
 def with_other_weights():
-    student = Student.of(GRAPH, "core.1", GRAPH)
-    return student.with_parameters(moved(student.parameters, direction(student.parameters, 0), 1))
+    core = TrainableCore.of(GRAPH, "core.1", GRAPH)
+    return with_parameters(GRAPH, moved(core.parameters, direction(core.parameters, 0), 1))
 
 
 def wide(number: int) -> Graph:

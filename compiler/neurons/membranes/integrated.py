@@ -18,7 +18,7 @@ from pinnir.neurons.membranes.izhikevich import Izhikevich
 from pinnir.neurons.membranes.lif import LIF
 from pinnir.neurons.membranes.membrane import Membrane, State, Value
 from pinnir.neurons.membranes.synapse import Synapse
-from pinnir.neurons.programmable import Arrays, Programmable, staircase_of
+from pinnir.neurons.programmable import Arrays, Programmable, arrays_of, staircase_of
 from pinnir.numerics.matrix import Array
 
 # In a program file a model is its place here.
@@ -125,16 +125,14 @@ class Integrated(Programmable):
         """The population that :meth:`to_nir` wrote; what currents bring is not told there."""
         told = node.metadata["pinnir"]
         subtract = _word(told["reset"]) == "subtract"
-        threshold, tau, reset = (
-            float(_one(values)) for values in (node.v_threshold, node.tau, node.v_reset)
-        )
+        threshold, tau, reset = map(_one, (node.v_threshold, node.tau, node.v_reset))
         model = LIF(threshold, tau, LIF.v_reset if subtract else reset, subtract)
         scheme = Scheme(_word(told["integrator"]), float(told["dt"]), int(told["substeps"]))
         return cls(model, _checked(scheme), _untold(node.tau.size))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Model, scheme and response."""
-        scheme, op, synapse = self.scheme, self.response, self.synapse
+        scheme, synapse = self.scheme, self.synapse
         return {
             "model": np.array([_MODELS.index(type(self.model))], np.int32),
             "parameters": np.array(astuple(self.model), np.float64),
@@ -142,11 +140,7 @@ class Integrated(Programmable):
             "time": np.array([scheme.step]),
             "substeps": np.array([scheme.substeps], np.int32),
             "synapse": np.array([0.0, 0.0, 0.0] if synapse is None else astuple(synapse)),
-            "boundaries": op.boundaries,
-            "directions": op.directions,
-            "start": op.start,
-            "base": op.base,
-            "step": op.step,
+            **arrays_of(self.response),
         }
 
     @classmethod

@@ -43,21 +43,17 @@ class Integrator:
     """A one-step method.
 
     Attributes:
-        name: As the command line spells it.
         order: Its global error falls with this power of the step.
         evaluations: Of the right-hand side, a step.
         advance: ``(slope, state, step)`` to the state a step later.
     """
 
-    name: str
     order: int
     evaluations: int
     advance: Callable[[Slope, State, float], State]
 
 
-INTEGRATORS: dict[str, Integrator] = {
-    one.name: one for one in (Integrator("euler", 1, 1, _euler), Integrator("rk4", 4, 4, _rk4))
-}
+INTEGRATORS = {"euler": Integrator(1, 1, _euler), "rk4": Integrator(4, 4, _rk4)}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ A stable step is not yet an accurate one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -119,22 +120,21 @@ def largest_stable_step(model: Membrane, integrator: str) -> float:
     return good
 
 
-def _drive(model: Membrane) -> Array:
-    return np.linspace(*model.drive, _CURRENTS)
+def _states(model: Membrane, scheme: Scheme) -> Iterator[State]:
+    """States of runs from rest, one after the other, for currents over the model's range."""
+    current, state = np.linspace(*model.drive, _CURRENTS), start(model, (_CURRENTS,))
+    yield state
+    for _ in range(int(np.ceil(model.settling / 2 / scheme.step))):
+        _, state = integrate(model, scheme, state, current)
+        yield state
 
 
 @cache
 def _reference(model: Membrane) -> _Reference:
     """Case 1: runs from rest at twice the fine step, which RK4 still follows closely."""
-    scheme = Scheme("rk4", 2 * model.fine_step)
-    count = int(np.ceil(model.settling / 2 / scheme.step))
-    current, state = _drive(model), start(model, (_CURRENTS,))
-    seen = [state]
-    for _ in range(count):
-        _, state = integrate(model, scheme, state, current)
-        seen.append(state)
-    every = max(1, count * _CURRENTS // _LINEARISED)
-    states = np.stack([np.stack(one, axis=1) for one in seen]).reshape(-1, len(model.variables))
+    seen = [np.stack(one, axis=1) for one in _states(model, Scheme("rk4", 2 * model.fine_step))]
+    every = max(1, (len(seen) - 1) * _CURRENTS // _LINEARISED)
+    states = np.concatenate(seen)
     return _Reference(states[::every], states.min(axis=0), states.max(axis=0))
 
 
@@ -168,11 +168,5 @@ def _eigenvalues(model: Membrane, state: Array) -> NDArray[Any]:
 
 def _blows_up(model: Membrane, integrator: str, step: float, reference: _Reference) -> bool:
     """Whether a run at this step leaves the reference's range."""
-    scheme = Scheme(integrator, step)
-    current, state = _drive(model), start(model, (_CURRENTS,))
     with np.errstate(all="ignore"):  # overflow is what is looked for
-        for _ in range(int(np.ceil(model.settling / 2 / step))):
-            _, state = integrate(model, scheme, state, current)
-            if not reference.holds(state):
-                return True
-    return False
+        return not all(map(reference.holds, _states(model, Scheme(integrator, step))))

@@ -10,7 +10,7 @@ import pytest
 from pinnir.base.errors import PipelineError
 from pinnir.ir.graph import Activation, Affine, Graph
 from pinnir.passes.calibration.anticipate_rounding import AnticipateRounding, Teacher, minimum
-from pinnir.passes.fitting.trainable_core import students
+from pinnir.passes.fitting.trainable_core import core_labels
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.pipelines import TIDY
 from pinnir.search.compile import prepare
@@ -153,7 +153,7 @@ def test_the_loss_falls_with_iterations():
     source = residual_core()
     (loss,) = SMALL._losses(source, Teacher(where(source)), 128, 0)
     found = [loss(minimum(loss, count))[0] for count in (1, 5, 40)]
-    assert loss(loss.lesson.student.parameters)[0] > found[0] > found[1] > found[2]
+    assert loss(loss.exact.core.parameters)[0] > found[0] > found[1] > found[2]
 
 
 def test_options():
@@ -163,7 +163,7 @@ def test_options():
     assert current.retrains
     with pytest.raises(PipelineError, match="option rounds=0 must lie between 1 and 1000"):
         AnticipateRounding(rounds=0)
-    assert students(residual_core()) == ("core.1",)
+    assert core_labels(residual_core()) == ("core.1",)
 
 
 def test_clips_come_out_as_clips():

@@ -25,7 +25,7 @@ from tests.helpers import (
     core_graph,
     points,
     residual_core,
-)  # fmt: skip
+)
 from tests.strategies import core_graphs
 
 SIGNED = (

@@ -55,9 +55,8 @@ def assert_only_biases_changed(before: Graph, after: Graph, *, potentials: bool 
             continue
         assert maps(after)[name].weight is op.weight
         assert maps(after)[name].bias.shape == op.bias.shape
-    assert (after.level, after.steps, after.read_out) == (
-        before.level, before.steps, before.read_out
-    )  # fmt: skip
+    kept = [(graph.level, graph.steps, graph.read_out) for graph in (before, after)]
+    assert kept[0] == kept[1]
 
 
 @given(source=core_graphs(), seed=SEEDS, levels=st.integers(2, 16))

@@ -10,8 +10,8 @@ import pytest
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Graph
 from pinnir.passes.calibration.distill import Distill
-from pinnir.passes.fitting.teaching import Lesson, root_of
-from pinnir.passes.fitting.trainable_core import Student, students
+from pinnir.passes.fitting.teaching import TeacherLoss, root_of
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.pipelines import TIDY
 from pinnir.pipeline.manager import PassManager
@@ -46,10 +46,10 @@ def rounded(source: Graph, levels: int = 12) -> Graph:
 def held_back(source: Graph, graph: Graph, label: str, current: Distill = SMALL) -> float:
     """The loss of one core on the points that the pass holds back."""
     context = where(source)
-    student = Student.of(graph, label, source, current.steps)
+    core = TrainableCore.of(graph, label, source, current.steps)
     root = root_of(metric(source, label, context.calibration))
     at = context.fresh(current.points // 4, 3)
-    return Lesson.on(at, student, source, root).loss(student.parameters)
+    return TeacherLoss.on(at, core, source, root).loss(core.parameters)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +58,7 @@ def test_families(name):
     source = cores_of(name)
     before = rounded(source)
     after = SMALL.apply(before, where(source))
-    first = students(source)[0]
+    first = core_labels(source)[0]
     assert held_back(source, after, first) <= held_back(source, before, first)
     assert weights_of(after) != weights_of(before)
 
@@ -135,7 +135,7 @@ def test_it_is_deterministic():
 def test_it_goes_on_from_where_it_was(tmp_path, after):
     """In the first core, at its end, or in the second."""
     source = cores_of("modified_mlp")
-    assert len(students(source)) == 2
+    assert len(core_labels(source)) == 2
     assert_resumes(replace(SMALL, patience=99), rounded(source), source, tmp_path, after)
 
 

@@ -15,7 +15,7 @@ from pinnir.ir.verify import verify
 from pinnir.numerics.matrix import Array
 from pinnir.numerics.ridge import regression
 from pinnir.passes.calibration.refit import Refit
-from pinnir.passes.fitting.trainable_core import students
+from pinnir.passes.fitting.trainable_core import core_labels
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.pipelines import TIDY
 from pinnir.pipeline.context import Context
@@ -163,7 +163,7 @@ def test_it_is_deterministic():
     before = compiled(source, ROUND.format(16))
     one, other = (refitted(source, before)[0] for _ in range(2))
     assert weights_of(one) == weights_of(other)
-    assert students(one) == ("core.1",)
+    assert core_labels(one) == ("core.1",)
 
 
 @given(seed=SEEDS, inputs=st.integers(1, 5), outputs=st.integers(1, 3))

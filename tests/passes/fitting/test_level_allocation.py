@@ -67,8 +67,10 @@ def test_more_levels_where_weight_times_height_is_larger(seed, widths, spread, l
 
 @given(widths=LAYERS, share=st.floats(1e-200, 1e100), levels=LEVELS)
 def test_equal_shares_give_even_levels(widths, share, levels):
-    equal = {f"act{i}": Rounded(np.full(n, share), np.ones(n), np.full(n, 0.25))
-             for i, n in enumerate(widths)}  # fmt: skip
+    equal = {
+        f"act{i}": Rounded(np.full(n, share), np.ones(n), np.full(n, 0.25))
+        for i, n in enumerate(widths)
+    }
     found = joined(allocate(equal, levels))
     even = max(2, round(np.sqrt(levels))) ** 2 if levels > 2 else 2
     np.testing.assert_array_equal(found, even)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.trainable_core import Run, Student, students
+from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.runs import Run
+from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from tests.helpers import (
     compiled,
     core_graph,
@@ -29,18 +31,18 @@ SMOOTH = ("tanh", "sigmoid", "sin", "cos")
 NAMES = ("pfnn", "skip", "piratenet", "spinn3d")
 
 
-def runs(graph: Graph, at: Array, steps: int = 0) -> list[tuple[Student, Run]]:
+def runs(graph: Graph, at: Array, steps: int = 0) -> list[tuple[TrainableCore, Run]]:
     """Every core, run with its own parameters."""
-    found = [Student.of(graph, label, graph, steps) for label in students(graph)]
+    found = [TrainableCore.of(graph, label, graph, steps) for label in core_labels(graph)]
     return [(one, one.forward(one.parameters, one.entering_values(at))) for one in found]
 
 
 def assert_same_as_the_oracle(graph: Graph, at: Array) -> None:
-    for student, run in runs(graph, at):
-        names = {node.name for node in student.nodes}
+    for core, run in runs(graph, at):
+        names = {node.name for node in core.nodes}
         expected = trace(graph, graph.bind(at), names)
-        assert names == {node.name for node in run.values if node.segment == student.label}
-        for node in student.nodes:
+        assert names == {node.name for node in run.values if node.segment == core.label}
+        for node in core.nodes:
             np.testing.assert_array_equal(run.values[node], expected[node.name])
 
 
@@ -64,18 +66,18 @@ def test_residual_staircases():
 @pytest.mark.parametrize("quantise", ["", "quantise-activations{levels=16}"])
 def test_families(name, quantise):
     graph = compiled(cores_of(name), quantise) if quantise else cores_of(name)
-    assert len(students(graph)) == {"piratenet": 5, "spinn3d": 3}.get(name, 1)
+    assert len(core_labels(graph)) == {"piratenet": 5, "spinn3d": 3}.get(name, 1)
     assert_same_as_the_oracle(graph, points(graph, 24, 1))
 
 
 def test_until_a_node():
     graph = staircase_graph(residual_core(), 0, 24)
-    student = Student.of(graph, "core.1", graph)
-    entering = student.entering_values(points(graph, 8, 0))
-    run = student.forward(student.parameters, entering, until=graph.node("affine1"))
+    core = TrainableCore.of(graph, "core.1", graph)
+    entering = core.entering_values(points(graph, 8, 0))
+    run = core.forward(core.parameters, entering, until=graph.node("affine1"))
     ran = {node.name for node in run.values} - {"x"}
     assert ran == {"affine0", "act0", "affine1"}
-    whole = student.forward(student.parameters, entering)
+    whole = core.forward(core.parameters, entering)
     for node, value in run.values.items():
         np.testing.assert_array_equal(value, whole.values[node])
 
@@ -92,9 +94,9 @@ def assert_same_as_the_program(source: Graph, pipeline: str, at: Array, steps: i
     """Every map that the program still has, averaged over the steps."""
     graph = compiled(source, pipeline)
     lowered = compiled(graph, f"lower{{coding=rate,steps={steps}}}")
-    for student, run in runs(graph, at, steps):
-        assert student.names
-        expected = trace(lowered, lowered.bind(at), student.names)
+    for core, run in runs(graph, at, steps):
+        assert core.names
+        expected = trace(lowered, lowered.bind(at), core.names)
         for node in run.maps:
             np.testing.assert_allclose(run.values[node], expected[node.name], rtol=0, atol=1e-9)
         for node in run.slopes:
@@ -120,9 +122,9 @@ def test_families_over_time(name, kind):
     graph = compiled(cores_of(name), RATE[kind])
     lowered = compiled(graph, "lower{coding=rate,steps=8}")
     at = points(graph, 24, 0)
-    student, run = runs(graph, at, 8)[0]
-    expected = trace(lowered, lowered.bind(at), student.names)
-    for node in student.leaving:
+    core, run = runs(graph, at, 8)[0]
+    expected = trace(lowered, lowered.bind(at), core.names)
+    for node in core.leaving:
         np.testing.assert_allclose(run.values[node], expected[node.name], rtol=0, atol=1e-9)
 
 
@@ -131,20 +133,20 @@ def test_families_over_time(name, kind):
 
 def assert_derivatives_equal_differences(graph: Graph, seed: int, at: Array) -> None:
     """Of a random linear function of what leaves, in a random direction of the parameters."""
-    for student, run in runs(graph, at):
-        entering = student.entering_values(at)
+    for core, run in runs(graph, at):
+        entering = core.entering_values(at)
         rng = np.random.default_rng(seed)
-        by = {node: rng.normal(size=run.values[node].shape) for node in student.leaving}
+        by = {node: rng.normal(size=run.values[node].shape) for node in core.leaving}
 
-        def loss(parameters, student=student, entering=entering, by=by):
-            values = student.forward(parameters, entering).values
-            return sum(float((by[node] * values[node]).sum()) for node in student.leaving)
+        def loss(parameters, core=core, entering=entering, by=by):
+            values = core.forward(parameters, entering).values
+            return sum(float((by[node] * values[node]).sum()) for node in core.leaving)
 
-        start = student.parameters
+        start = core.parameters
         way = direction(start, seed)
         step = 1e-6
         difference = (loss(moved(start, way, step)) - loss(moved(start, way, -step))) / (2 * step)
-        found = inner(way, student.derivatives(run, student.sweep(run, by)))
+        found = inner(way, run.derivatives(run.sweep(by), core.names))
         scale = np.sqrt(inner(way, way)) * max(1.0, abs(difference))
         assert abs(found - difference) < 1e-6 * scale
 
@@ -171,9 +173,9 @@ def test_derivatives_through_fine_staircases_are_those_of_the_activations():
     at = points(source, 64, 0)
     found = []
     for graph in (source, fine):
-        ((student, run),) = runs(graph, at)
-        by = {node: np.ones_like(run.values[node]) for node in student.leaving}
-        found.append(student.derivatives(run, student.sweep(run, by)))
+        ((core, run),) = runs(graph, at)
+        by = {node: np.ones_like(run.values[node]) for node in core.leaving}
+        found.append(run.derivatives(run.sweep(by), core.names))
     for name, pair in found[0].items():
         for exact, straight_through in zip(pair, found[1][name], strict=True):
             np.testing.assert_allclose(straight_through, exact, atol=2e-3 * np.abs(exact).max())
@@ -182,8 +184,8 @@ def test_derivatives_through_fine_staircases_are_those_of_the_activations():
 def test_bends_are_those_of_the_slopes():
     graph = core_graph(0, (2, 4, 4, 1), ("tanh", "sin"))
     at = points(graph, 16, 0)
-    ((student, run),) = runs(graph, at)
-    for node, bend in student.bends(run).items():
+    ((_, run),) = runs(graph, at)
+    for node, bend in run.bends().items():
         z, y = run.arriving(node), run.values[node]
         wanted = -2 * y * (1 - y**2) if node.op.function == "tanh" else -np.sin(z)
         np.testing.assert_allclose(bend, wanted, atol=1e-12)
@@ -195,10 +197,10 @@ def test_bends_are_those_of_the_slopes():
 def test_only_maps_that_the_source_has_may_change():
     graph = residual_core()
     other = core_graph(0, (2, 4, 1), ("tanh",))  # affine0 and affine1
-    student = Student.of(graph, "core.1", other)
-    assert student.parameters.keys() == {"affine0", "affine1"}
-    way = direction(student.parameters, 0)
-    after = student.with_parameters(moved(student.parameters, way, 1.0))
+    core = TrainableCore.of(graph, "core.1", other)
+    assert core.parameters.keys() == {"affine0", "affine1"}
+    way = direction(core.parameters, 0)
+    after = with_parameters(graph, moved(core.parameters, way, 1.0))
     for node in graph.nodes:
         op = after.node(node.name).op
         if isinstance(op, Affine) and node.name in way:
@@ -211,10 +213,10 @@ def test_only_maps_that_the_source_has_may_change():
 
 def test_what_leaves_side_by_side_and_apart():
     graph = cores_of("modified_mlp")
-    student = Student.of(graph, students(graph)[0], graph)
-    run = student.forward(student.parameters, student.entering_values(points(graph, 5, 0)))
-    values = {node: run.values[node] for node in student.leaving}
+    core = TrainableCore.of(graph, core_labels(graph)[0], graph)
+    run = core.forward(core.parameters, core.entering_values(points(graph, 5, 0)))
+    values = {node: run.values[node] for node in core.leaving}
     assert len(values) > 1
-    apart = student.apart(student.side_by_side(run.values))
+    apart = core.apart(core.side_by_side(run.values))
     for node, value in values.items():
         np.testing.assert_array_equal(apart[node], value)

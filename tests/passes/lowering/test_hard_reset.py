@@ -88,20 +88,20 @@ def test_every_unit_has_synapses_of_its_own(seed, floor):
             assert not any(isinstance(part.op, Affine) for o in maps for part in o.operands)
 
 
-@given(
-    seed=SEEDS, floor=FLOORS, bits=st.integers(6, 12), state=st.integers(16, 24),
-    step=st.sampled_from([0, 14, 16]),
-)  # fmt: skip
+WIDTHS = {"bits": st.integers(6, 12), "state": st.integers(16, 24)}
+
+
+@given(seed=SEEDS, floor=FLOORS, step=st.sampled_from([0, 14, 16]), **WIDTHS)
 @settings(max_examples=10)
 def test_integers_are_whole_and_fit(seed, floor, bits, state, step):
     core = core_graph(seed, (2, 5, 4, 1), ("tanh", "sin"))
-    after = hard(core, floor=floor, before="quantise-inputs{bits=6},",
-                 weight_bits=bits, state_bits=state, step_bits=step)  # fmt: skip
+    options = {"weight_bits": bits, "state_bits": state, "step_bits": step}
+    after = hard(core, floor=floor, before="quantise-inputs{bits=6},", **options)
     (segment,) = [one for one in _segments(after) if one.running is not None]
     whole = whole_core(segment.running, 31.0)
     check_range(whole, Integers(bits, 6, state))
-    assert all(one.bits <= bits for one in whole.maps.values()
-               if not one.node.name.endswith("_start_out"))  # fmt: skip
+    maps = [one for one in whole.maps.values() if not one.node.name.endswith("_start_out")]
+    assert all(one.bits <= bits for one in maps)
     if step:
         for one in whole.maps.values():
             if isinstance(one.node.operands[0].op, Neuron):

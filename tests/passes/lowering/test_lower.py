@@ -28,7 +28,7 @@ from tests.helpers import (
     population_levels,
     record,
     staircase_graph,
-)  # fmt: skip
+)
 from tests.strategies import SEEDS, core_graphs
 
 
@@ -164,9 +164,11 @@ def test_rate_counts_the_staircases_level(steps, low, high):
 
 @pytest.mark.parametrize(
     "clips",
-    ["split-thresholds{{units=4}},quantise-activations{{levels={0}}}",
-     "balance-thresholds,quantise-activations{{levels={1},rounding=zero}}"],
-)  # fmt: skip
+    [
+        "split-thresholds{{units=4}},quantise-activations{{levels={0}}}",
+        "balance-thresholds,quantise-activations{{levels={1},rounding=zero}}",
+    ],
+)
 def test_rate_approaches_its_staircase_network(clips):
     graph = core_graph(0, (2, 6, 6, 1), ("tanh", "tanh"))
     at = graph.bind(points(graph, 64, 1))

@@ -135,7 +135,7 @@ def test_events_in_a_pipeline_are_those_of_the_program(monkeypatch):
         seen.append(graph_rates(graph, where))
         return seen[-1]
 
-    monkeypatch.setattr("pinnir.mapping.firing_rates.graph_rates", keep)
+    monkeypatch.setattr("pinnir.passes.lowering.place.graph_rates", keep)
     placed = (*STREAMED["delta"](16), Place())
     program = pinnir.compile(model(mlp()), DOMAIN, target="programmable", pipeline=placed)
     found = program_rates(program, seed=program.manifest["seed"])
@@ -172,11 +172,18 @@ def damaged(**change: object) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        {"chip": "abacus"}, {"chips": 0}, {"messages": "many"}, {"greedy": -1.0}, {"method": 1},
-        {"cores": []}, {"cores": {"a": [[0, 0]]}}, {"cores": {"a": [[0]]}}, {"more": 1},
+        {"chip": "abacus"},
+        {"chips": 0},
+        {"messages": "many"},
+        {"greedy": -1.0},
+        {"method": 1},
+        {"cores": []},
+        {"cores": {"a": [[0, 0]]}},
+        {"cores": {"a": [[0]]}},
+        {"more": 1},
         {"cores": {"a": [[0, 2**24], [0, 2**24]]}},
     ],
-)  # fmt: skip
+)
 def test_a_damaged_placement_is_refused(change):
     assert "the entry 'placement' of its manifest is missing or wrong" in damaged(**change)
 

@@ -24,7 +24,7 @@ from tests.helpers import (
     points,
     record,
     residual_core,
-)  # fmt: skip
+)
 from tests.strategies import SEEDS
 
 
@@ -115,16 +115,18 @@ def test_currents_that_change_over_time(seed, signs):
         np.testing.assert_array_equal(double[0][:, 0::2] + threshold * other[:, 1::2], single[0])
 
 
+def balanced(seed: int, rounding: str) -> tuple[Graph, np.ndarray]:
+    """A rate program of signed neurons, and some points."""
+    core = core_graph(seed, (2, 6, 6, 1), ("tanh", "sin"))
+    rounded = f"balance-thresholds,quantise-activations{{levels=33,rounding={rounding}}}"
+    return compiled(core, f"{rounded},lower{{coding=rate,steps=16}}"), points(core, 64, 1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_balanced_network(seed):
     """With the weights of a real network the values agree as well."""
-    core = core_graph(seed, (2, 6, 6, 1), ("tanh", "sin"))
-    before = compiled(
-        core,
-        "balance-thresholds,quantise-activations{levels=33,rounding=zero},"
-        "lower{coding=rate,steps=16}",
-    )
-    after, at = split(before), points(core, 64, 1)
+    before, at = balanced(seed, "zero")
+    after = split(before)
     assert assert_pairs_fire_alike(before, after, at) > 0.1
     assert_same_values(before, after, at, tolerance=1e-12)
 
@@ -132,14 +134,9 @@ def test_a_balanced_network(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_centred_neurons(seed):
     """Both halves start at half their threshold."""
-    core = core_graph(seed, (2, 6, 6, 1), ("tanh", "sin"))
-    before = compiled(
-        core,
-        "balance-thresholds,quantise-activations{levels=33,rounding=signed},"
-        "lower{coding=rate,steps=16}",
-    )
+    before, at = balanced(seed, "signed")
     assert all(node.op.centred for node in before.nodes if getattr(node.op, "signed", False))
-    after, at = split(before), points(core, 64, 1)
+    after = split(before)
     signed, pairs = record(before, at), record(after, at)
     for name in ("act0", "act1"):
         for one, other in zip(signed[name], pairs[name], strict=True):

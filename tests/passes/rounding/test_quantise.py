@@ -91,18 +91,21 @@ def test_levels_are_those_of_whole_sums():
     assert is_whole(z)
 
 
+def counted(graph: Graph, pipeline: str, steps: int) -> Graph:
+    """The network in integers, whose rate program is about as good as the one before."""
+    before, after = quantised(graph, pipeline, steps=steps)
+    lower, x = f"lower{{coding=rate,steps={steps}}}", points(graph, 200, 7)
+    lowered = (compiled_on(one, lower, graph) for one in (before, after))
+    old, new = (relative_error(graph, one, x) for one in lowered)
+    assert new < 1.1 * old
+    return after
+
+
 @pytest.mark.parametrize(("units", "steps"), [(1, 8), (4, 8), (3, 7), (2, 32)])
 def test_ramps_are_counted(units, steps):
     graph = core_graph(2, (2, 8, 8, 1), ("tanh", "tanh"))
     pipeline = RAMPS.format(units=units, levels=steps + 1)
-    before, after = quantised(graph, pipeline, steps=steps)
-    lowered = [
-        compiled_on(g, f"lower{{coding=rate,steps={steps}}}", graph) for g in (before, after)
-    ]
-    x = points(graph, 200, 7)
-    old, new = (relative_error(graph, g, x) for g in lowered)
-    assert new < 1.1 * old
-    for node in after.nodes:
+    for node in counted(graph, pipeline, steps).nodes:
         if isinstance(node.op, Staircase):
             t = node.op.boundaries
             height = t[:, 1:] - t[:, :-1]
@@ -119,13 +122,7 @@ def test_signed_neurons_are_counted(rounding, steps):
     pipeline = SIGNED.format(levels=2 * steps + 1, rounding=rounding)
     if rounding == "zero":
         pipeline = balance + f"quantise-activations{{levels={2 * steps + 1},rounding=zero}}"
-    before, after = quantised(graph, pipeline, steps=steps)
-    lowered = [
-        compiled_on(g, f"lower{{coding=rate,steps={steps}}}", graph) for g in (before, after)
-    ]
-    x = points(graph, 200, 7)
-    old, new = (relative_error(graph, g, x) for g in lowered)
-    assert new < 1.1 * old
+    counted(graph, pipeline, steps)
 
 
 def compiled_on(graph: Graph, pipeline: str, source: Graph) -> Graph:
