@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import VerifyError
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
+from pinnir.numerics.matrix import Array, Matrix
 
 if TYPE_CHECKING:
-    import networkx
-
     from pinnir.ir.placement import Placement
 
 HOST = "host"
@@ -364,16 +362,6 @@ class Graph:
             found |= split_columns(table, [(node.name, width(node)) for node in own])
         return found
 
-    def to_networkx(self) -> networkx.DiGraph:
-        """A view for graph algorithms: node names with their operations, edges by operand."""
-        import networkx
-
-        view = networkx.DiGraph()
-        for node in self.nodes:
-            view.add_node(node.name, op=type(node.op).__name__, segment=node.segment)
-            view.add_edges_from((operand.name, node.name) for operand in node.operands)
-        return view
-
 
 def split_columns(points: Array, inputs: Iterable[tuple[str, int]]) -> dict[str, Array]:
     """Cut ``points`` ``(samples, columns)`` into the inputs, given as ``(name, columns)``."""
@@ -424,10 +412,3 @@ def _own_columns(op: Op) -> int | None:
     if isinstance(op, Staircase):
         return int(op.base.size)
     return op.units if isinstance(op, Neuron) else None
-
-
-__all__ = [
-    "CORE", "HOST", "Activation", "Affine", "Array", "BlockDiagonal", "Constant", "Graph",
-    "Input", "Level", "Matrix", "Neuron", "Node", "Op", "Primitive", "Scheduled",
-    "Staircase", "columns_of", "kind_of", "width",
-]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import networkx
 import numpy as np
 import pytest
 
@@ -21,7 +20,6 @@ from pinnir.ir.graph import (
     width,
 )
 from pinnir.neurons import IF, Threshold
-from tests.helpers import core_graph
 
 X = Node("x", Input(2))
 UNUSED = Node("unused", Input(1))
@@ -130,13 +128,6 @@ def test_columns_of():
     assert columns_of(Node("i", IF(zeros), (affine,))) == 4
     assert columns_of(Node("p", Threshold(zeros, units, units), (affine,))) == 4
     assert columns_of(PRODUCT) is columns_of(SINE) is columns_of(Node("x", Input())) is None
-
-
-def test_networkx_view():
-    view = core_graph(0, (2, 3, 1), ("tanh",)).to_networkx()
-    assert list(networkx.topological_sort(view)) == ["x", "affine0", "act0", "affine1"]
-    assert view.nodes["act0"] == {"op": "Activation", "segment": "core.1"}
-    assert list(view.edges) == [("x", "affine0"), ("affine0", "act0"), ("act0", "affine1")]
 
 
 # staircases
