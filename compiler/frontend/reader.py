@@ -12,10 +12,12 @@ import onnx
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import elementwise, images, linear, shapes
 from pinnir.frontend.loading import DEFAULT_DOMAINS, load_isolated, not_onnx, opset_of
-from pinnir.frontend.table import Importer, OnnxNode, attributes_of, constant_value
+from pinnir.frontend.table import Importer, OnnxNode, as_it_is, attributes_of, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node
+from pinnir.numerics.operators import OPERATORS
 
 IMPORTERS: dict[str, Importer] = {
+    **dict.fromkeys(OPERATORS, as_it_is),
     **elementwise.IMPORTERS,
     **images.IMPORTERS,
     **linear.IMPORTERS,

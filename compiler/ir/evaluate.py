@@ -30,8 +30,7 @@ from pinnir.ir.graph import (
 )
 from pinnir.numerics.activations import ACTIVATIONS, ActivationSpec
 from pinnir.numerics.matrix import Array, apply
-from pinnir.numerics.operator_sizes import check_extent
-from pinnir.numerics.operators import ELEMENTWISE, PRIMITIVES, Tensor
+from pinnir.numerics.operators import OPERATORS, Tensor
 
 
 def activation(name: str) -> ActivationSpec:
@@ -231,8 +230,7 @@ def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") 
     try:
         # As in ONNX, a value out of range is infinite or NaN, often in a branch that Where drops.
         with np.errstate(all="ignore"):
-            check_extent(kind, attributes, operands, ELEMENTWISE)
-            return np.asarray(PRIMITIVES[kind](*operands, **attributes))
+            return OPERATORS[kind].value(operands, attributes)
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise VerifyError(
             f"cannot be computed: {error}",

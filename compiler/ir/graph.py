@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import VerifyError
 from pinnir.numerics.matrix import Array, Matrix
+from pinnir.numerics.operators import OPERATORS, Operator
 
 if TYPE_CHECKING:
     from pinnir.ir.placement import Placement
@@ -63,10 +64,20 @@ class Constant(Op):
 
 @dataclass(frozen=True, eq=False)
 class Primitive(Op):
-    """An ONNX operator in its opset-18 form; in numpy it is in ``numerics/operators.py``."""
+    """An ONNX operator in its opset-18 form.
+
+    Attributes:
+        kind: Its name.
+        attributes: As ONNX has them, but for types, which are numpy's names.
+    """
 
     kind: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def operator(self) -> Operator:
+        """What is known of it, by ``numerics/operators.py``."""
+        return OPERATORS[self.kind]
 
 
 @dataclass(frozen=True, eq=False)
@@ -392,6 +403,12 @@ def width(node: Node) -> int:
 def kind_of(node: Node) -> str:
     """What a node is called in messages: its ONNX operator, or its operation's name."""
     return node.op.kind if isinstance(node.op, Primitive) else type(node.op).__name__
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether a node treats every element alike: an activation, or such an operator."""
+    op = node.op
+    return isinstance(op, Activation) or (isinstance(op, Primitive) and op.operator.elementwise)
 
 
 def columns_of(node: Node) -> int | None:

@@ -27,7 +27,7 @@ from pinnir.ir.graph import (
     columns_of,
 )
 from pinnir.numerics.activations import ACTIVATIONS
-from pinnir.numerics.operators import PRIMITIVES
+from pinnir.numerics.operators import OPERATORS
 
 if TYPE_CHECKING:
     from pinnir.ir.placement import Placement
@@ -73,7 +73,7 @@ def _host_holds_only(graph: Graph, node: Node) -> str | None:
 
 def _kind_is_known(graph: Graph, node: Node) -> str | None:
     op = node.op
-    if isinstance(op, Primitive) and op.kind not in PRIMITIVES:
+    if isinstance(op, Primitive) and op.kind not in OPERATORS:
         return "has no meaning in pinnir"
     if isinstance(op, Activation) and op.body is None and op.function not in ACTIVATIONS:
         return f"activation {op.function!r} has no meaning in pinnir"

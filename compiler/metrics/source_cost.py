@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
-from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, kind_of
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
 from pinnir.numerics.matrix import nonzeros
 
@@ -48,7 +47,7 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
         return _cost_of_features(graph, original)
     known = layouts(graph)
     maps = {n: int(np.prod(n.op.weight.shape)) for n in graph.nodes if isinstance(n.op, Affine)}
-    products = sum(_product_macs(node, known) for node in graph.nodes)
+    products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
     spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
     return SourceCost(
         macs=sum(maps.values()) + products,
@@ -60,8 +59,8 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
 def _cost_of_features(graph: Graph, original: Graph) -> SourceCost:
     known = layouts(original)
     # Element-wise products are not told from those that spell an activation out, and left out.
-    products = [node for node in original.nodes if kind_of(node) != "Mul"]
-    macs = sum(_map_macs(node, known) + _product_macs(node, known) for node in products)
+    products = [n for n in original.nodes if _computed(n) and not is_elementwise(n)]
+    macs = sum(_multiplications(node, known) for node in products)
     host = [n for n in graph.nodes if isinstance(n.op, Affine) and not n.in_core]
     flat = layouts(graph)
     spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
@@ -72,39 +71,19 @@ def _cost_of_features(graph: Graph, original: Graph) -> SourceCost:
     )
 
 
-def _map_macs(node: Node, known: Mapping[Node, Layout]) -> int:
-    """Multiplications of a computed value by fixed weights that an operator makes."""
-    fixed = [o.op.value for o in node.operands if isinstance(o.op, Constant)]
-    kind = node.op.kind if isinstance(node.op, Primitive) else ""
-    if not fixed or len(fixed) == len(node.operands):
-        return 0
-    if kind == "Conv":
-        return columns_in(known[node]) * prod(fixed[0].shape[1:])
-    if kind in ("MatMul", "Gemm"):
-        moving = next(o for o in node.operands if not isinstance(o.op, Constant))
-        inner = known[moving][-1 if moving is node.operands[0] else -2]
-        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
-    return 0
+def _computed(node: Node) -> int:
+    """How many operands are no constants."""
+    return sum(not isinstance(operand.op, Constant) for operand in node.operands)
 
 
-def _product_macs(node: Node, known: Mapping[Node, Layout]) -> int:
-    """Multiplications of two computed values that a primitive makes for one sample an axis."""
-    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-    if not isinstance(node.op, Primitive) or len(moving) < 2:
+def _multiplications(node: Node, known: Mapping[Node, Layout]) -> int:
+    """What a primitive multiplies for one sample an axis."""
+    op = node.op
+    if not isinstance(op, Primitive) or op.operator.multiplications is None:
         return 0
-    if node.op.kind == "Mul":
-        return columns_in(known[node])
-    if node.op.kind in ("MatMul", "Gemm"):
-        inner = known[node.operands[0]][0 if node.op.attributes.get("transA") else -1]
-        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
-    if node.op.kind == "Einsum":
-        terms = node.op.attributes["equation"].replace(" ", "").partition("->")[0].split(",")
-        lengths: dict[str, int] = {}
-        for term, operand in zip(terms, node.operands, strict=True):
-            for letter, dim in zip(term.replace("...", ""), known[operand], strict=False):
-                lengths[letter] = dim if isinstance(dim, int) else 1
-        return prod(lengths.values())
-    return 0
+    values = [known[one] for one in (node, *node.operands)]
+    shapes = [tuple(d if isinstance(d, int) else 1 for d in layout) for layout in values]
+    return op.operator.multiplications(*shapes, **op.attributes)
 
 
 def node_synapses(node: Node) -> int:

@@ -22,7 +22,6 @@ import numpy as np
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
 from pinnir.ir.sample_axes import columns_in, layouts
 from pinnir.ir.value_types import is_floating
-from pinnir.numerics.operators import ELEMENTWISE
 from pinnir.passes.tidying.linear_chains import is_linear
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -60,7 +59,7 @@ class JoinArguments(Pass):
 def _is_elementwise(node: Node) -> bool:
     op = node.op
     moving = any(not isinstance(operand.op, Constant) for operand in node.operands)
-    return isinstance(op, Primitive) and op.kind in ELEMENTWISE and moving and is_floating(node)
+    return isinstance(op, Primitive) and op.operator.elementwise and moving and is_floating(node)
 
 
 def _followed(graph: Graph) -> set[str]:

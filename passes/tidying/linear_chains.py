@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -20,31 +21,20 @@ from pinnir.ir.graph import Affine, Constant, Node, Primitive
 from pinnir.ir.sample_axes import Layout, columns_in, is_table
 from pinnir.numerics.matrix import Array, dense
 
-# Kinds that are linear in all operands, in one operand and not in its constant partner, or in the
-# first operand, the others being constants that say where.
-_IN_ALL = ("Add", "Sub", "Sum", "Neg", "Identity")
-_IN_ONE = ("Mul", "Div")
-_IN_FIRST = ("Slice", "Gather", "ReduceSum", "ReduceMean")
-
 
 def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     """Whether a node is an affine map of each row of its operands, ``(samples, columns)`` each."""
-    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-    shapes = [layouts[one] for one in (node, *moving)]
-    if not moving or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
+    moving = [not isinstance(operand.op, Constant) for operand in node.operands]
+    shapes = [layouts[one] for one in (node, *compress(node.operands, moving))]
+    if not any(moving) or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
         return False
     if isinstance(node.op, Affine):
         return True
     if not isinstance(node.op, Primitive):
         return False
-    kind = node.op.kind
-    alone = moving == [node.operands[0]]
-    return (
-        kind in _IN_ALL
-        or (kind == "Concat" and len(moving) == len(node.operands))
-        or (kind in _IN_FIRST and alone)
-        or (kind in _IN_ONE and len(moving) == 1 and (alone or kind == "Mul"))
-    )
+    row = node.op.operator
+    joined = row.elementwise or row.linear != "all" or all(moving)  # no rows that are fixed
+    return row.synapses and joined and row.is_linear_in(moving)
 
 
 def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:
@@ -120,7 +110,7 @@ def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Arr
         value = total @ dense(node.op.weight).T
         return np.asarray(value + node.op.bias if shifts else value)
     assert isinstance(node.op, Primitive)
-    quiet = not shifts and node.op.kind in _IN_ALL
+    quiet = not shifts and node.op.operator.linear == "all"
     values = [
         (np.zeros_like(o.op.value) if quiet else o.op.value)
         if isinstance(o.op, Constant)

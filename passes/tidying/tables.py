@@ -23,16 +23,6 @@ from pinnir.numerics.matrix import Array
 
 Indices = NDArray[np.intp]
 
-# Kinds that keep all entries in their order, if samples come first before and after.
-_REGROUPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
-# Kinds that are linear in their first operand, the others being constants; and in all operands.
-_IN_FIRST = (
-    "AveragePool", "Conv", "CumSum", "Expand", "Flatten", "Gather", "GatherND", "Gemm",
-    "GlobalAveragePool", "Identity", "MatMul", "Pad", "ReduceMean", "ReduceSum", "Reshape", "Slice",
-    "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
-)  # fmt: skip
-_IN_ANY = ("Concat", "Einsum", "MatMul")
-
 
 def features(layout: Layout) -> tuple[int, ...]:
     """Sizes of a value's other dimensions than the one that runs along the samples."""
@@ -48,20 +38,12 @@ def keeps_order(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     """Whether an operator leaves the table of its operand as it is."""
     first = layouts[node.operands[0]] if node.operands else ()
     return (
-        kind_of(node) in _REGROUPING
+        isinstance(node.op, Primitive)
+        and node.op.operator.moves == "in order"
         and isinstance(first[0], tuple)
         and isinstance(layouts[node][0], tuple)
         and prod(features(first)) == prod(features(layouts[node]))
     )
-
-
-def is_map(node: Node, moving: list[Node]) -> bool:
-    """Whether an operator is an affine map of each of its operands that are no constants."""
-    kind = kind_of(node)
-    if kind == "Concat":
-        return True
-    alone = len(moving) == 1
-    return alone and (kind in _IN_ANY or (kind in _IN_FIRST and moving[0] is node.operands[0]))
 
 
 def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tuple[Array, Array]:

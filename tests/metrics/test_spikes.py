@@ -11,7 +11,7 @@ from hypothesis import given
 import pinnir
 from pinnir.base.errors import DomainError
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node, Op
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
 from pinnir.metrics.field_errors import field_errors, reference_errors, relative_l2
 from pinnir.metrics.source_cost import SourceCost, node_synapses, source_cost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
@@ -23,6 +23,7 @@ from tests.helpers import compiled, core_graph, points, record
 from tests.strategies import core_graphs
 
 X = Node("x", Input(1))
+PAIR = Node("pair", Input(2))
 
 
 def affine(name: str, weight, *operands: Node, bias: float = 0.0) -> Node:
@@ -137,6 +138,20 @@ def test_source_cost_with_a_host_part():
     cost = source_cost(graph)
     assert cost == SourceCost(macs=3 + 12 + 8, core_macs=20, activations=4)
     assert cost.core_mac_share == 20 / 23
+
+
+def test_source_cost_of_an_imported_network():
+    """A bias that is handed on is no second factor, and scaling by numbers is not counted."""
+    weight, bias = Node("w", Constant(np.ones((3, 2)))), Node("b", Constant(np.ones(3)))
+    handed_on = Node("i", Primitive("Identity"), (bias,))
+    product = Node("p", Primitive("Gemm", {"transB": 1}), (PAIR, weight, handed_on))
+    scaled = Node("s", Primitive("Mul"), (product, bias))
+    other = Node("e", Primitive("Einsum", {"equation": "ij, kj -> ik"}), (PAIR, weight))
+    total = Node("t", Primitive("Add"), (scaled, other))
+    square = Node("q", Primitive("Einsum", {"equation": "bi,bi->b"}), (total, total))
+    original = Graph(Level.TENSOR, (PAIR,), (square,))
+    after = Graph(Level.TENSOR, (PAIR,), (affine("last", np.ones((3, 2)), PAIR),))
+    assert source_cost(after, original).macs == 3 * 2 + 3 * 2 + 3
 
 
 # ----------------------------------------------------------------------------------------- spikes

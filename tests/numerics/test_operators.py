@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from pinnir.base.errors import VerifyError
 from pinnir.ir.evaluate import compute
-from pinnir.numerics.operators import NOT_FLOATING, PRIMITIVES
+from pinnir.numerics.operators import OPERATORS
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
@@ -182,13 +182,10 @@ def session(
 
 
 def _result_type(kind: str, types: tuple[str, ...]) -> int:
-    if kind in ("Cast", "Shape", "Size"):
-        return TensorProto.INT64
-    if kind in NOT_FLOATING:
-        return TensorProto.BOOL
-    return {"ConstantOfShape": TensorProto.FLOAT, "Where": KINDS[types[-1]]}.get(
-        kind, KINDS[types[0]]
-    )
+    if kind in ("Cast", "ConstantOfShape"):
+        return TensorProto.INT64 if kind == "Cast" else TensorProto.FLOAT
+    row = OPERATORS[kind]
+    return KINDS[row.dtype or types[row.like]]
 
 
 def runtime(kind: str, attributes: dict, operands: list[np.ndarray]) -> np.ndarray:
@@ -214,8 +211,61 @@ def test_equals_onnx_runtime(kind, attributes, operands, dtype):
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_every_primitive_is_compared():
-    assert {kind for kind, *_ in CASES} == set(PRIMITIVES)
+def test_every_operator_is_compared():
+    assert {kind for kind, *_ in CASES} == set(OPERATORS)
+
+
+FLOATS = [case for case in CASES if any(x.dtype == np.float64 for x in case[2])]
+
+
+@pytest.mark.parametrize(("kind", "attributes", "operands"), FLOATS)
+def test_linear_operators_are_linear(kind, attributes, operands):
+    """Halfway between two sets of operands the value is halfway, too."""
+    floating = np.array([x.dtype == np.float64 for x in operands])
+    for change in (floating, *(np.eye(len(operands), dtype=bool) & floating)):
+        if change.any() and OPERATORS[kind].is_linear_in(change):
+            moves = [np.sin(3 * x) if c else 0 * x for x, c in zip(operands, change, strict=True)]
+            values = [
+                compute(
+                    kind, attributes, [x + far * m for x, m in zip(operands, moves, strict=True)]
+                )
+                for far in (0, 1, 2)
+            ]
+            np.testing.assert_allclose(values[1], (values[0] + values[2]) / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "attributes", "operands"), CASES)
+def test_rows_say_what_operators_do(kind, attributes, operands):
+    row, value = OPERATORS[kind], compute(kind, attributes, list(operands))
+    known = row.size(*operands, **attributes) if row.size else max(x.size for x in operands)
+    assert value.size <= known
+    if row.elementwise:
+        assert value.shape == np.broadcast_shapes(*(x.shape for x in operands))
+    if row.moves:
+        sources = operands if row.linear == "all" else operands[:1]
+        assert set(value.flat) <= set(np.concatenate([x.reshape(-1) for x in sources]))
+    if row.moves == "in order":
+        np.testing.assert_array_equal(value.reshape(-1), operands[0].reshape(-1))
+    dtype = attributes.get(row.dtype_attribute) or row.dtype or operands[row.like].dtype
+    assert value.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("kind", "computed", "linear"),
+    [
+        ("Add", [True, True], True),
+        ("Concat", [True, False, True], True),
+        ("Mul", [False, True], True),
+        ("Mul", [True, True], False),
+        ("Div", [True, False], True),
+        ("Div", [False, True], False),
+        ("Slice", [True, False, False], True),
+        ("Gather", [True, True], False),
+        ("Abs", [True], False),
+    ],
+)
+def test_which_operands_an_operator_is_linear_in(kind, computed, linear):
+    assert OPERATORS[kind].is_linear_in(computed) is linear
 
 
 FAR = 2**63 - 1
