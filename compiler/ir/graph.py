@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ class Level(Enum):
 @dataclass(frozen=True, eq=False)
 class Op:
     """What a node computes. Subclasses hold the parameters."""
+
+
+AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +241,11 @@ class Node:
     def in_core(self) -> bool:
         """Whether the node is in a spiking core."""
         return self.segment.startswith(CORE)
+
+    def op_as(self, kind: type[AnyOp]) -> AnyOp:
+        """The operation of a node that is known to be of that kind."""
+        assert isinstance(self.op, kind)
+        return self.op
 
     def with_operands(self, *operands: Node) -> Node:
         """The same operation on other operands (the node itself if they are the same)."""
