@@ -67,7 +67,7 @@ def evaluate(
     for node in graph.nodes:
         if isinstance(node.op, Input):
             if node.name not in inputs:
-                raise VerifyError("no value was given", node=node.name, op="Input")
+                raise node.error(VerifyError, "no value was given")
             values[node] = np.asarray(inputs[node.name], np.float64)
         elif isinstance(node.op, Constant):
             values[node] = node.op.value
@@ -95,7 +95,7 @@ def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
         return apply_activation(op, total)
     if isinstance(op, Staircase):
         return op(total)
-    raise VerifyError("has no value outside a simulation", node=node.name, op=type(op).__name__)
+    raise node.error(VerifyError, "has no value outside a simulation")
 
 
 def _affine(op: Affine, x: Array, name: str) -> Array:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import PinnirError, VerifyError
 from pinnir.numerics.matrix import Array, Matrix
 from pinnir.numerics.operators import OPERATORS, Operator
 
@@ -42,6 +42,7 @@ class Op:
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)
+Error = TypeVar("Error", bound=PinnirError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +248,10 @@ class Node:
         assert isinstance(self.op, kind)
         return self.op
 
+    def error(self, kind: type[Error], problem: str, hint: str = "") -> Error:
+        """An error that names the node."""
+        return kind(problem, node=self.name, op=kind_of(self), hint=hint)
+
     def with_operands(self, *operands: Node) -> Node:
         """The same operation on other operands (the node itself if they are the same)."""
         if len(operands) == len(self.operands) and all(
@@ -399,11 +404,10 @@ def width(node: Node) -> int:
         VerifyError: If the model leaves it open.
     """
     if not isinstance(node.op, Input) or node.op.width is None:
-        raise VerifyError(
+        raise node.error(
+            VerifyError,
             "the number of columns of this input is not fixed in the model",
-            node=node.name,
-            op="Input",
-            hint="export the model with a fixed last dimension",
+            "export the model with a fixed last dimension",
         )
     return node.op.width
 

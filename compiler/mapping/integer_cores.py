@@ -102,11 +102,10 @@ def check_range(whole: WholeCore, integers: Integers) -> None:
     """
     for node, most in whole.reach.items():
         if most >= 2.0 ** (integers.state_bits - 1):
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 f"has sums of up to {most:.3g}, and the target holds {integers.state_bits} bits",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="quantise with fewer weight bits or input bits, or compile with fewer levels",
+                "quantise with fewer weight bits or input bits, or compile with fewer levels",
             )
 
 
@@ -157,11 +156,10 @@ def _unit(end: Node) -> Array:
 
 
 def _not_whole(node: Node, problem: str) -> LegalizeError:
-    return LegalizeError(
+    return node.error(
+        LegalizeError,
         f"{problem}, and this target computes with integers",
-        node=node.name,
-        op=type(node.op).__name__,
-        hint="compile for this target, or with the passes quantise-inputs and quantise",
+        "compile for this target, or with the passes quantise-inputs and quantise",
     )
 
 

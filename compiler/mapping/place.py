@@ -12,12 +12,12 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.mapping.occupancy import Occupancy, occupancy
-from pinnir.mapping.packing import Packing
+from pinnir.mapping.packing import LIMITS, Packing
 from pinnir.mapping.partition import CHEAPEST, fitting_groups, pack, partition
 from pinnir.numerics.matrix import Array
 
-_COUNTED = {"neurons": "neurons", "synapse memory": "bits", "axons in": "axons",
-            "axons out": "axons"}  # fmt: skip
+# What is counted of each limit.
+_COUNTED = dict(zip(LIMITS, ("neurons", "bits", "axons", "axons"), strict=True))
 
 
 def place(

@@ -68,10 +68,9 @@ class FlattenFeatures(Pass):
                 tables.new[node] = _table(tables, node)
         for node in graph.outputs:
             if len(tables.layouts[node]) != 2:
-                raise LegalizeError(
-                    f"is an output of {len(tables.layouts[node])} dimensions", node=node.name,
-                    op=kind_of(node), hint="let the network give (samples, columns)",
-                )  # fmt: skip
+                problem = f"is an output of {len(tables.layouts[node])} dimensions"
+                hint = "let the network give (samples, columns)"
+                raise node.error(LegalizeError, problem, hint)
         return Graph(
             graph.level,
             tuple(tables.new[node] for node in graph.inputs),

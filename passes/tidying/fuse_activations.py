@@ -52,15 +52,15 @@ class FuseActivations(Pass):
         """Fuse every group at the node where its value leaves it."""
         roots = _roots(graph, _columns(graph))
         sinks = _sinks(graph, roots)
-        bodies = {node.name: (_body(node, *roots[node]), roots[node][0].name)
-                  for node in sinks if _is_group(node, roots[node][0])}  # fmt: skip
+        groups = {n.name: (n, roots[n][0]) for n in sinks if _is_group(n, roots[n][0])}
         built: dict[str, Node] = {}
 
         def change(node: Node) -> Node:
-            if node.name in bodies:
-                body, root = bodies[node.name]
+            if node.name in groups:
+                sink, root = groups[node.name]
+                body = _body(sink, roots)
                 name = name_of(lambda z: _values(body, z)) if _is_plain(body) else "unary"
-                node = Node(node.name, Activation(name, body=body), (built[root],))
+                node = Node(node.name, Activation(name, body=body), (built[root.name],))
             built[node.name] = node
             return node
 
@@ -129,19 +129,14 @@ def _is_group(node: Node, root: Node) -> bool:
     return is_floating(node) and not (isinstance(node.op, Activation) and node.operands == (root,))
 
 
-def _body(sink: Node, root: Node, columns: int) -> Graph:
+def _body(sink: Node, roots: Roots) -> Graph:
     """The group that ends in ``sink`` as a graph of one input."""
+    root, columns = roots[sink]
     entry = Node("z", Input(columns))
     new: dict[Node, Node] = {root: entry}
-    waiting = [sink]
-    while waiting:  # groups may be thousands of nodes deep, too deep to recur
-        node = waiting[-1]
-        missing = [o for o in node.operands if o not in new and not isinstance(o.op, Constant)]
-        waiting.extend(missing)
-        if not missing:
-            waiting.pop()
-            operands = (o if isinstance(o.op, Constant) else new[o] for o in node.operands)
-            new[node] = new.get(node) or node.with_operands(*operands)
+    for node, (own, _) in roots.items():  # operands first
+        if own is root:
+            new[node] = node.with_operands(*(new.get(one, one) for one in node.operands))
     return Graph(Level.TENSOR, (entry,), (new[sink],))
 
 

@@ -17,7 +17,7 @@ from itertools import compress
 import numpy as np
 
 from pinnir.ir.evaluate import compute
-from pinnir.ir.graph import Affine, Constant, Node, Primitive
+from pinnir.ir.graph import Affine, Constant, Graph, Node, Primitive
 from pinnir.ir.sample_axes import Layout, columns_in, is_table
 from pinnir.numerics.matrix import Array, dense
 
@@ -35,6 +35,15 @@ def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     row = node.op.operator
     joined = row.elementwise or row.linear != "all" or all(moving)  # no rows that are fixed
     return row.synapses and joined and row.is_linear_in(moving)
+
+
+def followed(graph: Graph) -> set[Node]:
+    """Nodes behind which a matrix product comes."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if any(isinstance(user.op, Affine) or user in found for user in graph.users[node]):
+            found.add(node)
+    return found
 
 
 def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:

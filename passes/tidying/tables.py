@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import compute
-from pinnir.ir.graph import Affine, Constant, Node, Primitive, kind_of
+from pinnir.ir.graph import Affine, Constant, Node, Primitive
 from pinnir.ir.sample_axes import Layout, axes_of
 from pinnir.numerics.matrix import Array
 
@@ -64,10 +64,8 @@ def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tupl
     assert isinstance(node.op, Primitive)
     found = to_table(compute(node.op.kind, node.op.attributes, values, node.name), layouts[node])
     if len(found) != len(rows):
-        raise LegalizeError(
-            "its shape is fixed for a number of samples", node=node.name, op=node.op.kind,
-            hint="export the model for any number of samples",
-        )  # fmt: skip
+        problem = "its shape is fixed for a number of samples"
+        raise node.error(LegalizeError, problem, "export the model for any number of samples")
     bias = found[-1]
     return np.ascontiguousarray((found[:-1] - bias).T), bias
 
@@ -143,8 +141,9 @@ class Tables:
 
 def refusal(node: Node, problem: str) -> LegalizeError:
     """What to raise where an operator has no form on tables."""
-    return LegalizeError(
-        problem, node=node.name, op=kind_of(node),
-        hint="compile networks whose samples are independent of each other, of the operators that "
+    return node.error(
+        LegalizeError,
+        problem,
+        "compile networks whose samples are independent of each other, of the operators that "
         "docs/codings.md lists under signgd",
-    )  # fmt: skip
+    )
