@@ -367,8 +367,11 @@ class Graph:
         new: dict[Node, Node] = {}
         for node in self.nodes:
             new[node] = change(node.with_operands(*(new[operand] for operand in node.operands)))
-        outputs = tuple(new[node] for node in self.outputs)
-        inputs = tuple(new[node] for node in self.inputs)
+        return self.replaced(new, **fields)
+
+    def replaced(self, new: Mapping[Node, Node], **fields: Any) -> Graph:
+        """The graph that new nodes make, given for each input and output."""
+        inputs, outputs = (tuple(new[one] for one in ends) for ends in (self.inputs, self.outputs))
         return replace(self, inputs=inputs, outputs=outputs, **fields)
 
     def bind(self, points: Array | tuple[Array, ...]) -> dict[str, Array]:
@@ -404,10 +407,11 @@ def width(node: Node) -> int:
         VerifyError: If the model leaves it open.
     """
     if not isinstance(node.op, Input) or node.op.width is None:
-        raise node.error(
-            VerifyError,
+        raise VerifyError(
             "the number of columns of this input is not fixed in the model",
-            "export the model with a fixed last dimension",
+            node=node.name,
+            op="Input",
+            hint="export the model with a fixed last dimension",
         )
     return node.op.width
 

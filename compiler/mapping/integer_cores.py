@@ -48,11 +48,6 @@ class WholeMap:
         """Whether the weights are blocks, one a neuron."""
         return self.weight.ndim == 3
 
-    @property
-    def bits(self) -> int:
-        """Bits of the widest weight, with its sign."""
-        return bits_of(self.weight)
-
 
 @dataclass(frozen=True, eq=False)
 class Leaving:
@@ -183,15 +178,13 @@ def _thresholds(node: Node) -> Whole:
         return _saturated(np.ceil(op.staircase.boundaries))
     if isinstance(op, Threshold):
         return _saturated(np.ceil(op.threshold))
-    if isinstance(op, IF):
-        if np.any(op.bias):
-            raise _not_whole(node, "has a constant current of its own")
-        return _whole(node, op.threshold, "thresholds")
-    if isinstance(op, HardResetIF):
-        if isinstance(op, FlooredIF):
-            _whole(node, op.potential, "potentials")
-        return _whole(node, op.threshold, "thresholds")
-    raise _not_whole(node, "is a neuron without integers")
+    if not isinstance(op, IF | HardResetIF):
+        raise _not_whole(node, "is a neuron without integers")
+    if isinstance(op, IF) and np.any(op.bias):
+        raise _not_whole(node, "has a constant current of its own")
+    if isinstance(op, FlooredIF):
+        _whole(node, op.potential, "potentials")
+    return _whole(node, op.threshold, "thresholds")
 
 
 def _saturated(values: Array) -> Whole:

@@ -71,11 +71,7 @@ class FlattenFeatures(Pass):
                 problem = f"is an output of {len(tables.layouts[node])} dimensions"
                 hint = "let the network give (samples, columns)"
                 raise node.error(LegalizeError, problem, hint)
-        return Graph(
-            graph.level,
-            tuple(tables.new[node] for node in graph.inputs),
-            tuple(tables.new[node] for node in graph.outputs),
-        )
+        return graph.replaced(tables.new)
 
 
 def _table(tables: Tables, node: Node) -> Node:

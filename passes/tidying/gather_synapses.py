@@ -33,11 +33,7 @@ class GatherSynapses(Pass):
         gathering = _Gathering(graph, layouts(graph))
         for node in graph.nodes:
             gathering.visit(node)
-        return Graph(
-            graph.level,
-            tuple(gathering.outside[node] for node in graph.inputs),
-            tuple(gathering.outside[node] for node in graph.outputs),
-        )
+        return graph.replaced(gathering.outside)
 
 
 @dataclass(frozen=True, eq=False)
