@@ -53,8 +53,10 @@ def test_users():
 
 def test_segments_run_in_order_of_their_number():
     assert {label: names(nodes) for label, nodes in GRAPH.segments.items()} == {
-        "host.0": ["product", "sine"], "core.2": ["square"], "host.10": ["total"],
-    }  # fmt: skip
+        "host.0": ["product", "sine"],
+        "core.2": ["square"],
+        "host.10": ["total"],
+    }
     assert list(GRAPH.segments) == ["host.0", "core.2", "host.10"]
 
 

@@ -41,8 +41,12 @@ def test_every_unit_has_one_core_and_no_limit_is_broken(wiring, chip, seed):
     assert set(one.cores) == set(range(one.cores.max() + 1))
     assert one.cores.max() < chip.cores_per_chip
     expected = counted(wiring, rates, one.cores, chip)
-    for name, most in (("neurons", chip.neurons_per_core), ("memory", chip.synapse_memory_bits),
-                       ("axons_in", chip.axons_in), ("axons_out", chip.axons_out)):  # fmt: skip
+    for name, most in (
+        ("neurons", chip.neurons_per_core),
+        ("memory", chip.synapse_memory_bits),
+        ("axons_in", chip.axons_in),
+        ("axons_out", chip.axons_out),
+    ):
         assert most is None or expected[name].max() <= most, name
     assert one.messages == pytest.approx(expected["traffic"].sum())
     assert one.greedy is None or one.messages <= one.greedy
@@ -80,8 +84,12 @@ def test_figures_kept_up_are_those_counted_anew(wiring, chip, seed):
     cores = np.unique(packing.core, return_inverse=True)[1]
     expected = counted(wiring, rates, cores, chip)
     used = np.unique(packing.core)
-    for name, kept in (("neurons", packing._neurons), ("memory", packing._memory),
-                       ("axons_in", packing._in), ("axons_out", packing._out)):  # fmt: skip
+    for name, kept in (
+        ("neurons", packing._neurons),
+        ("memory", packing._memory),
+        ("axons_in", packing._in),
+        ("axons_out", packing._out),
+    ):
         np.testing.assert_array_equal(kept[used], expected[name], err_msg=name)
     assert packing.messages() == pytest.approx(expected["traffic"].sum())
 

@@ -90,8 +90,9 @@ def test_field_errors():
 def test_reference_errors():
     value, source, truth = np.array([[3.0]]), np.array([[1.0]]), np.array([[2.0]])
     assert reference_errors(value, source, truth) == {
-        "rel_l2_reference": 0.5, "source_rel_l2_reference": 0.5,
-    }  # fmt: skip
+        "rel_l2_reference": 0.5,
+        "source_rel_l2_reference": 0.5,
+    }
     assert reference_errors(np.array([[5.0]]), None, truth) == {"rel_l2_reference": 1.5}
 
 
@@ -224,9 +225,12 @@ def test_expansions_behind_spikes_are_analog_in_every_step():
 def test_analog_maps_no_spike_reaches_are_computed_once():
     chain = affine("second", [[1.0], [1.0]], affine("first", [[0.5]], X))
     core = Graph(
-        Level.SPIKING, (X,), (affine("exit", [[1, 1]], neurons("u", IF(np.ones(2)), chain)),),
-        8, "mean",
-    )  # fmt: skip
+        Level.SPIKING,
+        (X,),
+        (affine("exit", [[1, 1]], neurons("u", IF(np.ones(2)), chain)),),
+        8,
+        "mean",
+    )
     assert spike_costs([core], counted(core, [1.0]), [1], COST)["analog_macs"] == 3 + 10
 
 
@@ -268,9 +272,11 @@ def test_layer_rates():
     assert layer_rates([core], counted(core, [1.0, 0.5, 0.0]), [3]) == {
         "first": {"units": 2, "spikes": 1.0, "spiking_rate": 0.5},
         "second": {
-            "units": 3, "spikes": pytest.approx(2 / 3), "spiking_rate": pytest.approx(2 / 9),
+            "units": 3,
+            "spikes": pytest.approx(2 / 3),
+            "spiking_rate": pytest.approx(2 / 9),
         },
-    }  # fmt: skip
+    }
 
 
 def test_layer_rates_over_time():

@@ -29,38 +29,117 @@ KINDS = {
 
 # ONNX Runtime runs these in float32 only.
 SINGLE_ONLY = (
-    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cosh", "Elu", "Erf", "HardSigmoid",
-    "HardSwish", "LeakyRelu", "Mean", "Mish", "PRelu", "Selu", "Sinh", "Softsign", "Tan",
-    "ThresholdedRelu", "AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool",
-    "LayerNormalization", "Shrink",  # on doubles too
-)  # fmt: skip
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "Celu",
+    "Cosh",
+    "Elu",
+    "Erf",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Mean",
+    "Mish",
+    "PRelu",
+    "Selu",
+    "Sinh",
+    "Softsign",
+    "Tan",
+    "ThresholdedRelu",
+    "AveragePool",
+    "Conv",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "LayerNormalization",
+    "Shrink",  # on doubles too
+)
 REDUCTIONS = (
-    "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
     "ReduceSumSquare",
-)  # fmt: skip
+)
 IMAGE = np.random.default_rng(5).normal(size=(2, 4, 5, 6))
 KERNEL = np.random.default_rng(6).normal(size=(6, 2, 3, 2))
 # kind, attributes, operands
 CASES = [
     ("Conv", {"group": 2}, (IMAGE, KERNEL, np.arange(6.0))),
-    ("Conv", {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
-     (IMAGE, KERNEL)),
+    (
+        "Conv",
+        {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
+        (IMAGE, KERNEL),
+    ),
     ("Conv", {}, (IMAGE[:, :, 0], KERNEL[:, :, 0].repeat(2, 1))),
     ("MaxPool", {"kernel_shape": [2, 3]}, (IMAGE,)),
-    ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1],
-                 "dilations": [1, 2]}, (IMAGE,)),
+    (
+        "MaxPool",
+        {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1], "dilations": [1, 2]},
+        (IMAGE,),
+    ),
     ("AveragePool", {"kernel_shape": [2, 3], "strides": [1, 2]}, (IMAGE,)),
-    *(("AveragePool", {"kernel_shape": [3, 2], "pads": [1, 1, 0, 1], "count_include_pad": count},
-       (IMAGE,)) for count in (0, 1)),
+    *(
+        (
+            "AveragePool",
+            {"kernel_shape": [3, 2], "pads": [1, 1, 0, 1], "count_include_pad": count},
+            (IMAGE,),
+        )
+        for count in (0, 1)
+    ),
     ("GlobalAveragePool", {}, (IMAGE,)),
     ("GlobalMaxPool", {}, (IMAGE[:, :, 0],)),
-    *((kind, {}, (A,)) for kind in (
-        "Abs", "Celu", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Mish",
-        "Neg", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh")),
+    *(
+        (kind, {}, (A,))
+        for kind in (
+            "Abs",
+            "Celu",
+            "Cos",
+            "Elu",
+            "Erf",
+            "Exp",
+            "HardSigmoid",
+            "Identity",
+            "LeakyRelu",
+            "Mish",
+            "Neg",
+            "Relu",
+            "Selu",
+            "Sigmoid",
+            "Sin",
+            "Softplus",
+            "Softsign",
+            "Tanh",
+        )
+    ),
     *((kind, {}, (A / 4,)) for kind in ("Acos", "Asin", "Atanh", "Tan")),
-    *((kind, {}, (A,)) for kind in (
-        "Asinh", "Atan", "Ceil", "Cosh", "Floor", "HardSwish", "IsInf", "IsNaN", "LogSoftmax",
-        "Round", "Shrink", "Sign", "Sinh", "Size", "Softmax", "ThresholdedRelu")),
+    *(
+        (kind, {}, (A,))
+        for kind in (
+            "Asinh",
+            "Atan",
+            "Ceil",
+            "Cosh",
+            "Floor",
+            "HardSwish",
+            "IsInf",
+            "IsNaN",
+            "LogSoftmax",
+            "Round",
+            "Shrink",
+            "Sign",
+            "Sinh",
+            "Size",
+            "Softmax",
+            "ThresholdedRelu",
+        )
+    ),
     ("Acosh", {}, (POSITIVE + 1,)),
     ("Round", {}, (np.array([0.5, 1.5, -0.5, -1.5, 2.25]),)),
     *((kind, {}, (A, POSITIVE, ROW)) for kind in ("Mean", "Sum")),
@@ -78,8 +157,10 @@ CASES = [
     *((kind, {"alpha": 0.3}, (A,)) for kind in ("Celu", "Elu", "HardSigmoid", "LeakyRelu", "Selu")),
     ("HardSigmoid", {"beta": 0.1}, (A,)),
     ("Selu", {"gamma": 2.0}, (A,)),
-    *((kind, {}, (A, ROW)) for kind in (
-        "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")),
+    *(
+        (kind, {}, (A, ROW))
+        for kind in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    ),
     *((kind, {}, (A > 0, POSITIVE > 1)) for kind in ("And", "Or")),
     ("Not", {}, (A > 0,)),
     ("Where", {}, (A > 0, A, np.array(0.5))),
@@ -121,8 +202,11 @@ CASES = [
     ("Shape", {}, (CUBE,)),
     ("Shape", {"start": 1, "end": 3}, (CUBE,)),
     *((kind, {}, (POSITIVE,)) for kind in ("Log", "Reciprocal", "Sqrt")),
-    *((kind, {}, (A, b)) for kind in ("Add", "Div", "Mul", "Sub")
-      for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])),
+    *(
+        (kind, {}, (A, b))
+        for kind in ("Add", "Div", "Mul", "Sub")
+        for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])
+    ),
     ("Div", {}, (np.array([7, -7, 7, 2**53 + 1]), np.array([2, 2, -2, 1]))),
     ("Pow", {}, (POSITIVE, ROW)),
     ("Pow", {}, (A, np.array(2.0))),
@@ -151,7 +235,7 @@ CASES = [
     ("Transpose", {"perm": [2, 0, 1, 3]}, (CUBE,)),
     ("Unsqueeze", {}, (A, np.array([1]))),
     ("Unsqueeze", {}, (A, np.array([-1, 0]))),
-]  # fmt: skip
+]
 
 
 @cache

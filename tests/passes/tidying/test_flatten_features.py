@@ -93,9 +93,14 @@ def network(name: str) -> Graph:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module().eval(), (torch.zeros(3, columns),), file, input_names=["x"],
-            dynamic_axes={"x": {0: "batch"}}, opset_version=18, dynamo=False,
-        )  # fmt: skip
+            module().eval(),
+            (torch.zeros(3, columns),),
+            file,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "batch"}},
+            opset_version=18,
+            dynamo=False,
+        )
     return separate_axes(import_bytes(file.getvalue()).graph)
 
 
