@@ -80,14 +80,11 @@ class _Gathering:
         return self.entering[source]
 
     def _combination(self, node: Node) -> Combination:
-        segment = node.segment
-
         def begins(one: Node) -> bool:
-            return one.segment != segment or isinstance(one.op, Activation)
+            return one.segment != node.segment or isinstance(one.op, Activation)
 
-        if segment not in self.combiners:
-            self.combiners[segment] = Combiner(self.layouts, begins)
-        return self.combiners[segment].of(node)
+        combiner = Combiner(self.layouts, begins)
+        return self.combiners.setdefault(node.segment, combiner).of(node)
 
     def _maps(self, node: Node, name: str) -> tuple[Node, ...]:
         """Affine maps that add up to the value of a linear node."""
