@@ -156,8 +156,7 @@ def _simulate(
 
 
 def _scheduled(node: Node, values: Mapping[Node, Array], step: int) -> Array:
-    op = node.op
-    assert isinstance(op, Scheduled)
+    op = node.op_as(Scheduled)
     total = add([values[operand] for operand in node.operands])
     gain = float(op.gains[step])
     if gain == 0:  # before its layer starts, or after an input arrived: most steps of a deep core

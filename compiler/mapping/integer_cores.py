@@ -142,9 +142,9 @@ def _joins(node: Node) -> bool:
 
 def _unit(end: Node) -> Array:
     """The one weight of every column of a map that multiplies by units."""
-    assert isinstance(end.op, Affine)
-    weight = dense(end.op.weight)
-    if np.any((weight != 0).sum(axis=0) > 1) or end.op.bias.any():
+    op = end.op_as(Affine)
+    weight = dense(op.weight)
+    if np.any((weight != 0).sum(axis=0) > 1) or op.bias.any():
         raise _not_whole(end, "is no map that multiplies sums by their units")
     unit: Array = weight.sum(axis=0)
     return unit

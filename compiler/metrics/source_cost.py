@@ -43,32 +43,21 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
         original: As it was imported, if ``flatten-features`` turned what is no product into maps;
             products are then counted there, and all but the host's maps are the core's.
     """
-    if original is not None:
-        return _cost_of_features(graph, original)
     known = layouts(graph)
-    maps = {n: int(np.prod(n.op.weight.shape)) for n in graph.nodes if isinstance(n.op, Affine)}
-    products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
     spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-    return SourceCost(
-        macs=sum(maps.values()) + products,
-        core_macs=sum(size for node, size in maps.items() if node.in_core),
-        activations=sum(columns_in(known[node]) for node in spiking),
-    )
-
-
-def _cost_of_features(graph: Graph, original: Graph) -> SourceCost:
-    known = layouts(original)
+    activations = sum(columns_in(known[node]) for node in spiking)
+    maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
+    if original is None:
+        sizes = {node: int(np.prod(node.op_as(Affine).weight.shape)) for node in maps}
+        products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
+        core_macs = sum(size for node, size in sizes.items() if node.in_core)
+        return SourceCost(sum(sizes.values()) + products, core_macs, activations)
     # Element-wise products are not told from those that spell an activation out, and left out.
-    products = [n for n in original.nodes if _computed(n) and not is_elementwise(n)]
-    macs = sum(_multiplications(node, known) for node in products)
-    host = [n for n in graph.nodes if isinstance(n.op, Affine) and not n.in_core]
-    flat = layouts(graph)
-    spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-    return SourceCost(
-        macs=macs,
-        core_macs=max(0, macs - sum(node_synapses(node) for node in host)),
-        activations=sum(columns_in(flat[node]) for node in spiking),
-    )
+    own = layouts(original)
+    counted = [n for n in original.nodes if _computed(n) and not is_elementwise(n)]
+    macs = sum(_multiplications(node, own) for node in counted)
+    host = sum(node_synapses(node) for node in maps if not node.in_core)
+    return SourceCost(macs, max(0, macs - host), activations)
 
 
 def _computed(node: Node) -> int:

@@ -16,7 +16,7 @@ from itertools import compress
 
 import numpy as np
 
-from pinnir.ir.evaluate import compute
+from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Affine, Constant, Graph, Node, Primitive
 from pinnir.ir.sample_axes import Layout, columns_in, is_table
 from pinnir.numerics.matrix import Array, dense
@@ -118,12 +118,7 @@ def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Arr
         total = sum(rows[operand] for operand in node.operands)
         value = total @ dense(node.op.weight).T
         return np.asarray(value + node.op.bias if shifts else value)
-    assert isinstance(node.op, Primitive)
-    quiet = not shifts and node.op.operator.linear == "all"
-    values = [
-        (np.zeros_like(o.op.value) if quiet else o.op.value)
-        if isinstance(o.op, Constant)
-        else rows[o]
-        for o in node.operands
-    ]
-    return compute(node.op.kind, node.op.attributes, values, node.name)
+    fixed = {o: o.op.value for o in node.operands if isinstance(o.op, Constant)}
+    if not shifts and node.op_as(Primitive).operator.linear == "all":
+        fixed = {operand: np.zeros_like(value) for operand, value in fixed.items()}
+    return compute_node(node, {**rows, **fixed})

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.evaluate import compute
+from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Affine, Constant, Node, Primitive
 from pinnir.ir.sample_axes import Layout, axes_of
 from pinnir.numerics.matrix import Array
@@ -54,15 +54,12 @@ def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tupl
     """
     columns = prod(features(layouts[operand]))
     rows = np.concatenate([np.eye(columns), np.zeros((1, columns))])
-    given = {operand: from_table(rows, layouts[operand])}
-    values = [
-        other.op.value
-        if isinstance(other.op, Constant)
-        else given.get(other, _zeros(len(rows), layouts[other]))
-        for other in node.operands
-    ]
-    assert isinstance(node.op, Primitive)
-    found = to_table(compute(node.op.kind, node.op.attributes, values, node.name), layouts[node])
+    values = {
+        one: one.op.value if isinstance(one.op, Constant) else _zeros(len(rows), layouts[one])
+        for one in node.operands
+    }
+    values[operand] = from_table(rows, layouts[operand])
+    found = to_table(compute_node(node, values), layouts[node])
     if len(found) != len(rows):
         problem = "its shape is fixed for a number of samples"
         raise node.error(LegalizeError, problem, "export the model for any number of samples")
