@@ -132,6 +132,18 @@ def test_columns_of():
     assert columns_of(PRODUCT) is columns_of(SINE) is columns_of(Node("x", Input())) is None
 
 
+def test_an_operation_of_a_known_kind():
+    assert PRODUCT.op_as(Primitive).kind == "Mul"
+    with pytest.raises(AssertionError):
+        PRODUCT.op_as(Constant)
+
+
+def test_errors_name_the_node():
+    error = PRODUCT.error(VerifyError, "is wrong", "put it right")
+    assert str(error) == "Mul 'product': is wrong\nhint: put it right"
+    assert str(SINE.error(VerifyError, "is wrong")) == "Activation 'sine': is wrong"
+
+
 # staircases
 
 
