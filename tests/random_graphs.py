@@ -41,8 +41,11 @@ class RandomModel:
 @cache
 def operators(dtype: str, opset: int) -> tuple[str, ...]:
     """Operators that the operator set has and ONNX Runtime runs in the model's type."""
-    known = {s.name for s in onnx.defs.get_all_schemas_with_history()
-             if s.domain == "" and s.since_version <= opset}  # fmt: skip
+    known = {
+        s.name
+        for s in onnx.defs.get_all_schemas_with_history()
+        if s.domain == "" and s.since_version <= opset
+    }
     return tuple(
         kind
         for kind in (*sorted(IMPORTERS), *FREQUENT, *FREQUENT)
@@ -93,10 +96,12 @@ def _model(build: Builder, outputs: list[Value]) -> onnx.ModelProto:
         outputs = [Value(name, outputs[0].shape, outputs[0].kind, outputs[0].bound)]
     shapes = [[None] * len(v.shape) for v in outputs]
     graph = helper.make_graph(
-        build.nodes, "random", build.inputs,
+        build.nodes,
+        "random",
+        build.inputs,
         [info(v.name, v.kind, shape) for v, shape in zip(outputs, shapes, strict=True)],
         build.weights,
-    )  # fmt: skip
+    )
     sets = [helper.make_opsetid("", build.opset)]
     model = helper.make_model(
         graph, opset_imports=sets, ir_version=max(8, helper.find_min_ir_version_for(sets))
@@ -139,8 +144,9 @@ def _doubled(node: onnx.NodeProto) -> onnx.NodeProto:
     new.CopyFrom(node)
     for attribute in new.attribute:
         if attribute.name in ("to", "dtype") and attribute.i in (
-            TensorProto.FLOAT, TensorProto.FLOAT16
-        ):  # fmt: skip
+            TensorProto.FLOAT,
+            TensorProto.FLOAT16,
+        ):
             attribute.i = TensorProto.DOUBLE
         elif attribute.name.startswith("value_float"):
             numbers = np.asarray(helper.get_attribute_value(attribute), np.float64)

@@ -50,10 +50,9 @@ def _find(tensor: onnx.TensorProto, folder: Path, path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL in the name
         raise _unreadable(tensor, str(error)) from error
     if not location or absolute or not inside:
-        raise _refusal(
-            tensor, f"its data file {location!r} lies outside the model's folder",
-            "put the data file beside the model, or export with the weights inside",
-        )  # fmt: skip
+        problem = f"its data file {location!r} lies outside the model's folder"
+        hint = "put the data file beside the model, or export with the weights inside"
+        raise _refusal(tensor, problem, hint)
     try:
         found = target.is_file()
     except OSError as error:  # the name is too long

@@ -61,10 +61,9 @@ def _count_nodes(proto: onnx.ModelProto, path: str) -> None:
 
     def function_size(key: Key) -> int:
         if key in open_:
-            raise FrontendError(
-                f"calls itself: {' -> '.join([k[1] for k in open_] + [key[1]])}",
-                node=key[1], op="function", hint="export the model without recursive functions",
-            )  # fmt: skip
+            problem = f"calls itself: {' -> '.join([k[1] for k in open_] + [key[1]])}"
+            hint = "export the model without recursive functions"
+            raise FrontendError(problem, node=key[1], op="function", hint=hint)
         if key not in sizes:
             open_[key] = None
             sizes[key] = size(known[key])

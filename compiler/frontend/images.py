@@ -38,14 +38,8 @@ def _pool(node: OnnxNode) -> Node:
     )
 
 
-def _global(node: OnnxNode) -> Node:
-    return node.primitive()
-
-
 IMPORTERS: dict[str, Importer] = {
     "AveragePool": _pool,
     "Conv": _conv,
-    "GlobalAveragePool": _global,
-    "GlobalMaxPool": _global,
     "MaxPool": _pool,
 }

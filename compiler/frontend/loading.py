@@ -36,11 +36,9 @@ def load_isolated(path: Path, operators: Collection[str]) -> bytes:
     """
     from pinnir.base.sandbox import run_isolated
 
-    size = _find(path)
-    return run_isolated(
-        "pinnir.frontend.loading:load", str(path), FrontendError,
-        size=size, path=str(path), operators=sorted(operators),
-    )  # fmt: skip
+    size, name, known = _find(path), str(path), sorted(operators)
+    call = "pinnir.frontend.loading:load"
+    return run_isolated(call, name, FrontendError, size=size, path=name, operators=known)
 
 
 def _find(path: Path) -> int:
@@ -153,25 +151,24 @@ def _check_inputs(proto: onnx.ModelProto) -> None:
     weights = {tensor.name for tensor in proto.graph.initializer}
     columns = 0
     for value in proto.graph.input:
-        sizes = [d.dim_value if d.HasField("dim_value") else 1
-                 for d in value.type.tensor_type.shape.dim]  # fmt: skip
+        dims = value.type.tensor_type.shape.dim
+        sizes = [dim.dim_value if dim.HasField("dim_value") else 1 for dim in dims]
         if value.name in weights:
             continue
         if min(sizes, default=1) < 1:
-            raise _bad_input(
+            raise bad_input(
                 value, f"has the size {min(sizes)}", "export it with a dynamic or positive size"
             )
         if sizes and sizes[0] > _LARGEST_BATCH:
-            raise _bad_input(
+            raise bad_input(
                 value, f"has a fixed batch of {sizes[0]:,} points", "export it with a dynamic batch"
             )
         columns += sizes[-1] if len(sizes) == 2 else 0
         if columns > _MOST_COLUMNS:
-            raise _bad_input(
-                value, f"makes {columns:,} columns of input; pinnir takes up to {_MOST_COLUMNS}",
-                "export a network of the coordinates",
-            )  # fmt: skip
+            problem = f"makes {columns:,} columns of input; pinnir takes up to {_MOST_COLUMNS}"
+            raise bad_input(value, problem, "export a network of the coordinates")
 
 
-def _bad_input(value: onnx.ValueInfoProto, problem: str, hint: str) -> FrontendError:
+def bad_input(value: onnx.ValueInfoProto, problem: str, hint: str) -> FrontendError:
+    """The error about an input of the model."""
     return FrontendError(problem, node=value.name, op="Input", hint=hint)

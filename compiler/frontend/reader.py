@@ -11,11 +11,13 @@ import onnx
 
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import elementwise, images, linear, shapes
-from pinnir.frontend.loading import DEFAULT_DOMAINS, load_isolated, not_onnx, opset_of
-from pinnir.frontend.table import Importer, OnnxNode, attributes_of, constant_value
+from pinnir.frontend.loading import DEFAULT_DOMAINS, bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend.table import Importer, OnnxNode, as_it_is, attributes_of, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node
+from pinnir.numerics.operators import OPERATORS
 
 IMPORTERS: dict[str, Importer] = {
+    **dict.fromkeys(OPERATORS, as_it_is),
     **elementwise.IMPORTERS,
     **images.IMPORTERS,
     **linear.IMPORTERS,
@@ -113,7 +115,8 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
         results = given if isinstance(given, tuple) else (given,)
         unmet = [key for key in item.output[len(results) :] if key in used]
         if unmet:
-            problems.append(_no_second_value(name, item.op_type, unmet[0]))
+            problem = f"gives a second value {unmet[0]!r}, which pinnir does not compute"
+            problems.append(FrontendError(problem, node=name, op=item.op_type))
         values |= dict(zip(item.output, results, strict=False))
     return problems
 
@@ -125,32 +128,21 @@ def _importer(item: onnx.NodeProto, name: str) -> Importer:
     return IMPORTERS[item.op_type]
 
 
-def _no_second_value(name: str, op: str, value: str) -> FrontendError:
-    return FrontendError(
-        f"gives a second value {value!r}, which pinnir does not compute", node=name, op=op
-    )
-
-
 def _refusal(problems: list[FrontendError]) -> FrontendError:
     """All problems as one error."""
-    known = "pinnir compiles " + ", ".join(sorted(IMPORTERS))
-    if all(problem.message == _UNKNOWN for problem in problems):
-        listing = "\n".join(f"  {problem.op} '{problem.node}'" for problem in problems)
-        count = f"{len(problems)} nodes use" if len(problems) > 1 else "1 node uses"
-        return FrontendError(
-            f"{count} operators that pinnir does not compile:\n{listing}",
-            hint=known, problems=tuple(problems),
-        )  # fmt: skip
-    if len(problems) == 1:
+    unknown = all(problem.message == _UNKNOWN for problem in problems)
+    if len(problems) == 1 and not unknown:
         (one,) = problems
         return FrontendError(one.message, node=one.node, op=one.op, hint=one.hint, problems=(one,))
-    listing = "\n".join(
-        f"  {problem.op} '{problem.node}': {problem.message}" for problem in problems
-    )
-    return FrontendError(
-        f"{len(problems)} nodes cannot be compiled:\n{listing}",
-        hint=known, problems=tuple(problems),
-    )  # fmt: skip
+    lines = [f"  {problem.op} '{problem.node}'" for problem in problems]
+    if unknown:
+        count = f"{len(problems)} nodes use" if len(problems) > 1 else "1 node uses"
+        head = f"{count} operators that pinnir does not compile:"
+    else:
+        head = f"{len(problems)} nodes cannot be compiled:"
+        lines = [f"{line}: {one.message}" for line, one in zip(lines, problems, strict=True)]
+    known = "pinnir compiles " + ", ".join(sorted(IMPORTERS))
+    return FrontendError("\n".join([head, *lines]), hint=known, problems=tuple(problems))
 
 
 def _unique(name: str, taken: set[str]) -> str:
@@ -171,17 +163,12 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
             continue
         kind = value.type.tensor_type
         if kind.elem_type not in _FLOAT_TYPES:
-            raise FrontendError(
-                "is not float or double", node=value.name, op="Input",
-                hint="export the network with floating point inputs",
-            )  # fmt: skip
+            hint = "export the network with floating point inputs"
+            raise bad_input(value, "is not float or double", hint)
         shape = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
         if len(shape) != 2:
-            raise FrontendError(
-                f"has {len(shape)} dimensions, not (samples, columns)",
-                node=value.name, op="Input",
-                hint="export the network for a batch of points",
-            )  # fmt: skip
+            problem = f"has {len(shape)} dimensions, not (samples, columns)"
+            raise bad_input(value, problem, "export the network for a batch of points")
         types.add(_FLOAT_TYPES[kind.elem_type])
         found.append(Node(value.name, Input(shape[1])))
     if not found:

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from pinnir.base.errors import FrontendError
 from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.numerics.operators import OPERATORS
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,29 @@ class OnnxNode:
     operands: tuple[Node | None, ...]
     opset: int
 
+    @property
+    def x(self) -> Node:
+        """Its first input."""
+        first = self.operands[0]
+        assert first is not None
+        return first
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Attributes that its row in the table of operators takes over, where they are given."""
+        names = OPERATORS[self.op_type].attributes
+        return {name: self.attributes[name] for name in names if name in self.attributes}
+
     def primitive(self, **attributes: Any) -> Node:
         """The same operator as a primitive on the given operands."""
         operands = tuple(operand for operand in self.operands if operand is not None)
         if None in self.operands[: len(operands)]:
             raise self.refuse("leaves out an input before one that it gives")
-        return Node(self.name, Primitive(self.op_type, attributes), operands)
+        return self.value(self.op_type, *operands, **attributes)
+
+    def value(self, kind: str, *operands: Node, **attributes: Any) -> Node:
+        """A primitive that gives the node's value."""
+        return Node(self.name, Primitive(kind, attributes), operands)
 
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""
@@ -55,25 +73,28 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
     Raises:
         FrontendError: If it is empty, not finite, or no tensor of numbers.
     """
+
+    def refuse(problem: str, hint: str = "") -> FrontendError:
+        return FrontendError(problem, node=name, op=op, hint=hint)
+
     try:
         value = numpy_helper.to_array(tensor)
     except (KeyError, TypeError, ValueError) as error:
-        raise FrontendError(f"cannot be read: {error}", node=name, op=op) from error
+        raise refuse(f"cannot be read: {error}") from error
     if 0 in value.shape and value.ndim > 1:
-        raise FrontendError(
-            f"has a zero-size shape {value.shape}", node=name, op=op,
-            hint="every layer needs at least one neuron",
-        )  # fmt: skip
+        raise refuse(
+            f"has a zero-size shape {value.shape}", "every layer needs at least one neuron"
+        )
     if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
         kind = "text" if value.dtype == object else value.dtype
-        raise FrontendError(f"holds {kind} instead of real numbers", node=name, op=op)
+        raise refuse(f"holds {kind} instead of real numbers")
     if np.issubdtype(value.dtype, np.floating):
         bad = int(value.size - np.count_nonzero(np.isfinite(value)))
         if bad:
-            raise FrontendError(
-                f"holds {bad} NaN or infinite values", node=name, op=op,
-                hint="the training diverged, or the file is damaged",
-            )  # fmt: skip
+            raise refuse(
+                f"holds {bad} NaN or infinite values",
+                "the training diverged, or the file is damaged",
+            )
         value = value.astype(np.float64)
     return value
 
@@ -82,13 +103,17 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
 Importer = Callable[[OnnxNode], Node | tuple[Node, ...]]
 
 
-def keeping(*names: str) -> Importer:
-    """An importer that takes the operator as it is, with these attributes where they are given."""
+def as_it_is(node: OnnxNode) -> Node:
+    """The importer of an operator that has been the same in all opsets."""
+    return node.primitive(**node.kept)
 
-    def convert(node: OnnxNode) -> Node:
-        return node.primitive(**{n: node.attributes[n] for n in names if n in node.attributes})
 
-    return convert
+def axes_as_operand(node: OnnxNode) -> Node:
+    """Of operators whose axes were an attribute before opset 13, or 18."""
+    if "axes" not in node.attributes:
+        return as_it_is(node)
+    axes = node.constant("axes", np.asarray(node.attributes["axes"], np.int64))
+    return node.value(node.op_type, node.x, axes, **node.kept)
 
 
 def attributes_of(proto: onnx.NodeProto) -> dict[str, Any]:

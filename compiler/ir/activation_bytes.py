@@ -14,7 +14,7 @@ import numpy as np
 
 from pinnir.ir.graph import Activation, Constant, Graph, Input, Level, Node, Primitive
 from pinnir.numerics.activations import ACTIVATIONS
-from pinnir.numerics.operators import ELEMENTWISE
+from pinnir.numerics.operators import OPERATORS
 
 _MOST_ARGUMENTS = 2**12
 
@@ -83,7 +83,7 @@ def _node(name: str, kind: str, operands: tuple[Node, ...], more: Any) -> Node:
     if kind == "activation":
         function, parameters = more
         return Node(name, Activation(_known(function), _parameters(parameters)), operands)
-    if kind not in (*ELEMENTWISE, "Cast"):
+    if kind != "Cast" and not (kind in OPERATORS and OPERATORS[kind].elementwise):
         raise ValueError(f"{kind} is not an element-wise operator")
     return Node(name, Primitive(kind, more), operands)
 

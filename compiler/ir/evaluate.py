@@ -30,8 +30,7 @@ from pinnir.ir.graph import (
 )
 from pinnir.numerics.activations import ACTIVATIONS, ActivationSpec
 from pinnir.numerics.matrix import Array, apply
-from pinnir.numerics.operator_sizes import check_extent
-from pinnir.numerics.operators import ELEMENTWISE, PRIMITIVES, Tensor
+from pinnir.numerics.operators import OPERATORS, Tensor
 
 
 def activation(name: str) -> ActivationSpec:
@@ -68,7 +67,7 @@ def evaluate(
     for node in graph.nodes:
         if isinstance(node.op, Input):
             if node.name not in inputs:
-                raise VerifyError("no value was given", node=node.name, op="Input")
+                raise node.error(VerifyError, "no value was given")
             values[node] = np.asarray(inputs[node.name], np.float64)
         elif isinstance(node.op, Constant):
             values[node] = node.op.value
@@ -96,7 +95,7 @@ def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
         return apply_activation(op, total)
     if isinstance(op, Staircase):
         return op(total)
-    raise VerifyError("has no value outside a simulation", node=node.name, op=type(op).__name__)
+    raise node.error(VerifyError, "has no value outside a simulation")
 
 
 def _affine(op: Affine, x: Array, name: str) -> Array:
@@ -157,8 +156,7 @@ def _simulate(
 
 
 def _scheduled(node: Node, values: Mapping[Node, Array], step: int) -> Array:
-    op = node.op
-    assert isinstance(op, Scheduled)
+    op = node.op_as(Scheduled)
     total = add([values[operand] for operand in node.operands])
     gain = float(op.gains[step])
     if gain == 0:  # before its layer starts, or after an input arrived: most steps of a deep core
@@ -231,8 +229,7 @@ def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") 
     try:
         # As in ONNX, a value out of range is infinite or NaN, often in a branch that Where drops.
         with np.errstate(all="ignore"):
-            check_extent(kind, attributes, operands, ELEMENTWISE)
-            return np.asarray(PRIMITIVES[kind](*operands, **attributes))
+            return OPERATORS[kind].value(operands, attributes)
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise VerifyError(
             f"cannot be computed: {error}",

@@ -49,11 +49,9 @@ def is_signed(op: Staircase) -> bool:
 def numbered_network(graph: Graph) -> Graph:
     """The staircase network whose staircases have their level numbers as values."""
     maps = {
-        node.name: on_numbers(node.op, node.operands[0].op)
+        node.name: on_numbers(node.op_as(Affine), node.operands[0].op_as(Staircase))
         for node in graph.nodes
         if reads_levels(node)
-        and isinstance(node.op, Affine)
-        and isinstance(node.operands[0].op, Staircase)
     }
 
     def change(node: Node) -> Node:

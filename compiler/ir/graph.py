@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.base.errors import VerifyError
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
+from pinnir.base.errors import PinnirError, VerifyError
+from pinnir.numerics.matrix import Array, Matrix
+from pinnir.numerics.operators import OPERATORS, Operator
 
 if TYPE_CHECKING:
-    import networkx
-
     from pinnir.ir.placement import Placement
 
 HOST = "host"
@@ -40,6 +39,10 @@ class Level(Enum):
 @dataclass(frozen=True, eq=False)
 class Op:
     """What a node computes. Subclasses hold the parameters."""
+
+
+AnyOp = TypeVar("AnyOp", bound=Op)
+Error = TypeVar("Error", bound=PinnirError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +68,20 @@ class Constant(Op):
 
 @dataclass(frozen=True, eq=False)
 class Primitive(Op):
-    """An ONNX operator in its opset-18 form; in numpy it is in ``numerics/operators.py``."""
+    """An ONNX operator in its opset-18 form.
+
+    Attributes:
+        kind: Its name.
+        attributes: As ONNX has them, but for types, which are numpy's names.
+    """
 
     kind: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def operator(self) -> Operator:
+        """What is known of it, by ``numerics/operators.py``."""
+        return OPERATORS[self.kind]
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +243,15 @@ class Node:
         """Whether the node is in a spiking core."""
         return self.segment.startswith(CORE)
 
+    def op_as(self, kind: type[AnyOp]) -> AnyOp:
+        """The operation of a node that is known to be of that kind."""
+        assert isinstance(self.op, kind)
+        return self.op
+
+    def error(self, kind: type[Error], problem: str, hint: str = "") -> Error:
+        """An error that names the node."""
+        return kind(problem, node=self.name, op=kind_of(self), hint=hint)
+
     def with_operands(self, *operands: Node) -> Node:
         """The same operation on other operands (the node itself if they are the same)."""
         if len(operands) == len(self.operands) and all(
@@ -345,8 +367,11 @@ class Graph:
         new: dict[Node, Node] = {}
         for node in self.nodes:
             new[node] = change(node.with_operands(*(new[operand] for operand in node.operands)))
-        outputs = tuple(new[node] for node in self.outputs)
-        inputs = tuple(new[node] for node in self.inputs)
+        return self.replaced(new, **fields)
+
+    def replaced(self, new: Mapping[Node, Node], **fields: Any) -> Graph:
+        """The graph that new nodes make, given for each input and output."""
+        inputs, outputs = (tuple(new[one] for one in ends) for ends in (self.inputs, self.outputs))
         return replace(self, inputs=inputs, outputs=outputs, **fields)
 
     def bind(self, points: Array | tuple[Array, ...]) -> dict[str, Array]:
@@ -363,16 +388,6 @@ class Graph:
             own = [n for n in self.inputs if isinstance(n.op, Input) and n.op.axis == axis]
             found |= split_columns(table, [(node.name, width(node)) for node in own])
         return found
-
-    def to_networkx(self) -> networkx.DiGraph:
-        """A view for graph algorithms: node names with their operations, edges by operand."""
-        import networkx
-
-        view = networkx.DiGraph()
-        for node in self.nodes:
-            view.add_node(node.name, op=type(node.op).__name__, segment=node.segment)
-            view.add_edges_from((operand.name, node.name) for operand in node.operands)
-        return view
 
 
 def split_columns(points: Array, inputs: Iterable[tuple[str, int]]) -> dict[str, Array]:
@@ -406,6 +421,12 @@ def kind_of(node: Node) -> str:
     return node.op.kind if isinstance(node.op, Primitive) else type(node.op).__name__
 
 
+def is_elementwise(node: Node) -> bool:
+    """Whether a node treats every element alike: an activation, or such an operator."""
+    op = node.op
+    return isinstance(op, Activation) or (isinstance(op, Primitive) and op.operator.elementwise)
+
+
 def columns_of(node: Node) -> int | None:
     """Columns of a node's value where its operation fixes them, else None."""
     arguments = 1
@@ -424,10 +445,3 @@ def _own_columns(op: Op) -> int | None:
     if isinstance(op, Staircase):
         return int(op.base.size)
     return op.units if isinstance(op, Neuron) else None
-
-
-__all__ = [
-    "CORE", "HOST", "Activation", "Affine", "Array", "BlockDiagonal", "Constant", "Graph",
-    "Input", "Level", "Matrix", "Neuron", "Node", "Op", "Primitive", "Scheduled",
-    "Staircase", "columns_of", "kind_of", "width",
-]  # fmt: skip

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Constant, Graph, Input, Node, kind_of, width
+from pinnir.ir.graph import Constant, Graph, Input, Node, width
 from pinnir.ir.shape_values import fixed_among, made_of_shapes
 from pinnir.numerics.matrix import Array
 
@@ -31,6 +31,7 @@ Tensor: TypeAlias = NDArray[Any]
 
 # Numbers of samples to try; those that the model's own shapes hold are left out.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
+_ON_ITS_OWN = "export a network in which every point is computed on its own"
 
 
 def axes_of(layout: Layout) -> tuple[int, ...]:
@@ -237,21 +238,15 @@ def _layout(node: Node, small: _Probe, large: _Probe, *, exact: bool) -> Layout:
     shapes = list(zip(a.shape, b.shape, strict=True)) if a.ndim == b.ndim else [(0, 1)]
     choices = [list(_dims(pair, small.sizes, large.sizes)) for pair in shapes]
     if not all(choices):
-        raise FrontendError(
-            f"its size is {a.shape} for {small.sizes} samples and {b.shape} for {large.sizes}",
-            node=node.name, op=kind_of(node),
-            hint="export a network in which every point is computed on its own",
-        )  # fmt: skip
+        problem = f"its size is {a.shape} for {small.sizes} samples and {b.shape} for {large.sizes}"
+        raise node.error(FrontendError, problem, _ON_ITS_OWN)
     for layout in product(*choices):
         axes = axes_of(layout)
         once = len(set(axes)) == len(axes)
         if once and (not exact or _agree(layout, node, small, large)):
             return layout
-    raise FrontendError(
-        "its value at one point depends on the other points",
-        node=node.name, op=kind_of(node),
-        hint="export a network in which every point is computed on its own",
-    )  # fmt: skip
+    problem = "its value at one point depends on the other points"
+    raise node.error(FrontendError, problem, _ON_ITS_OWN)
 
 
 def _dims(

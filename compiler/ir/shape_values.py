@@ -22,18 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.ir.evaluate import compute
-from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, kind_of
-from pinnir.numerics.operators import ELEMENTWISE
+from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, is_elementwise, kind_of
 
 Tensor: TypeAlias = NDArray[Any]
 # Which elements are the same for every number of samples; None if not even the shape is.
 Fixed: TypeAlias = NDArray[np.bool_] | None
-
-_MOVING = (
-    "Concat", "Expand", "Flatten", "Gather", "GatherND", "Reshape", "Slice", "Squeeze", "Tile",
-    "Transpose", "Unsqueeze",
-)  # fmt: skip
-_SHAPED_BY_ELEMENTS = (*_MOVING, "ConstantOfShape", "Pad", "Range")
 
 
 def made_of_shapes(graph: Graph) -> set[Node]:
@@ -41,9 +34,13 @@ def made_of_shapes(graph: Graph) -> set[Node]:
     found: set[Node] = set()
     for node in graph.nodes:
         inner = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-        if kind_of(node) in ("Shape", "Size") or (inner and found.issuperset(inner)):
+        if _is_of_shape(node) or (inner and found.issuperset(inner)):
             found.add(node)
     return found
+
+
+def _is_of_shape(node: Node) -> bool:
+    return isinstance(node.op, Primitive) and node.op.operator.of_shape
 
 
 def fixed_among(
@@ -102,23 +99,25 @@ class _Values:
 
 def _fixed(node: Node, values: _Values) -> Fixed:
     """The fixed elements of a count, by the cases above."""
-    kind, value = kind_of(node), values.small[node]
+    op, value = node.op, values.small[node]
     operands = [values.of(operand) for operand in node.operands]
     known = [fixed for fixed in operands if fixed is not None]
-    if kind in ("Shape", "Size"):
+    if _is_of_shape(node):
         return np.ones(value.shape, bool) if known else _equal_sizes(node, values)
     if all(values.is_fixed(operand) for operand in node.operands):
         return np.ones(value.shape, bool)
     if len(known) < len(operands):
         return None
-    if kind in (*ELEMENTWISE, "Activation", "Cast"):
+    if is_elementwise(node) or kind_of(node) == "Cast":
         return np.asarray(np.logical_and.reduce(np.broadcast_arrays(*known)))
-    if isinstance(node.op, Primitive) and kind in _MOVING:
-        where = () if kind == "Concat" else node.operands[1:]
+    if isinstance(op, Primitive) and op.operator.moves:
+        where = () if op.operator.linear == "all" else node.operands[1:]
         moved = [*known[: len(known) - len(where)], *(values.small[operand] for operand in where)]
         if all(values.is_fixed(operand) for operand in where):
-            return np.asarray(compute(kind, node.op.attributes, moved), bool)
-    same_shape = value.shape == values.large[node].shape and kind not in _SHAPED_BY_ELEMENTS
+            return np.asarray(compute(op.kind, op.attributes, moved), bool)
+        return None
+    shaped = isinstance(op, Primitive) and op.operator.shaped_by_values
+    same_shape = value.shape == values.large[node].shape and not shaped
     return np.zeros(value.shape, bool) if same_shape else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,12 +26,11 @@ from pinnir.ir.graph import (
     columns_of,
 )
 from pinnir.numerics.activations import ACTIVATIONS
-from pinnir.numerics.operators import PRIMITIVES
+from pinnir.numerics.matrix import entries
+from pinnir.numerics.operators import OPERATORS
 
 if TYPE_CHECKING:
     from pinnir.ir.placement import Placement
-
-ANY_LEVEL = (Level.TENSOR, Level.STAIRCASE, Level.SPIKING)
 
 # What a core may hold. Host parts may hold primitives, affine maps and activations at any level.
 CORE_OPS: dict[Level, tuple[type[Op], ...]] = {
@@ -43,12 +41,8 @@ CORE_OPS: dict[Level, tuple[type[Op], ...]] = {
 HOST_OPS: tuple[type[Op], ...] = (Primitive, Affine, Activation)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule: ``broken(graph, node)`` says in words how a node breaks it, or None."""
-
-    levels: tuple[Level, ...]
-    broken: Callable[[Graph, Node], str | None]
+# A rule says in words how a node breaks it, or None.
+Rule = Callable[[Graph, Node], str | None]
 
 
 def _segment_is_labelled(graph: Graph, node: Node) -> str | None:
@@ -73,7 +67,7 @@ def _host_holds_only(graph: Graph, node: Node) -> str | None:
 
 def _kind_is_known(graph: Graph, node: Node) -> str | None:
     op = node.op
-    if isinstance(op, Primitive) and op.kind not in PRIMITIVES:
+    if isinstance(op, Primitive) and op.kind not in OPERATORS:
         return "has no meaning in pinnir"
     if isinstance(op, Activation) and op.body is None and op.function not in ACTIVATIONS:
         return f"activation {op.function!r} has no meaning in pinnir"
@@ -113,7 +107,7 @@ def _values_are_finite(graph: Graph, node: Node) -> str | None:
     op = node.op
     arrays: list[np.ndarray] = []
     if isinstance(op, Affine):
-        arrays = [op.weight if isinstance(op.weight, np.ndarray) else op.weight.blocks, op.bias]
+        arrays = [entries(op.weight), op.bias]
         arrays += [op.gains, np.array(op.centre)] if isinstance(op, Scheduled) else []
     elif isinstance(op, Staircase):
         arrays = [op.base, op.step]
@@ -140,19 +134,21 @@ def _activation_feeds_affine(graph: Graph, node: Node) -> str | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(ANY_LEVEL, _kind_is_known),
-    Rule(ANY_LEVEL, _has_operands),
-    Rule(ANY_LEVEL, _host_holds_only),
-    Rule(ANY_LEVEL, _core_holds_only),
-    Rule(ANY_LEVEL, _affine_is_consistent),
-    Rule(ANY_LEVEL, _widths_agree),
-    Rule(ANY_LEVEL, _values_are_finite),
-    Rule((Level.STAIRCASE, Level.SPIKING), _activation_feeds_affine),
-    Rule((Level.STAIRCASE, Level.SPIKING), _segment_is_labelled),
-    Rule((Level.STAIRCASE,), _boundaries_ascend),
-    Rule((Level.SPIKING,), _schedule_fits),
+_ALWAYS: tuple[Rule, ...] = (
+    _kind_is_known,
+    _has_operands,
+    _host_holds_only,
+    _core_holds_only,
+    _affine_is_consistent,
+    _widths_agree,
+    _values_are_finite,
 )
+_CORES_ARE_SPLIT: tuple[Rule, ...] = (_activation_feeds_affine, _segment_is_labelled)
+RULES: dict[Level, tuple[Rule, ...]] = {
+    Level.TENSOR: _ALWAYS,
+    Level.STAIRCASE: (*_ALWAYS, *_CORES_ARE_SPLIT, _boundaries_ascend),
+    Level.SPIKING: (*_ALWAYS, *_CORES_ARE_SPLIT, _schedule_fits),
+}
 
 
 def verify(graph: Graph) -> None:
@@ -172,9 +168,8 @@ def violations(graph: Graph) -> Iterator[tuple[Node, str]]:
         if node.name in seen:
             yield node, "has the name of another node"
         seen.add(node.name)
-        for rule in RULES:
-            if graph.level in rule.levels and (problem := rule.broken(graph, node)):
-                yield node, problem
+        problems = (rule(graph, node) for rule in RULES[graph.level])
+        yield from ((node, problem) for problem in problems if problem)
     if graph.streamed is not None:
         yield from violations(graph.streamed)
     if graph.placement is not None:

@@ -43,12 +43,11 @@ def waiting(begin: int, source: int, most: int, node: Node) -> int:
     """
     steps = begin - source - 1
     if steps > most:
-        raise LegalizeError(
+        raise node.error(
+            LegalizeError,
             f"listens to a population {steps + 1} steps before it, and the target's synapses "
             f"delay a spike by {most + 1} steps at most",
-            node=node.name,
-            op=type(node.op).__name__,
-            hint="compile with --coding rate, whose populations follow each other more closely, "
+            "compile with --coding rate, whose populations follow each other more closely, "
             "or for another target",
         )
     return steps

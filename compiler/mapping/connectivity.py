@@ -12,8 +12,10 @@ current, and what leaves a core is read out by the host.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,11 @@ from scipy.sparse import csr_array, hstack, vstack
 
 from pinnir.ir.graph import Affine, Graph, Neuron, Node
 from pinnir.ir.placement import Index
+from pinnir.mapping.multiplied_out import Chains, total
 from pinnir.numerics.matrix import BlockDiagonal, Matrix
+
+# What a neuron of the source network is known by.
+Key: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,104 +74,77 @@ class Connectivity:
 
 def connectivity(graphs: Sequence[Graph]) -> Connectivity:
     """Flatten the synapses of spiking graphs: a whole one, or the cores of a program."""
-    sizes = {node: node.op.units for g in graphs for node in g.nodes if isinstance(node.op, Neuron)}
-    starts = np.cumsum([0, *sizes.values()])
-    flat = _Flattening(dict(zip(sizes, starts.tolist(), strict=False)), int(starts[-1]))
-    for node in sizes:
-        flat.add(node)
-    heard = np.zeros(flat.units, bool)
+    units: dict[Node, Index] = {}
+    count = 0
+    for node in chain.from_iterable(graph.nodes for graph in graphs):
+        if isinstance(node.op, Neuron):
+            units[node] = np.arange(count, count + node.op.units)
+            count += node.op.units
+    maps = Chains(lambda node: pattern(node.op_as(Affine).weight), counts=units.__contains__)
+    read_out = np.zeros(count, bool)
+    fan_in, row = [csr_array((0, count), dtype=bool)], [np.zeros(0, np.int64)]
+    neuron: list[int] = []
+    numbers: dict[Key, int] = {}
+    for node in units:
+        rows, which, keys = _heard(node, maps, units)
+        row.append(which + sum(before.shape[0] for before in fan_in))
+        fan_in.append(rows)
+        neuron += [numbers.setdefault(key, len(numbers)) for key in keys]
     for graph in graphs:
         for node in graph.nodes:
             if isinstance(node.op, Affine) and node.in_core and graph.leaves(node):
-                heard[flat.sources(node).indices] = True
+                for source, matrix in maps.of(node).items():
+                    read_out[units[source][matrix.indices]] = True
     return Connectivity(
-        populations=tuple((node.name, size) for node, size in sizes.items()),
-        fan_in=vstack([csr_array((0, flat.units), dtype=bool), *flat.rows], format="csr"),
-        row=np.concatenate([np.zeros(0, np.int64), *flat.row]),
-        neuron=np.array(flat.neuron, np.int64),
-        read_out=heard,
+        populations=tuple((node.name, own.size) for node, own in units.items()),
+        fan_in=vstack(fan_in, format="csr"),
+        row=np.concatenate(row),
+        neuron=np.array(neuron, np.int64),
+        read_out=read_out,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Flattening:
-    """The connectivity in the making.
+def _heard(
+    node: Node, maps: Chains[csr_array], units: Mapping[Node, Index]
+) -> tuple[csr_array, Index, list[Key]]:
+    """What the units of a population hear.
 
-    Attributes:
-        starts: First unit of each population.
-        units: Number of all units.
-        rows: Different fan-ins of each population so far, ``(rows, units)``.
-        row: Row of each of its units, counted from the first row of all.
-        neuron: Neuron of every unit so far.
-        neurons: Their numbers, by the sum that a neuron's units share.
-        known: Units that maps hear, by map.
+    Args:
+        node: The population.
+        maps: Everything that it reads.
+        units: Numbers of the units of all populations.
+
+    Returns:
+        Each different set of units, ``(sets, units)``, which of them is every unit's, and what the
+        neuron of every unit is known by.
     """
+    last = [pattern(operand.op_as(Affine).weight) for operand in node.operands]
+    feedback = getattr(node.op, "feedback", None)
+    loop = [] if feedback is None else [pattern(feedback)]
+    # Units that the last maps treat alike hear the same.
+    first, which = _different(hstack([*last, *loop], format="csr"))
+    chains = [maps.behind(w[first], one) for one, w in zip(node.operands, last, strict=True)]
+    found = total(chain(*chains, ((node, weight[first]) for weight in loop)))
+    # Side by side, then with the columns of all units: most populations are not among them.
+    columns = np.concatenate([np.zeros(0, np.int64), *(units[source] for source in found)])
+    heard = hstack([csr_array((first.size, 0), dtype=bool), *found.values()], format="csr")
+    shape = first.size, sum(one.size for one in units.values())
+    placed = csr_array((heard.data, columns[heard.indices], heard.indptr), shape=shape)
+    return placed, which, list(_neurons(node, last))
 
-    starts: dict[Node, int]
-    units: int
-    rows: list[csr_array] = field(default_factory=list)
-    row: list[Index] = field(default_factory=list)
-    neuron: list[int] = field(default_factory=list)
-    neurons: dict[tuple[object, ...], int] = field(default_factory=dict)
-    known: dict[Node, csr_array] = field(default_factory=dict)
 
-    def add(self, node: Node) -> None:
-        """Add a population."""
-        assert isinstance(node.op, Neuron)
-        last = [pattern(operand.op.weight) for operand in node.operands
-                if isinstance(operand.op, Affine)]  # fmt: skip
-        feedback = getattr(node.op, "feedback", None)
-        loop = [] if feedback is None else [pattern(feedback)]
-        # Units that the last maps treat alike hear the same.
-        first, inverse = _different(hstack([*last, *loop], format="csr"))
-        heard = csr_array((len(first), self.units), dtype=bool)
-        for operand, weight in zip(node.operands, last, strict=True):
-            heard = heard + weight[first] @ self._into(operand)
-        for weight in loop:
-            heard = heard + weight[first] @ self._own(node)
-        self.row.append(inverse + sum(rows.shape[0] for rows in self.rows))
-        self.rows.append(heard)
-        self._number(node, last)
-
-    def sources(self, node: Node) -> csr_array:
-        """Units that each row of a map hears, ``(rows, units)``."""
-        if node not in self.known:
-            assert isinstance(node.op, Affine)
-            self.known[node] = pattern(node.op.weight) @ self._into(node)
-        return self.known[node]
-
-    def _into(self, node: Node) -> csr_array:
-        """Units that each column of a map hears: those behind the sum of its operands."""
-        assert isinstance(node.op, Affine)
-        heard = csr_array((node.op.weight.shape[1], self.units), dtype=bool)
-        for operand in node.operands:
-            if operand in self.starts:
-                heard = heard + self._own(operand)
-            elif isinstance(operand.op, Affine) and operand.segment == node.segment:
-                heard = heard + self.sources(operand)
-        return heard
-
-    def _own(self, node: Node) -> csr_array:
-        """Each unit of a population hears itself."""
-        assert isinstance(node.op, Neuron)
-        size, start = node.op.units, self.starts[node]
-        ones = np.ones(size, bool)
-        return csr_array((ones, np.arange(size) + start, np.arange(size + 1)),
-                         shape=(size, self.units))  # fmt: skip
-
-    def _number(self, node: Node, last: list[csr_array]) -> None:
-        """Number the units' neurons: those that copy one sum speak for one neuron."""
-        assert isinstance(node.op, Neuron)
-        copies = next(
-            (one for one in zip(node.operands, last, strict=True) if _copies_sums(*one)), None
-        )
-        for unit in range(node.op.units):
-            key: tuple[object, ...] = (node, unit)
-            if copies is not None:
-                operand, weight = copies
-                column = weight.indices[weight.indptr[unit] : weight.indptr[unit + 1]]
-                key = (*operand.operands, int(column[0])) if column.size else key
-            self.neuron.append(self.neurons.setdefault(key, len(self.neurons)))
+def _neurons(node: Node, last: list[csr_array]) -> Iterator[Key]:
+    """What the neuron of each unit is known by: units that copy one sum speak for one neuron."""
+    copies = next(
+        (one for one in zip(node.operands, last, strict=True) if _copies_sums(*one)), None
+    )
+    for unit in range(node.op_as(Neuron).units):
+        key: Key = (node, unit)
+        if copies is not None:
+            operand, weight = copies
+            column = weight.indices[weight.indptr[unit] : weight.indptr[unit + 1]]
+            key = (*operand.operands, int(column[0])) if column.size else key
+        yield key
 
 
 def _copies_sums(node: Node, weight: csr_array) -> bool:

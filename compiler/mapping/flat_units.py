@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.ir.graph import Input, Neuron, Node
-from pinnir.mapping.integer_cores import Leaving, Whole, WholeCore, WholeMap
+from pinnir.ir.graph import Neuron, Node, width
+from pinnir.mapping.integer_cores import Whole, WholeCore, WholeMap
+from pinnir.mapping.multiplied_out import Chains
 from pinnir.neurons import IF, FlooredIF
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array, BlockDiagonal, dense
@@ -87,94 +88,50 @@ def flatten(whole: WholeCore) -> FlatCore:
     Args:
         whole: A core of threshold or integrate-and-fire units in whole numbers.
     """
-    flattening = _Flattening(whole)
     core = whole.core
-    starts = {
-        node
-        for node in core.nodes
-        if isinstance(node.op, Neuron) and is_start(node, core.users[node])
-    }
+    maps = Chains(lambda node: _matrix(whole.maps[node]), lambda node: whole.maps[node].bias)
+    populations = [node for node in core.nodes if isinstance(node.op, Neuron)]
+    starts = {node for node in populations if is_start(node, core.users[node])}
     found = [
-        flattening.population(node, starts)
-        for node in core.nodes
-        if isinstance(node.op, Neuron) and node not in starts
+        _population(whole, node, starts, _sums(maps, node.operands))
+        for node in populations
+        if node not in starts
     ]
-    leaving = tuple(flattening.leaving(one) for one in whole.leaving)
+    leaving = tuple((one.unit, *_sums(maps, one.maps)) for one in whole.leaving)
     return FlatCore(tuple(found), leaving, core.steps)
 
 
-@dataclass(frozen=True, eq=False)
-class _Sum:
-    """What a map's value is made of: weights by source, and a bias."""
-
-    weights: Mapping[Node, Whole]
-    bias: Whole
+def _sums(maps: Chains[Whole], nodes: tuple[Node, ...]) -> tuple[dict[Node, Whole], Whole]:
+    """Some maps together: weights by population or input, and bias."""
+    weights, bias = maps.sum(nodes)
+    return {source: weight for source, weight in weights.items() if weight.any()}, bias
 
 
-class _Flattening:
-    def __init__(self, whole: WholeCore) -> None:
-        self._whole = whole
-        self._sums: dict[Node, _Sum] = {}
-
-    def _of(self, nodes: tuple[Node, ...]) -> _Sum:
-        """The sum of some maps, in terms of populations and the input."""
-        parts = [self._map(node) for node in nodes]
-        weights: dict[Node, Whole] = {}
-        for part in parts:
-            for source, weight in part.weights.items():
-                weights[source] = weights[source] + weight if source in weights else weight
-        bias: Whole = np.sum([part.bias for part in parts], axis=0)
-        return _Sum({n: w for n, w in weights.items() if w.any()}, bias)
-
-    def _map(self, node: Node) -> _Sum:
-        if node not in self._sums:
-            map_ = self._whole.maps[node]
-            weight = _matrix(map_)
-            (first, *_) = node.operands
-            if isinstance(first.op, Neuron | Input):
-                self._sums[node] = _Sum({first: weight}, map_.bias)
-            else:
-                inner = self._of(node.operands)
-                outer = {source: weight @ w for source, w in inner.weights.items()}
-                self._sums[node] = _Sum(outer, weight @ inner.bias + map_.bias)
-        return self._sums[node]
-
-    def population(self, node: Node, starts: set[Node]) -> FlatPopulation:
-        op = node.op
-        assert isinstance(op, Neuron)
-        total = self._of(node.operands)
-        synapses = dict(total.weights)
-        (entry,) = self._whole.core.inputs
-        from_input = synapses.pop(entry, None)
-        potentials = np.zeros(op.units, np.int64)
-        if isinstance(op, FlooredIF):
-            potentials += op.potential.astype(np.int64)
-        for source in starts & synapses.keys():
-            potentials += synapses.pop(source)[:, 0]
-        assert isinstance(entry.op, Input) and entry.op.width is not None
-        if from_input is None:
-            from_input = np.zeros((op.units, entry.op.width), np.int64)
-        feedback = op.feedback if isinstance(op, IF) else None
-        return FlatPopulation(
-            node,
-            self._whole.thresholds[node],
-            potentials,
-            from_input,
-            total.bias,
-            synapses,
-            None if feedback is None else np.rint(dense(feedback)).astype(np.int64),
-        )
-
-    def leaving(self, one: Leaving) -> tuple[Array, Mapping[Node, Whole], Whole]:
-        total = self._of(one.maps)
-        return one.unit, total.weights, total.bias
+def _population(
+    whole: WholeCore, node: Node, starts: set[Node], sums: tuple[dict[Node, Whole], Whole]
+) -> FlatPopulation:
+    op, (synapses, bias) = node.op_as(Neuron), sums
+    (entry,) = whole.core.inputs
+    potentials = np.zeros(op.units, np.int64)
+    if isinstance(op, FlooredIF):
+        potentials += op.potential.astype(np.int64)
+    for source in starts & synapses.keys():
+        potentials += synapses.pop(source)[:, 0]
+    feedback = op.feedback if isinstance(op, IF) else None
+    return FlatPopulation(
+        node=node,
+        thresholds=whole.thresholds[node],
+        potentials=potentials,
+        from_input=synapses.pop(entry, np.zeros((op.units, width(entry)), np.int64)),
+        bias=bias,
+        synapses=synapses,
+        feedback=None if feedback is None else np.rint(dense(feedback)).astype(np.int64),
+    )
 
 
 def _matrix(map_: WholeMap) -> Whole:
     """The map's weights, whole and dense."""
     weight = map_.weight << map_.shift
-    return (
-        dense(BlockDiagonal(weight.astype(np.float64))).astype(np.int64)
-        if map_.is_blocks
-        else weight
-    )
+    if not map_.is_blocks:
+        return weight
+    return dense(BlockDiagonal(weight.astype(np.float64))).astype(np.int64)

@@ -48,11 +48,6 @@ class WholeMap:
         """Whether the weights are blocks, one a neuron."""
         return self.weight.ndim == 3
 
-    @property
-    def bits(self) -> int:
-        """Bits of the widest weight, with its sign."""
-        return bits_of(self.weight)
-
 
 @dataclass(frozen=True, eq=False)
 class Leaving:
@@ -102,11 +97,10 @@ def check_range(whole: WholeCore, integers: Integers) -> None:
     """
     for node, most in whole.reach.items():
         if most >= 2.0 ** (integers.state_bits - 1):
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 f"has sums of up to {most:.3g}, and the target holds {integers.state_bits} bits",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="quantise with fewer weight bits or input bits, or compile with fewer levels",
+                "quantise with fewer weight bits or input bits, or compile with fewer levels",
             )
 
 
@@ -148,20 +142,19 @@ def _joins(node: Node) -> bool:
 
 def _unit(end: Node) -> Array:
     """The one weight of every column of a map that multiplies by units."""
-    assert isinstance(end.op, Affine)
-    weight = dense(end.op.weight)
-    if np.any((weight != 0).sum(axis=0) > 1) or end.op.bias.any():
+    op = end.op_as(Affine)
+    weight = dense(op.weight)
+    if np.any((weight != 0).sum(axis=0) > 1) or op.bias.any():
         raise _not_whole(end, "is no map that multiplies sums by their units")
     unit: Array = weight.sum(axis=0)
     return unit
 
 
 def _not_whole(node: Node, problem: str) -> LegalizeError:
-    return LegalizeError(
+    return node.error(
+        LegalizeError,
         f"{problem}, and this target computes with integers",
-        node=node.name,
-        op=type(node.op).__name__,
-        hint="compile for this target, or with the passes quantise-inputs and quantise",
+        "compile for this target, or with the passes quantise-inputs and quantise",
     )
 
 
@@ -185,15 +178,13 @@ def _thresholds(node: Node) -> Whole:
         return _saturated(np.ceil(op.staircase.boundaries))
     if isinstance(op, Threshold):
         return _saturated(np.ceil(op.threshold))
-    if isinstance(op, IF):
-        if np.any(op.bias):
-            raise _not_whole(node, "has a constant current of its own")
-        return _whole(node, op.threshold, "thresholds")
-    if isinstance(op, HardResetIF):
-        if isinstance(op, FlooredIF):
-            _whole(node, op.potential, "potentials")
-        return _whole(node, op.threshold, "thresholds")
-    raise _not_whole(node, "is a neuron without integers")
+    if not isinstance(op, IF | HardResetIF):
+        raise _not_whole(node, "is a neuron without integers")
+    if isinstance(op, IF) and np.any(op.bias):
+        raise _not_whole(node, "has a constant current of its own")
+    if isinstance(op, FlooredIF):
+        _whole(node, op.potential, "potentials")
+    return _whole(node, op.threshold, "thresholds")
 
 
 def _saturated(values: Array) -> Whole:

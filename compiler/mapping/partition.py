@@ -14,7 +14,6 @@ Everything is deterministic for a seed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import networkx
 import numpy as np
@@ -23,7 +22,7 @@ from scipy.sparse import csr_array
 
 from pinnir.base.chips import Cores
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.placement import Index
+from pinnir.ir.placement import Index, Placement
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.mapping.packing import Group, Packing, group_of, groups_of
 from pinnir.numerics.matrix import Array
@@ -37,41 +36,24 @@ _SAVED = 1e-9
 MOST_EDGES = 100_000
 
 
-@dataclass(frozen=True, eq=False)
-class Partition:
-    """Units spread over cores.
-
-    Attributes:
-        cores: Core of every unit, ``(units,)``, numbered from 0 without gaps.
-        messages: Messages per inference.
-        greedy: Those of the greedy packing, or None if it takes more cores than there are.
-        method: Which start it came from: GREEDY, CHEAPEST or BISECTION.
-    """
-
-    cores: Index
-    messages: float
-    greedy: float | None
-    method: str
-
-
 def partition(
-    wiring: Connectivity, rates: Array, chip: Cores, most: int, seed: int
-) -> Partition | None:
-    """Spread units over at most so many cores; None if they do not fit.
+    wiring: Connectivity, rates: Array, chip: Cores, chips: int, seed: int
+) -> Placement | None:
+    """Spread units over the cores of so many chips; None if they do not fit.
 
     Args:
         wiring: The units and their synapses.
         rates: Mean spikes of every unit per inference, ``(units,)``.
         chip: Its limits.
-        most: Number of cores.
+        chips: How many there are.
         seed: Of the order in which groups move.
 
     Raises:
         LegalizeError: If a single unit does not fit on a core.
     """
     groups = fitting_groups(wiring, rates, chip)
-    empty = Packing(wiring, rates, chip, most)
-    if empty.bound(groups) > most:
+    empty = Packing(wiring, rates, chip, chips * chip.cores_per_chip)
+    if empty.bound(groups) > empty.most:
         return None
     orders = {GREEDY: groups, CHEAPEST: groups}
     affinity = _affinity(groups, empty)
@@ -90,7 +72,8 @@ def partition(
         _refine(packing, placed, seed)
     method = min(found, key=lambda name: (found[name][0].messages(), found[name][0].used))
     best = found[method][0]
-    return Partition(best.numbered(), best.messages(), greedy, method)
+    cores = wiring.by_population(best.numbered())
+    return Placement(chip, chips, cores, best.messages(), greedy, method)
 
 
 def fitting_groups(wiring: Connectivity, rates: Array, chip: Cores) -> list[Group]:

@@ -12,12 +12,12 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.mapping.occupancy import Occupancy, occupancy
-from pinnir.mapping.packing import Packing
+from pinnir.mapping.packing import LIMITS, Packing
 from pinnir.mapping.partition import CHEAPEST, fitting_groups, pack, partition
 from pinnir.numerics.matrix import Array
 
-_COUNTED = {"neurons": "neurons", "synapse memory": "bits", "axons in": "axons",
-            "axons out": "axons"}  # fmt: skip
+# What is counted of each limit.
+_COUNTED = dict(zip(LIMITS, ("neurons", "bits", "axons", "axons"), strict=True))
 
 
 def place(
@@ -42,18 +42,12 @@ def place(
     Raises:
         LegalizeError: If the units do not fit.
     """
-    flat = flat_rates(wiring, rates)
-    found = partition(wiring, flat, chip, chips * chip.cores_per_chip, seed)
+    flat = np.concatenate([np.zeros(0), *(rates[name] for name, _ in wiring.populations)])
+    found = partition(wiring, flat, chip, chips, seed)
     if found is None:
         raise refusal(wiring, flat, chip, chips)
-    cores = wiring.by_population(found.cores)
-    placement = Placement(chip, chips, cores, found.messages, found.greedy, found.method)
-    return placement, occupancy(wiring, flat, found.cores, chip)
-
-
-def flat_rates(wiring: Connectivity, rates: Mapping[str, Array]) -> Array:
-    """Rates by population as those of all units, ``(units,)``."""
-    return np.concatenate([np.zeros(0), *(rates[name] for name, _ in wiring.populations)])
+    cores = np.concatenate([np.zeros(0, np.int64), *found.cores.values()])
+    return found, occupancy(wiring, flat, cores, chip)
 
 
 def refusal(wiring: Connectivity, rates: Array, chip: Cores, chips: int) -> LegalizeError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import msgspec
 import numpy as np
 
 from pinnir.base.bounds import Count
-from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, kind_of
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
 from pinnir.numerics.matrix import nonzeros
 
@@ -48,67 +47,37 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
         original: As it was imported, if ``flatten-features`` turned what is no product into maps;
             products are then counted there, and all but the host's maps are the core's.
     """
-    if original is not None:
-        return _cost_of_features(graph, original)
     known = layouts(graph)
-    maps = {n: int(np.prod(n.op.weight.shape)) for n in graph.nodes if isinstance(n.op, Affine)}
-    products = sum(_product_macs(node, known) for node in graph.nodes)
     spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-    return SourceCost(
-        macs=sum(maps.values()) + products,
-        core_macs=sum(size for node, size in maps.items() if node.in_core),
-        activations=sum(columns_in(known[node]) for node in spiking),
-    )
-
-
-def _cost_of_features(graph: Graph, original: Graph) -> SourceCost:
-    known = layouts(original)
+    activations = sum(columns_in(known[node]) for node in spiking)
+    maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
+    if original is None:
+        sizes = {node: int(np.prod(node.op_as(Affine).weight.shape)) for node in maps}
+        products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
+        core = sum(size for node, size in sizes.items() if node.in_core)
+        macs = sum(sizes.values()) + products
+        return SourceCost(macs=macs, core_macs=core, activations=activations)
     # Element-wise products are not told from those that spell an activation out, and left out.
-    products = [node for node in original.nodes if kind_of(node) != "Mul"]
-    macs = sum(_map_macs(node, known) + _product_macs(node, known) for node in products)
-    host = [n for n in graph.nodes if isinstance(n.op, Affine) and not n.in_core]
-    flat = layouts(graph)
-    spiking = [n for n in graph.nodes if n.in_core and isinstance(n.op, Activation)]
-    return SourceCost(
-        macs=macs,
-        core_macs=max(0, macs - sum(node_synapses(node) for node in host)),
-        activations=sum(columns_in(flat[node]) for node in spiking),
-    )
+    own = layouts(original)
+    counted = [n for n in original.nodes if _computed(n) and not is_elementwise(n)]
+    macs = sum(_multiplications(node, own) for node in counted)
+    host = sum(node_synapses(node) for node in maps if not node.in_core)
+    return SourceCost(macs=macs, core_macs=max(0, macs - host), activations=activations)
 
 
-def _map_macs(node: Node, known: Mapping[Node, Layout]) -> int:
-    """Multiplications of a computed value by fixed weights that an operator makes."""
-    fixed = [o.op.value for o in node.operands if isinstance(o.op, Constant)]
-    kind = node.op.kind if isinstance(node.op, Primitive) else ""
-    if not fixed or len(fixed) == len(node.operands):
+def _computed(node: Node) -> int:
+    """How many operands are no constants."""
+    return sum(not isinstance(operand.op, Constant) for operand in node.operands)
+
+
+def _multiplications(node: Node, known: Mapping[Node, Layout]) -> int:
+    """What a primitive multiplies for one sample an axis."""
+    op = node.op
+    if not isinstance(op, Primitive) or op.operator.multiplications is None:
         return 0
-    if kind == "Conv":
-        return columns_in(known[node]) * prod(fixed[0].shape[1:])
-    if kind in ("MatMul", "Gemm"):
-        moving = next(o for o in node.operands if not isinstance(o.op, Constant))
-        inner = known[moving][-1 if moving is node.operands[0] else -2]
-        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
-    return 0
-
-
-def _product_macs(node: Node, known: Mapping[Node, Layout]) -> int:
-    """Multiplications of two computed values that a primitive makes for one sample an axis."""
-    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-    if not isinstance(node.op, Primitive) or len(moving) < 2:
-        return 0
-    if node.op.kind == "Mul":
-        return columns_in(known[node])
-    if node.op.kind in ("MatMul", "Gemm"):
-        inner = known[node.operands[0]][0 if node.op.attributes.get("transA") else -1]
-        return columns_in(known[node]) * (inner if isinstance(inner, int) else 1)
-    if node.op.kind == "Einsum":
-        terms = node.op.attributes["equation"].replace(" ", "").partition("->")[0].split(",")
-        lengths: dict[str, int] = {}
-        for term, operand in zip(terms, node.operands, strict=True):
-            for letter, dim in zip(term.replace("...", ""), known[operand], strict=False):
-                lengths[letter] = dim if isinstance(dim, int) else 1
-        return prod(lengths.values())
-    return 0
+    values = [known[one] for one in (node, *node.operands)]
+    shapes = [tuple(d if isinstance(d, int) else 1 for d in layout) for layout in values]
+    return op.operator.multiplications(*shapes, **op.attributes)
 
 
 def node_synapses(node: Node) -> int:

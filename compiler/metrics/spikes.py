@@ -126,8 +126,7 @@ def layer_rates(
 
 def _outgoing(core: Graph, node: Node) -> Array:
     """Synapses that each unit's spike travels through."""
-    assert isinstance(node.op, Neuron)
-    total = np.zeros(node.op.units)
+    total = np.zeros(node.op_as(Neuron).units)
     for user in core.users[node]:
         if isinstance(user.op, Affine):
             total += fan_out(user.op.weight)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import erf, expit, logit
 
 from pinnir.numerics.matrix import Array
+from pinnir.numerics.operators import OPERATORS
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ ACTIVATIONS: dict[str, ActivationSpec] = {
 
 # Functions that networks spell out, by the names people know them by.
 KNOWN: dict[str, Callable[[Array], Array]] = {
-    "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
+    "elu": OPERATORS["Elu"].compute,
     "gaussian": lambda z: np.exp(-(z**2)),
     "gelu": lambda z: 0.5 * z * (1 + erf(z / np.sqrt(2))),
     "gelu-tanh": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
-    "leaky-relu": lambda z: np.where(z > 0, z, 0.01 * z),
-    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
-    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)),
+    "leaky-relu": OPERATORS["LeakyRelu"].compute,
+    "mish": OPERATORS["Mish"].compute,
+    "selu": OPERATORS["Selu"].compute,
     "silu": lambda z: z * expit(z),
-    "softplus": lambda z: np.logaddexp(0, z),
+    "softplus": OPERATORS["Softplus"].compute,
 }
 _PROBE = np.linspace(-6.0, 6.0, 241)
 

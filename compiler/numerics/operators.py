@@ -1,29 +1,86 @@
-"""What each ONNX operator means, in numpy: one table row each, in its opset-18 form.
+"""Everything that pinnir knows of an ONNX operator, in its opset-18 form: one table row each.
 
-The frontend brings older and newer forms into this one. The table is the oracle for folding
+The frontend brings older and newer forms into this one. The numpy meaning is the oracle for folding
 constants and for the host parts; at run time host parts are executed by ONNX Runtime.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit, log_softmax, softmax
 
+from pinnir.numerics import operator_sizes as sizes
 from pinnir.numerics.windows import average_pool, conv, global_pool, max_pool
 
 Tensor = NDArray[Any]
 
 
-def _gemm(
-    a: Tensor, b: Tensor, c: Tensor | float = 0.0, *, alpha: float = 1.0, beta: float = 1.0,
-    transA: int = 0, transB: int = 0,  # noqa: N803 (ONNX attribute names)
-) -> Tensor:  # fmt: skip
-    product = (a.T if transA else a) @ (b.T if transB else b)
-    return np.asarray(alpha * product + beta * c)
+@dataclass(frozen=True)
+class Operator:
+    """An ONNX operator.
+
+    Attributes:
+        compute: Its value from its operands and attributes, in numpy.
+        attributes: Those that the frontend takes over as they are.
+        size: Entries of its value from the same, if it can be larger than its operands.
+        multiplications: How many it makes, from shapes (``operator_sizes.py``).
+        elementwise: Whether it treats every element alike; several operands are broadcast. Such
+            operators on one affine map become one activation.
+        activation: The function in ``activations.py`` that it is of floating point values.
+        linear: Which operands it is linear in, if the others are fixed: in ``all`` of them
+            together, as a sum is, in ``each`` of them alone, as a product is, or in the ``first``.
+        synapses: Whether a core holds it as synapses where it is linear in what neurons give.
+        moves: Whether the elements of its value are those of its first operand (of all operands if
+            it is linear in all): all of them ``in order``, or some of them ``anywhere``.
+        of_shape: Whether its value depends on nothing but the shape of its operand.
+        shaped_by_values: Whether the shape of its value depends on numbers that it is given, and
+            it does not move elements.
+        dtype: Type of its value, where it is not that of the operand number ``like``.
+        dtype_attribute: Which attribute says the type instead, where it is given.
+        like: See ``dtype``.
+    """
+
+    compute: Callable[..., Tensor]
+    attributes: tuple[str, ...] = ()
+    size: Callable[..., int] | None = None
+    multiplications: Callable[..., int] | None = None
+    elementwise: bool = False
+    activation: str = ""
+    linear: Literal["", "all", "each", "first"] = ""
+    synapses: bool = False
+    moves: Literal["", "in order", "anywhere"] = ""
+    of_shape: bool = False
+    shaped_by_values: bool = False
+    dtype: str = ""
+    dtype_attribute: str = ""
+    like: int = 0
+
+    def value(self, operands: Sequence[Tensor], attributes: Mapping[str, Any]) -> Tensor:
+        """Its value.
+
+        Raises:
+            ValueError: If it would take more than 256 MiB, or the operands do not fit each other;
+                TypeError, IndexError or ArithmeticError likewise.
+        """
+        if self.size is not None:
+            sizes.refuse_large(self.size(*operands, **attributes))
+        return np.asarray(self.compute(*operands, **attributes))
+
+    def is_linear_in(self, computed: Sequence[bool]) -> bool:
+        """Whether it is linear in the operands that are ``computed``, the others being fixed."""
+        if sum(computed) > 1 or not self.linear:
+            return self.linear == "all"
+        return self.linear != "first" or computed[0]
+
+
+def _gemm(a: Tensor, b: Tensor, c: Tensor | float = 0.0, **options: float) -> Tensor:
+    product = (a.T if options.get("transA") else a) @ (b.T if options.get("transB") else b)
+    return np.asarray(options.get("alpha", 1.0) * product + options.get("beta", 1.0) * c)
 
 
 def _div(a: Tensor, b: Tensor) -> Tensor:
@@ -47,6 +104,12 @@ def _mod(x: Tensor, y: Tensor, *, fmod: int = 0) -> Tensor:
 
 def _shrink(x: Tensor, *, lambd: float = 0.5, bias: float = 0.0) -> Tensor:
     return np.where(x < -lambd, x + bias, np.where(x > lambd, x - bias, 0))
+
+
+def _selu(
+    x: Tensor, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> Tensor:
+    return np.asarray(gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
 
 
 def _is_inf(x: Tensor, *, detect_positive: int = 1, detect_negative: int = 1) -> Tensor:
@@ -90,14 +153,6 @@ def _squeeze(x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 def _transpose(x: Tensor, *, perm: list[int] | None = None) -> Tensor:
     return np.transpose(x, perm)
-
-
-def _identity(x: Tensor) -> Tensor:
-    return x
-
-
-def _cast(x: Tensor, *, to: str) -> Tensor:
-    return x.astype(to)
 
 
 def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -162,8 +217,8 @@ def _pad(
     for axis, before, after in zip(where, *np.split(pads, 2), strict=True):
         widths[axis] = (int(before), int(after))
     # Negative widths cut off.
-    kept = tuple(slice(max(-a, 0), size - max(-b, 0))
-                 for size, (a, b) in zip(x.shape, widths, strict=True))  # fmt: skip
+    ends = zip(x.shape, widths, strict=True)
+    kept = tuple(slice(max(-a, 0), size - max(-b, 0)) for size, (a, b) in ends)
     filling = 0 if value is None else value.item()
     return np.pad(x[kept], [(max(a, 0), max(b, 0)) for a, b in widths], constant_values=filling)
 
@@ -189,122 +244,160 @@ def _einsum(*operands: Tensor, equation: str) -> Tensor:
     return np.asarray(np.einsum(equation, *operands, optimize=True))
 
 
-# Operators that treat every element alike; several operands are broadcast.
-ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
-    "Abs": np.abs,
-    "Acos": np.arccos,
-    "Acosh": np.arccosh,
-    "Add": np.add,
-    "And": np.logical_and,
-    "Asin": np.arcsin,
-    "Asinh": np.arcsinh,
-    "Atan": np.arctan,
-    "Atanh": np.arctanh,
-    "Ceil": np.ceil,
-    "Celu": lambda x, alpha=1.0: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)),
-    "Clip": lambda x, low, high: np.clip(x, low, high),
-    "Cos": np.cos,
-    "Cosh": np.cosh,
-    "Div": _div,
-    "Elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-    "Equal": np.equal,
-    "Erf": erf,
-    "Exp": np.exp,
-    "Floor": np.floor,
-    "Greater": np.greater,
-    "GreaterOrEqual": np.greater_equal,
-    "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1),
-    "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
-    "Identity": _identity,
-    "IsInf": _is_inf,
-    "IsNaN": np.isnan,
-    "LeakyRelu": lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x),
-    "Less": np.less,
-    "LessOrEqual": np.less_equal,
-    "Log": np.log,
-    "Max": lambda *x: np.maximum.reduce(np.broadcast_arrays(*x)),
-    "Mean": lambda *x: sum(x) / len(x),
-    "Min": lambda *x: np.minimum.reduce(np.broadcast_arrays(*x)),
-    "Mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
-    "Mod": _mod,
-    "Mul": np.multiply,
-    "Neg": np.negative,
-    "Not": np.logical_not,
-    "Or": np.logical_or,
-    "PRelu": lambda x, slope: np.where(x >= 0, x, slope * x),
-    "Pow": _pow,
-    "Reciprocal": np.reciprocal,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Round": np.round,
-    "Selu": lambda x, alpha=1.6732632423543772, gamma=1.0507009873554805: (
-        gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+def _each(compute: Callable[..., Tensor], *attributes: str, **more: Any) -> Operator:
+    """An element-wise operator."""
+    return Operator(compute, attributes, size=sizes.broadcast, elementwise=True, **more)
+
+
+def _truth(compute: Callable[..., Tensor], *attributes: str) -> Operator:
+    """An element-wise operator whose values are truth values."""
+    return _each(compute, *attributes, dtype="bool")
+
+
+def _reduction(function: Callable[..., Tensor], **more: Any) -> Operator:
+    return Operator(_reduce(function), ("keepdims", "noop_with_empty_axes"), **more)
+
+
+OPERATORS: dict[str, Operator] = {
+    # element by element
+    "Abs": _each(np.abs),
+    "Acos": _each(np.arccos),
+    "Acosh": _each(np.arccosh),
+    "Add": _each(np.add, linear="all", synapses=True),
+    "And": _truth(np.logical_and),
+    "Asin": _each(np.arcsin),
+    "Asinh": _each(np.arcsinh),
+    "Atan": _each(np.arctan),
+    "Atanh": _each(np.arctanh),
+    "Ceil": _each(np.ceil),
+    "Celu": _each(
+        lambda x, alpha=1.0: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)), "alpha"
     ),
-    "Sigmoid": expit,
-    "Shrink": _shrink,
-    "Sign": np.sign,
-    "Sin": np.sin,
-    "Sinh": np.sinh,
-    "Softplus": lambda x: np.logaddexp(0, x),
-    "Softsign": lambda x: x / (1 + np.abs(x)),
-    "Sqrt": np.sqrt,
-    "Sub": np.subtract,
-    "Sum": lambda *x: sum(x),
-    "Tan": np.tan,
-    "Tanh": np.tanh,
-    "ThresholdedRelu": lambda x, alpha=1.0: np.where(x > alpha, x, 0),
-    "Where": np.where,
-    "Xor": np.logical_xor,
-}
-
-PRIMITIVES: dict[str, Callable[..., Tensor]] = {
-    **ELEMENTWISE,
+    "Clip": _each(lambda x, low, high: np.clip(x, low, high)),
+    "Cos": _each(np.cos, activation="cos"),
+    "Cosh": _each(np.cosh),
+    "Div": _each(_div, linear="first", synapses=True),
+    "Elu": _each(
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), "alpha"
+    ),
+    "Equal": _truth(np.equal),
+    "Erf": _each(erf),
+    "Exp": _each(np.exp),
+    "Floor": _each(np.floor),
+    "Greater": _truth(np.greater),
+    "GreaterOrEqual": _truth(np.greater_equal),
+    "HardSigmoid": _each(
+        lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1), "alpha", "beta"
+    ),
+    "HardSwish": _each(lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
+    "Identity": _each(lambda x: x, linear="all", synapses=True, moves="in order"),
+    "IsInf": _truth(_is_inf, "detect_negative", "detect_positive"),
+    "IsNaN": _truth(np.isnan),
+    "LeakyRelu": _each(lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x), "alpha"),
+    "Less": _truth(np.less),
+    "LessOrEqual": _truth(np.less_equal),
+    "Log": _each(np.log),
+    "Max": _each(lambda *x: np.maximum.reduce(np.broadcast_arrays(*x))),
+    "Mean": _each(lambda *x: sum(x) / len(x)),
+    "Min": _each(lambda *x: np.minimum.reduce(np.broadcast_arrays(*x))),
+    "Mish": _each(lambda x: x * np.tanh(np.logaddexp(0, x))),
+    "Mod": _each(_mod, "fmod"),
+    "Mul": _each(np.multiply, linear="each", synapses=True, multiplications=sizes.one_an_entry),
+    "Neg": _each(np.negative, linear="all", synapses=True),
+    "Not": _truth(np.logical_not),
+    "Or": _truth(np.logical_or),
+    "PRelu": _each(lambda x, slope: np.where(x >= 0, x, slope * x)),
+    "Pow": _each(_pow),
+    "Reciprocal": _each(np.reciprocal),
+    "Relu": _each(lambda x: np.maximum(x, 0), activation="relu"),
+    "Round": _each(np.round),
+    "Selu": _each(_selu, "alpha", "gamma"),
+    "Shrink": _each(_shrink, "bias", "lambd"),
+    "Sigmoid": _each(expit, activation="sigmoid"),
+    "Sign": _each(np.sign),
+    "Sin": _each(np.sin, activation="sin"),
+    "Sinh": _each(np.sinh),
+    "Softplus": _each(lambda x: np.logaddexp(0, x)),
+    "Softsign": _each(lambda x: x / (1 + np.abs(x))),
+    "Sqrt": _each(np.sqrt),
+    "Sub": _each(np.subtract, linear="all", synapses=True),
+    "Sum": _each(lambda *x: sum(x), linear="all", synapses=True),
+    "Tan": _each(np.tan),
+    "Tanh": _each(np.tanh, activation="tanh"),
+    "ThresholdedRelu": _each(lambda x, alpha=1.0: np.where(x > alpha, x, 0), "alpha"),
+    "Where": _each(np.where, like=1),
+    "Xor": _truth(np.logical_xor),
     # linear algebra, reductions, normalisations
-    "CumSum": _cumsum,
-    "Einsum": _einsum,
-    "Gemm": _gemm,
-    "LayerNormalization": _layer_normalization,
-    "LogSoftmax": lambda x, axis=-1: log_softmax(x, axis),
-    "MatMul": np.matmul,
-    "ReduceL1": _reduce(lambda x, **where: np.sum(np.abs(x), **where)),
-    "ReduceL2": _reduce(_l2),
-    "ReduceMax": _reduce(np.max),
-    "ReduceMean": _reduce(np.mean),
-    "ReduceMin": _reduce(np.min),
-    "ReduceProd": _reduce(np.prod),
-    "ReduceSum": _reduce(np.sum),
-    "ReduceSumSquare": _reduce(lambda x, **where: np.sum(x * x, **where)),
-    "Softmax": lambda x, axis=-1: softmax(x, axis),
+    "CumSum": Operator(_cumsum, ("exclusive", "reverse"), linear="first"),
+    "Einsum": Operator(
+        _einsum, size=sizes.einsum, linear="each", multiplications=sizes.einsum_multiplications
+    ),
+    "Gemm": Operator(
+        _gemm,
+        ("alpha", "beta", "transA", "transB"),
+        size=sizes.gemm,
+        linear="first",
+        multiplications=sizes.product_multiplications,
+    ),
+    "LayerNormalization": Operator(_layer_normalization, ("axis", "epsilon")),
+    "LogSoftmax": Operator(lambda x, axis=-1: log_softmax(x, axis)),
+    "MatMul": Operator(
+        np.matmul,
+        size=sizes.matmul,
+        linear="each",
+        multiplications=sizes.product_multiplications,
+    ),
+    "ReduceL1": _reduction(lambda x, **where: np.sum(np.abs(x), **where)),
+    "ReduceL2": _reduction(_l2),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMean": _reduction(np.mean, linear="first", synapses=True),
+    "ReduceMin": _reduction(np.min),
+    "ReduceProd": _reduction(np.prod),
+    "ReduceSum": _reduction(np.sum, linear="first", synapses=True),
+    "ReduceSumSquare": _reduction(lambda x, **where: np.sum(x * x, **where)),
+    "Softmax": Operator(lambda x, axis=-1: softmax(x, axis)),
     # windows of images
-    "AveragePool": average_pool,
-    "Conv": conv,
-    "GlobalAveragePool": lambda x: global_pool(x, largest=False),
-    "GlobalMaxPool": lambda x: global_pool(x, largest=True),
-    "MaxPool": max_pool,
+    "AveragePool": Operator(average_pool, size=sizes.windows, linear="first"),
+    "Conv": Operator(
+        conv, size=sizes.windows, linear="first", multiplications=sizes.conv_multiplications
+    ),
+    "GlobalAveragePool": Operator(lambda x: global_pool(x, largest=False), linear="first"),
+    "GlobalMaxPool": Operator(lambda x: global_pool(x, largest=True)),
+    "MaxPool": Operator(max_pool, size=sizes.windows),
     # types and shapes
-    "Cast": _cast,
-    "Concat": _concat,
-    "ConstantOfShape": _constant_of_shape,
-    "Expand": _expand,
-    "EyeLike": _eye_like,
-    "Flatten": _flatten,
-    "Gather": _gather,
-    "GatherND": _gather_nd,
-    "Pad": _pad,
-    "Range": lambda start, end, step: np.arange(start, end, step, dtype=start.dtype),
-    "Reshape": _reshape,
-    "Shape": _shape,
-    "Size": lambda x: np.asarray(x.size),
-    "Slice": _slice,
-    "Squeeze": _squeeze,
-    "Tile": np.tile,
-    "Transpose": _transpose,
-    "Trilu": _trilu,
-    "Unsqueeze": _unsqueeze,
+    "Cast": Operator(lambda x, to: x.astype(to), dtype_attribute="to"),
+    "Concat": Operator(
+        _concat, ("axis",), size=sizes.concat, linear="all", synapses=True, moves="anywhere"
+    ),
+    "ConstantOfShape": Operator(
+        _constant_of_shape,
+        size=sizes.constant_of_shape,
+        shaped_by_values=True,
+        dtype="float64",
+        dtype_attribute="dtype",
+    ),
+    "Expand": Operator(_expand, size=sizes.expand, linear="first", moves="anywhere"),
+    "EyeLike": Operator(_eye_like, dtype_attribute="dtype"),
+    "Flatten": Operator(_flatten, ("axis",), linear="first", moves="in order"),
+    "Gather": Operator(
+        _gather, ("axis",), size=sizes.gather, linear="first", synapses=True, moves="anywhere"
+    ),
+    "GatherND": Operator(
+        _gather_nd, ("batch_dims",), size=sizes.gather_nd, linear="first", moves="anywhere"
+    ),
+    "Pad": Operator(_pad, size=sizes.pad, linear="first", shaped_by_values=True),
+    "Range": Operator(
+        lambda start, end, step: np.arange(start, end, step, dtype=start.dtype),
+        size=sizes.arange,
+        shaped_by_values=True,
+    ),
+    "Reshape": Operator(_reshape, ("allowzero",), linear="first", moves="in order"),
+    "Shape": Operator(_shape, ("start", "end"), of_shape=True, dtype="int64"),
+    "Size": Operator(lambda x: np.asarray(x.size), of_shape=True, dtype="int64"),
+    "Slice": Operator(_slice, linear="first", synapses=True, moves="anywhere"),
+    "Squeeze": Operator(_squeeze, linear="first", moves="in order"),
+    "Tile": Operator(np.tile, size=sizes.tile, linear="first", moves="anywhere"),
+    "Transpose": Operator(_transpose, ("perm",), linear="first", moves="anywhere"),
+    "Trilu": Operator(_trilu, ("upper",), linear="first"),
+    "Unsqueeze": Operator(_unsqueeze, linear="first", moves="in order"),
 }
-
-
-# Operators whose values are integers or truth values whatever they are given.
-NOT_FLOATING = (
-    "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not",
-    "Or", "Shape", "Size", "Xor",
-)  # fmt: skip

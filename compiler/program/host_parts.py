@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from pinnir.base.errors import VerifyError
 from pinnir.ir.graph import Activation, Affine, Constant, Node, Primitive
 from pinnir.numerics.matrix import dense
+from pinnir.numerics.operators import OPERATORS
 
 OPSET = 18
-_ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "sin": "Sin", "cos": "Cos"}
+_ACTIVATIONS = {row.activation: kind for kind, row in OPERATORS.items() if row.activation}
 
 
 def to_onnx(

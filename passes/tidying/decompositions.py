@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from pinnir.passes.tidying.tables import Indices, Tables, adding, picking, refus
 def _layer_normalization(tables: Tables, node: Node) -> Node:
     """Case 1."""
     x, *constants = node.operands
-    options = _attributes(node)
+    options = node.op_as(Primitive).attributes
     dimensions = len(tables.layouts[x])
     first = options.get("axis", -1) % dimensions
     groups = _groups(tables, x, tuple(range(first, dimensions)))
@@ -52,7 +51,7 @@ def _layer_normalization(tables: Tables, node: Node) -> Node:
 def _softmax(tables: Tables, node: Node) -> Node:
     """Case 2; the logarithm of it needs no quotient."""
     (x,) = node.operands
-    axis = _attributes(node).get("axis", -1) % len(tables.layouts[x])
+    axis = node.op_as(Primitive).attributes.get("axis", -1) % len(tables.layouts[x])
     groups = _groups(tables, x, (axis,))
     largest = _extreme(tables, node, "max", groups)
     spread = tables.part(node, "spread", picking(_group_of_columns(groups), len(groups)), largest)
@@ -74,7 +73,7 @@ def _reduce_extreme(tables: Tables, node: Node) -> Node:
 
 def _max_pool(tables: Tables, node: Node) -> Node:
     """Case 3, of windows; for padding stands another entry of its window."""
-    options = dict(_attributes(node))
+    options = dict(node.op_as(Primitive).attributes)
     shape = options.pop("kernel_shape")
     seen = windows(tables.entries(node.operands[0]), shape, **options, filling=-1)
     groups = seen.reshape(-1, prod(shape))
@@ -155,11 +154,6 @@ def _same_group(groups: Indices) -> Array:
     own = _group_of_columns(groups)
     same: Array = (own[:, None] == own).astype(np.float64)
     return same
-
-
-def _attributes(node: Node) -> Mapping[str, Any]:
-    assert isinstance(node.op, Primitive)
-    return node.op.attributes
 
 
 DECOMPOSITIONS: dict[str, Callable[[Tables, Node], Node]] = {

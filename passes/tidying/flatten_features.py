@@ -13,13 +13,14 @@ What is left that is no affine map takes one value, or several (``join-arguments
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import (
-    Activation,
     Affine,
     Constant,
     Graph,
@@ -27,15 +28,14 @@ from pinnir.ir.graph import (
     Level,
     Node,
     Primitive,
+    is_elementwise,
     kind_of,
 )
 from pinnir.ir.sample_axes import layouts
 from pinnir.ir.value_types import is_floating
-from pinnir.numerics.operators import ELEMENTWISE
 from pinnir.passes.tidying.decompositions import DECOMPOSITIONS
 from pinnir.passes.tidying.tables import (
     Tables,
-    is_map,
     is_tabular,
     keeps_order,
     matrix_of,
@@ -68,15 +68,10 @@ class FlattenFeatures(Pass):
                 tables.new[node] = _table(tables, node)
         for node in graph.outputs:
             if len(tables.layouts[node]) != 2:
-                raise LegalizeError(
-                    f"is an output of {len(tables.layouts[node])} dimensions", node=node.name,
-                    op=kind_of(node), hint="let the network give (samples, columns)",
-                )  # fmt: skip
-        return Graph(
-            graph.level,
-            tuple(tables.new[node] for node in graph.inputs),
-            tuple(tables.new[node] for node in graph.outputs),
-        )
+                problem = f"is an output of {len(tables.layouts[node])} dimensions"
+                hint = "let the network give (samples, columns)"
+                raise node.error(LegalizeError, problem, hint)
+        return graph.replaced(tables.new)
 
 
 def _table(tables: Tables, node: Node) -> Node:
@@ -88,13 +83,13 @@ def _table(tables: Tables, node: Node) -> Node:
         return node.with_operands(*(tables.new[operand] for operand in node.operands))
     if keeps_order(node, layouts):
         return Node(node.name, Primitive("Identity"), (tables.new[node.operands[0]],))
-    moving = [one for one in dict.fromkeys(node.operands) if _moves(one)]
-    if isinstance(node.op, Primitive) and is_map(node, moving):
-        return _map(tables, node, moving)
-    if isinstance(node.op, Activation) or kind in ELEMENTWISE:
+    if is_elementwise(node):
         spread = (_spread(tables, node, number) for number in range(len(node.operands)))
         return Node(node.name, node.op, tuple(spread))
-    if kind in DECOMPOSITIONS and moving:
+    moving = [_moves(operand) for operand in node.operands]
+    if isinstance(node.op, Primitive) and node.op.operator.is_linear_in(moving):
+        return _map(tables, node, moving)
+    if kind in DECOMPOSITIONS and any(moving):
         return DECOMPOSITIONS[kind](tables, node)
     raise refusal(node, "has no form on columns that neurons could follow")
 
@@ -103,13 +98,14 @@ def _moves(node: Node) -> bool:
     return not isinstance(node.op, Constant) and is_floating(node)
 
 
-def _map(tables: Tables, node: Node, moving: list[Node]) -> Node:
+def _map(tables: Tables, node: Node, moving: Sequence[bool]) -> Node:
     """Case 1."""
     parts: list[Node] = []
-    for number, operand in enumerate(moving):
+    sources = dict.fromkeys(compress(node.operands, moving))
+    for number, operand in enumerate(sources):
         weight, bias = matrix_of(node, operand, tables.layouts)
         op = Affine(weight, np.zeros_like(bias) if number else bias)
-        label = "" if len(moving) == 1 else f"{number}"
+        label = "" if len(sources) == 1 else f"{number}"
         parts.append(tables.part(node, label, op, tables.new[operand]))
     return parts[0] if len(parts) == 1 else tables.part(node, "", Primitive("Sum"), *parts)
 

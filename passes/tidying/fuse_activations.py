@@ -21,12 +21,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.graph import (
+    Activation,
+    Affine,
+    Constant,
+    Graph,
+    Input,
+    Level,
+    Node,
+    Primitive,
+    is_elementwise,
+)
 from pinnir.ir.sample_axes import tables
 from pinnir.ir.value_types import is_floating
 from pinnir.numerics.activations import name_of
 from pinnir.numerics.matrix import Array
-from pinnir.numerics.operators import ELEMENTWISE
 from pinnir.passes.tidying.fuse_affine import scale_and_shift
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -43,15 +52,15 @@ class FuseActivations(Pass):
         """Fuse every group at the node where its value leaves it."""
         roots = _roots(graph, _columns(graph))
         sinks = _sinks(graph, roots)
-        bodies = {node.name: (_body(node, *roots[node]), roots[node][0].name)
-                  for node in sinks if _is_group(node, roots[node][0])}  # fmt: skip
+        groups = {n.name: (n, roots[n][0]) for n in sinks if _is_group(n, roots[n][0])}
         built: dict[str, Node] = {}
 
         def change(node: Node) -> Node:
-            if node.name in bodies:
-                body, root = bodies[node.name]
+            if node.name in groups:
+                sink, root = groups[node.name]
+                body = _body(sink, roots)
                 name = name_of(lambda z: _values(body, z)) if _is_plain(body) else "unary"
-                node = Node(node.name, Activation(name, body=body), (built[root],))
+                node = Node(node.name, Activation(name, body=body), (built[root.name],))
             built[node.name] = node
             return node
 
@@ -68,10 +77,11 @@ def _columns(graph: Graph) -> dict[Node, int]:
 
 def _is_sum(node: Node) -> bool:
     """Whether several values, none of them fixed, are added."""
-    op = node.op
-    if not isinstance(op, Primitive) or op.kind not in ("Add", "Sub", "Sum"):
+    if not isinstance(node.op, Primitive) or len(node.operands) < 2:
         return False
-    return len(node.operands) > 1 and not any(isinstance(o.op, Constant) for o in node.operands)
+    row = node.op.operator
+    fixed = any(isinstance(operand.op, Constant) for operand in node.operands)
+    return row.elementwise and row.linear == "all" and not fixed
 
 
 # For each element-wise node that depends on one root only: the root and its columns.
@@ -81,18 +91,13 @@ Roots = dict[Node, tuple[Node, int]]
 def _roots(graph: Graph, columns: Mapping[Node, int]) -> Roots:
     roots: Roots = {}
     for node in graph.nodes:
-        if not _is_elementwise(node):
+        if not is_elementwise(node):
             continue
         inner = [o for o in node.operands if not isinstance(o.op, Constant)]
         found = list(dict.fromkeys(roots[o][0] if o in roots else o for o in inner))
         if len(found) == 1 and found[0] in columns and _constants_fit(node, columns[found[0]]):
             roots[node] = found[0], columns[found[0]]
     return roots
-
-
-def _is_elementwise(node: Node) -> bool:
-    op = node.op
-    return isinstance(op, Activation) or (isinstance(op, Primitive) and op.kind in ELEMENTWISE)
 
 
 def _constants_fit(node: Node, columns: int) -> bool:
@@ -124,19 +129,14 @@ def _is_group(node: Node, root: Node) -> bool:
     return is_floating(node) and not (isinstance(node.op, Activation) and node.operands == (root,))
 
 
-def _body(sink: Node, root: Node, columns: int) -> Graph:
+def _body(sink: Node, roots: Roots) -> Graph:
     """The group that ends in ``sink`` as a graph of one input."""
+    root, columns = roots[sink]
     entry = Node("z", Input(columns))
     new: dict[Node, Node] = {root: entry}
-    waiting = [sink]
-    while waiting:  # groups may be thousands of nodes deep, too deep to recur
-        node = waiting[-1]
-        missing = [o for o in node.operands if o not in new and not isinstance(o.op, Constant)]
-        waiting.extend(missing)
-        if not missing:
-            waiting.pop()
-            operands = (o if isinstance(o.op, Constant) else new[o] for o in node.operands)
-            new[node] = new.get(node) or node.with_operands(*operands)
+    for node, (own, _) in roots.items():  # operands first
+        if own is root:
+            new[node] = node.with_operands(*(new.get(one, one) for one in node.operands))
     return Graph(Level.TENSOR, (entry,), (new[sink],))
 
 

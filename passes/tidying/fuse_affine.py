@@ -88,9 +88,8 @@ def _after_affine(node: Node, shared: set[str]) -> Node | None:
 def _absorb(node: Node, shared: set[str]) -> Node:
     """Cases 3 and 4, repeated while they apply."""
     while True:
-        assert isinstance(node.op, Affine)
-        (x,) = node.operands
-        weight, bias = dense(node.op.weight), node.op.bias
+        (x,), op = node.operands, node.op_as(Affine)
+        weight, bias = dense(op.weight), op.bias
         if isinstance(x.op, Affine) and x.name not in shared:
             op = Affine(weight @ dense(x.op.weight), bias + weight @ x.op.bias)
             node = Node(node.name, op, x.operands)
@@ -128,11 +127,11 @@ def scale_and_shift(node: Node) -> tuple[Node, Array, Array] | None:
     a, b = node.operands
     if isinstance(a.op, Constant) == isinstance(b.op, Constant):
         return None
-    x, fixed = (b, a.op) if isinstance(a.op, Constant) else (a, b.op)
-    assert isinstance(fixed, Constant)
-    if not np.issubdtype(fixed.value.dtype, np.floating):
+    x, fixed = (b, a) if isinstance(a.op, Constant) else (a, b)
+    value = fixed.op_as(Constant).value
+    if not np.issubdtype(value.dtype, np.floating):
         return None
-    value = np.asarray(fixed.value, np.float64)
+    value = np.asarray(value, np.float64)
     one, zero = np.ones(()), np.zeros(())
     if op.kind == "Add":
         return x, one, value

@@ -33,11 +33,7 @@ class GatherSynapses(Pass):
         gathering = _Gathering(graph, layouts(graph))
         for node in graph.nodes:
             gathering.visit(node)
-        return Graph(
-            graph.level,
-            tuple(gathering.outside[node] for node in graph.inputs),
-            tuple(gathering.outside[node] for node in graph.outputs),
-        )
+        return graph.replaced(gathering.outside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +80,11 @@ class _Gathering:
         return self.entering[source]
 
     def _combination(self, node: Node) -> Combination:
-        segment = node.segment
-
         def begins(one: Node) -> bool:
-            return one.segment != segment or isinstance(one.op, Activation)
+            return one.segment != node.segment or isinstance(one.op, Activation)
 
-        if segment not in self.combiners:
-            self.combiners[segment] = Combiner(self.layouts, begins)
-        return self.combiners[segment].of(node)
+        combiner = Combiner(self.layouts, begins)
+        return self.combiners.setdefault(node.segment, combiner).of(node)
 
     def _maps(self, node: Node, name: str) -> tuple[Node, ...]:
         """Affine maps that add up to the value of a linear node."""

@@ -22,8 +22,7 @@ import numpy as np
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
 from pinnir.ir.sample_axes import columns_in, layouts
 from pinnir.ir.value_types import is_floating
-from pinnir.numerics.operators import ELEMENTWISE
-from pinnir.passes.tidying.linear_chains import is_linear
+from pinnir.passes.tidying.linear_chains import followed, is_linear
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -40,14 +39,13 @@ class JoinArguments(Pass):
         known = layouts(graph)
         columns = {
             node.name: columns_in(known[node])
-            for node in graph.nodes
+            for node in followed(graph)
             if _is_elementwise(node) and not is_linear(node, known)
         }
-        followed = _followed(graph)
         users = {node.name: len(found) for node, found in graph.users.items()}
 
         def change(node: Node) -> Node:
-            if node.name in columns and node.name in followed:
+            if node.name in columns:
                 return _joined(node, columns[node.name], users)
             if isinstance(node.op, Activation) and isinstance(node.operands[0].op, Activation):
                 width = columns_in(known[graph.node(node.name)])
@@ -60,16 +58,7 @@ class JoinArguments(Pass):
 def _is_elementwise(node: Node) -> bool:
     op = node.op
     moving = any(not isinstance(operand.op, Constant) for operand in node.operands)
-    return isinstance(op, Primitive) and op.kind in ELEMENTWISE and moving and is_floating(node)
-
-
-def _followed(graph: Graph) -> set[str]:
-    """Names of the nodes behind which a matrix product comes."""
-    found: set[str] = set()
-    for node in reversed(graph.nodes):
-        if any(isinstance(user.op, Affine) or user.name in found for user in graph.users[node]):
-            found.add(node.name)
-    return found
+    return isinstance(op, Primitive) and op.operator.elementwise and moving and is_floating(node)
 
 
 def _joined(node: Node, columns: int, users: dict[str, int]) -> Node:
@@ -86,30 +75,24 @@ def _joined(node: Node, columns: int, users: dict[str, int]) -> Node:
             sources[source] = Node(f"z{len(sources)}", Input(columns))
         entry = sources[source]
         new[operand] = entry if inner is None else _applied(inner, entry)
-    body = Graph(
-        Level.TENSOR, tuple(sources.values()),
-        (Node("f", node.op, tuple(new[operand] for operand in node.operands)),),
-    )  # fmt: skip
-    assert isinstance(node.op, Primitive)
-    op = Activation(node.op.kind.lower(), body=body, arguments=len(sources))
-    places = [
-        _place(node, source, number, len(sources), columns) for number, source in enumerate(sources)
-    ]
+    value = Node("f", node.op, tuple(new[operand] for operand in node.operands))
+    body, count = Graph(Level.TENSOR, tuple(sources.values()), (value,)), len(sources)
+    op = Activation(node.op_as(Primitive).kind.lower(), body=body, arguments=count)
+    places = (_place(node, source, i, count, columns) for i, source in enumerate(sources))
     return Node(node.name, op, tuple(places))
 
 
 def _applied(inner: Node, entry: Node) -> Node:
     """An activation of an argument, its body spelled out."""
-    assert isinstance(inner.op, Activation)
-    body = inner.op.body
+    body = inner.op_as(Activation).body
     if body is None:
         return inner.with_operands(entry)
-    new = {body.inputs[0]: entry}
-    for node in body.nodes:
-        if node not in new:
-            operands = tuple(new[operand] for operand in node.operands)
-            new[node] = replace(node, name=f"{entry.name}:{node.name}", operands=operands)
-    return new[body.outputs[0]]
+
+    def change(node: Node) -> Node:
+        is_argument = isinstance(node.op, Input)
+        return entry if is_argument else replace(node, name=f"{entry.name}:{node.name}")
+
+    return body.rewrite(change).outputs[0]
 
 
 def _absorbed(operand: Node, users: dict[str, int]) -> Node | None:

@@ -12,39 +12,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
-from pinnir.ir.evaluate import compute
-from pinnir.ir.graph import Affine, Constant, Node, Primitive
+from pinnir.ir.evaluate import compute_node
+from pinnir.ir.graph import Affine, Constant, Graph, Node, Primitive
 from pinnir.ir.sample_axes import Layout, columns_in, is_table
 from pinnir.numerics.matrix import Array, dense
-
-# Kinds that are linear in all operands, in one operand and not in its constant partner, or in the
-# first operand, the others being constants that say where.
-_IN_ALL = ("Add", "Sub", "Sum", "Neg", "Identity")
-_IN_ONE = ("Mul", "Div")
-_IN_FIRST = ("Slice", "Gather", "ReduceSum", "ReduceMean")
 
 
 def is_linear(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     """Whether a node is an affine map of each row of its operands, ``(samples, columns)`` each."""
-    moving = [operand for operand in node.operands if not isinstance(operand.op, Constant)]
-    shapes = [layouts[one] for one in (node, *moving)]
-    if not moving or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
+    moving = [not isinstance(operand.op, Constant) for operand in node.operands]
+    shapes = [layouts[one] for one in (node, *compress(node.operands, moving))]
+    if not any(moving) or not all(is_table(s) and s[0] == shapes[0][0] for s in shapes):
         return False
     if isinstance(node.op, Affine):
         return True
     if not isinstance(node.op, Primitive):
         return False
-    kind = node.op.kind
-    alone = moving == [node.operands[0]]
-    return (
-        kind in _IN_ALL
-        or (kind == "Concat" and len(moving) == len(node.operands))
-        or (kind in _IN_FIRST and alone)
-        or (kind in _IN_ONE and len(moving) == 1 and (alone or kind == "Mul"))
-    )
+    row = node.op.operator
+    joined = row.elementwise or row.linear != "all" or all(moving)  # no rows that are fixed
+    return row.synapses and joined and row.is_linear_in(moving)
+
+
+def followed(graph: Graph) -> set[Node]:
+    """Nodes behind which a matrix product comes."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if any(isinstance(user.op, Affine) or user in found for user in graph.users[node]):
+            found.add(node)
+    return found
 
 
 def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:
@@ -119,12 +118,7 @@ def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Arr
         total = sum(rows[operand] for operand in node.operands)
         value = total @ dense(node.op.weight).T
         return np.asarray(value + node.op.bias if shifts else value)
-    assert isinstance(node.op, Primitive)
-    quiet = not shifts and node.op.kind in _IN_ALL
-    values = [
-        (np.zeros_like(o.op.value) if quiet else o.op.value)
-        if isinstance(o.op, Constant)
-        else rows[o]
-        for o in node.operands
-    ]
-    return compute(node.op.kind, node.op.attributes, values, node.name)
+    fixed = {o: o.op.value for o in node.operands if isinstance(o.op, Constant)}
+    if not shifts and node.op_as(Primitive).operator.linear == "all":
+        fixed = {operand: np.zeros_like(value) for operand, value in fixed.items()}
+    return compute_node(node, {**rows, **fixed})

@@ -35,7 +35,7 @@ from pinnir.ir.graph import (
 )
 from pinnir.ir.sample_axes import Layout, axes_of, has_features, layouts
 from pinnir.ir.value_types import is_floating
-from pinnir.passes.tidying.linear_chains import is_linear, starts
+from pinnir.passes.tidying.linear_chains import followed, is_linear, starts
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -96,11 +96,10 @@ def _refuse_crossing(graph: Graph, labels: dict[str, str]) -> None:
         users = {labels[user.name] for user in graph.users[node]}
         crosses = node in graph.outputs or users - {labels.get(node.name)}
         if node.name in labels and crosses and not is_floating(node):
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 "its truth values or whole numbers would have to leave their part of the program",
-                node=node.name,
-                op=kind_of(node),
-                hint="turn them into floating point numbers where they are made",
+                "turn them into floating point numbers where they are made",
             )
 
 
@@ -174,24 +173,13 @@ class _Split:
     @cached_property
     def spiking(self) -> set[Node]:
         """Case 1."""
-        followed = self._followed
         return {
             node
-            for node in self.graph.nodes
+            for node in followed(self.graph)
             if isinstance(node.op, Activation)
-            and node in followed
             and any(operand in self._products for operand in node.operands)
             and not (self.features_on_host and self._is_feature(node))
         }
-
-    @cached_property
-    def _followed(self) -> set[Node]:
-        """Nodes behind which a matrix product comes."""
-        found: set[Node] = set()
-        for node in reversed(self.graph.nodes):
-            if any(isinstance(u.op, Affine) or u in found for u in self.graph.users[node]):
-                found.add(node)
-        return found
 
     @cached_property
     def _products(self) -> set[Node]:

@@ -16,22 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.evaluate import compute
-from pinnir.ir.graph import Affine, Constant, Node, Primitive, kind_of
+from pinnir.ir.evaluate import compute_node
+from pinnir.ir.graph import Affine, Constant, Node, Primitive
 from pinnir.ir.sample_axes import Layout, axes_of
 from pinnir.numerics.matrix import Array
 
 Indices = NDArray[np.intp]
-
-# Kinds that keep all entries in their order, if samples come first before and after.
-_REGROUPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
-# Kinds that are linear in their first operand, the others being constants; and in all operands.
-_IN_FIRST = (
-    "AveragePool", "Conv", "CumSum", "Expand", "Flatten", "Gather", "GatherND", "Gemm",
-    "GlobalAveragePool", "Identity", "MatMul", "Pad", "ReduceMean", "ReduceSum", "Reshape", "Slice",
-    "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
-)  # fmt: skip
-_IN_ANY = ("Concat", "Einsum", "MatMul")
 
 
 def features(layout: Layout) -> tuple[int, ...]:
@@ -48,20 +38,12 @@ def keeps_order(node: Node, layouts: Mapping[Node, Layout]) -> bool:
     """Whether an operator leaves the table of its operand as it is."""
     first = layouts[node.operands[0]] if node.operands else ()
     return (
-        kind_of(node) in _REGROUPING
+        isinstance(node.op, Primitive)
+        and node.op.operator.moves == "in order"
         and isinstance(first[0], tuple)
         and isinstance(layouts[node][0], tuple)
         and prod(features(first)) == prod(features(layouts[node]))
     )
-
-
-def is_map(node: Node, moving: list[Node]) -> bool:
-    """Whether an operator is an affine map of each of its operands that are no constants."""
-    kind = kind_of(node)
-    if kind == "Concat":
-        return True
-    alone = len(moving) == 1
-    return alone and (kind in _IN_ANY or (kind in _IN_FIRST and moving[0] is node.operands[0]))
 
 
 def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tuple[Array, Array]:
@@ -72,20 +54,15 @@ def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tupl
     """
     columns = prod(features(layouts[operand]))
     rows = np.concatenate([np.eye(columns), np.zeros((1, columns))])
-    given = {operand: from_table(rows, layouts[operand])}
-    values = [
-        other.op.value
-        if isinstance(other.op, Constant)
-        else given.get(other, _zeros(len(rows), layouts[other]))
-        for other in node.operands
-    ]
-    assert isinstance(node.op, Primitive)
-    found = to_table(compute(node.op.kind, node.op.attributes, values, node.name), layouts[node])
+    values = {
+        one: one.op.value if isinstance(one.op, Constant) else _zeros(len(rows), layouts[one])
+        for one in node.operands
+    }
+    values[operand] = from_table(rows, layouts[operand])
+    found = to_table(compute_node(node, values), layouts[node])
     if len(found) != len(rows):
-        raise LegalizeError(
-            "its shape is fixed for a number of samples", node=node.name, op=node.op.kind,
-            hint="export the model for any number of samples",
-        )  # fmt: skip
+        problem = "its shape is fixed for a number of samples"
+        raise node.error(LegalizeError, problem, "export the model for any number of samples")
     bias = found[-1]
     return np.ascontiguousarray((found[:-1] - bias).T), bias
 
@@ -161,8 +138,9 @@ class Tables:
 
 def refusal(node: Node, problem: str) -> LegalizeError:
     """What to raise where an operator has no form on tables."""
-    return LegalizeError(
-        problem, node=node.name, op=kind_of(node),
-        hint="compile networks whose samples are independent of each other, of the operators that "
+    return node.error(
+        LegalizeError,
+        problem,
+        "compile networks whose samples are independent of each other, of the operators that "
         "docs/codings.md lists under signgd",
-    )  # fmt: skip
+    )

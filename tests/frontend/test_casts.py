@@ -24,14 +24,26 @@ def kinds(graph) -> list[str]:
 @pytest.mark.parametrize(
     ("nodes", "expected"),
     [
-        ([("Cast", ["x"], {"to": TensorProto.DOUBLE}), ("Cast", ["a"], {"to": TensorProto.FLOAT})],
-         ["Identity", "Identity"]),
-        ([("Cast", ["x"], {"to": TensorProto.INT64}), ("Cast", ["a"], {"to": TensorProto.FLOAT})],
-         ["Cast", "Cast"]),
-        ([("Greater", ["x", "x"], {}), ("Cast", ["a"], {"to": TensorProto.FLOAT})],
-         ["Greater", "Cast"]),
+        (
+            [
+                ("Cast", ["x"], {"to": TensorProto.DOUBLE}),
+                ("Cast", ["a"], {"to": TensorProto.FLOAT}),
+            ],
+            ["Identity", "Identity"],
+        ),
+        (
+            [
+                ("Cast", ["x"], {"to": TensorProto.INT64}),
+                ("Cast", ["a"], {"to": TensorProto.FLOAT}),
+            ],
+            ["Cast", "Cast"],
+        ),
+        (
+            [("Greater", ["x", "x"], {}), ("Cast", ["a"], {"to": TensorProto.FLOAT})],
+            ["Greater", "Cast"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_casts_equal_onnx_runtime(nodes, expected):
     names = ["x", "a", "y"]
     protos = [
@@ -51,9 +63,11 @@ def test_a_subdomain_chosen_by_comparison_runs_on_the_host(dtype):
     """XPINN: a mask of the inputs, cast to numbers, weighs the network."""
     rng = np.random.default_rng(1)
     weights = {
-        "w": rng.normal(size=(2, 8)), "v": rng.normal(size=(8, 1)), "zero": np.zeros(1),
+        "w": rng.normal(size=(2, 8)),
+        "v": rng.normal(size=(8, 1)),
+        "zero": np.zeros(1),
         "column": rng.normal(size=(2, 1)),
-    }  # fmt: skip
+    }
     kind = TensorProto.FLOAT if dtype == "float32" else TensorProto.DOUBLE
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),

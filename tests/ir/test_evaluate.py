@@ -119,8 +119,12 @@ def test_host_parts_run_once_around_the_core():
     graph = Graph(Level.SPIKING, (X,), (after,), steps=4, read_out="mean")
     seen = record(graph, np.array([[-1.0]]))
     assert {name: len(steps) for name, steps in seen.items()} == {
-        "before": 1, "half": 4, "neuron": 4, "out": 4, "after": 1,
-    }  # fmt: skip
+        "before": 1,
+        "half": 4,
+        "neuron": 4,
+        "out": 4,
+        "after": 1,
+    }
     assert seen["after"][0] == [[1.5]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import networkx
 import numpy as np
 import pytest
 
@@ -21,7 +20,6 @@ from pinnir.ir.graph import (
     width,
 )
 from pinnir.neurons import IF, Threshold
-from tests.helpers import core_graph
 
 X = Node("x", Input(2))
 UNUSED = Node("unused", Input(1))
@@ -55,8 +53,10 @@ def test_users():
 
 def test_segments_run_in_order_of_their_number():
     assert {label: names(nodes) for label, nodes in GRAPH.segments.items()} == {
-        "host.0": ["product", "sine"], "core.2": ["square"], "host.10": ["total"],
-    }  # fmt: skip
+        "host.0": ["product", "sine"],
+        "core.2": ["square"],
+        "host.10": ["total"],
+    }
     assert list(GRAPH.segments) == ["host.0", "core.2", "host.10"]
 
 
@@ -132,11 +132,16 @@ def test_columns_of():
     assert columns_of(PRODUCT) is columns_of(SINE) is columns_of(Node("x", Input())) is None
 
 
-def test_networkx_view():
-    view = core_graph(0, (2, 3, 1), ("tanh",)).to_networkx()
-    assert list(networkx.topological_sort(view)) == ["x", "affine0", "act0", "affine1"]
-    assert view.nodes["act0"] == {"op": "Activation", "segment": "core.1"}
-    assert list(view.edges) == [("x", "affine0"), ("affine0", "act0"), ("act0", "affine1")]
+def test_an_operation_of_a_known_kind():
+    assert PRODUCT.op_as(Primitive).kind == "Mul"
+    with pytest.raises(AssertionError):
+        PRODUCT.op_as(Constant)
+
+
+def test_errors_name_the_node():
+    error = PRODUCT.error(VerifyError, "is wrong", "put it right")
+    assert str(error) == "Mul 'product': is wrong\nhint: put it right"
+    assert str(SINE.error(VerifyError, "is wrong")) == "Activation 'sine': is wrong"
 
 
 # staircases

@@ -89,8 +89,11 @@ def test_diff():
     assert diff(before, before) == ""
     shared = before.splitlines()
     assert diff(before, after).splitlines() == [
-        "--- before", "+++ after", "@@ -4,3 +4,3 @@", f" {shared[3]}",
+        "--- before",
+        "+++ after",
+        "@@ -4,3 +4,3 @@",
+        f" {shared[3]}",
         "-  %act0 = Activation(%affine0) function=tanh",
         "+  %act0 = Activation(%affine0) function=sin",
         f" {shared[5]}",
-    ]  # fmt: skip
+    ]

@@ -143,8 +143,9 @@ def test_squeezed_outputs():
 
 def test_columns_folded_into_more_dimensions():
     net = Net(0)
-    value = net.op("Reshape", net.mlp(net.input("x", 2), (2, 4, 6)),
-                   net.constant(np.array([-1, 2, 3])))  # fmt: skip
+    value = net.op(
+        "Reshape", net.mlp(net.input("x", 2), (2, 4, 6)), net.constant(np.array([-1, 2, 3]))
+    )
     (found,) = output_layouts(apart(net.model(value)))
     assert found == ((0,), 2, 3)
     assert columns_in(found) == 6
@@ -161,8 +162,9 @@ def test_an_unused_input_runs_along_the_first_axis():
     assert axes(apart(net.model(value))) == [0, 0, 1]
 
 
-@pytest.mark.parametrize(("names", "found"), [(("n", "n"), [0, 0]), (("n", "m"), [0, 1]),
-                                              ((None, None), [0, 1])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "found"), [(("n", "n"), [0, 0]), (("n", "m"), [0, 1]), ((None, None), [0, 1])]
+)
 def test_inputs_that_never_meet_share_an_axis_if_they_share_a_name(names, found):
     net, a, b = two(*names)
     assert axes(apart(net.model(net.dense(a, 4, 1), net.dense(b, 4, 1)))) == found

@@ -48,7 +48,7 @@ FIXED = {
     "the number of dimensions": op("Size", op("Shape", X)),
     "columns as another type": op("Cast", size([1]), to="float64"),
     "columns in a matrix": op("Gather", op("Reshape", op("Shape", X), [1, 2]), [1], axis=1),
-}  # fmt: skip
+}
 
 FEW = op("Slice", X, [0], [4], [0])
 GROUPS = op("Add", op("Div", size([0]), 4), 1)  # 2 for both 5 and 7 samples
@@ -81,7 +81,7 @@ NOT_FIXED = {
     "padded by groups": size(1, op("Pad", X, PADS)),
     "as many dimensions as samples": op("Size", op("Slice", MANY, [0], [1], [0])),
     "picked by groups": op("Gather", [0, 1, 2, 3, 4, 5, 6, 7], GROUPS),
-}  # fmt: skip
+}
 
 
 def graph_of(value: Node) -> Graph:

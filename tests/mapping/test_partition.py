@@ -13,22 +13,28 @@ from scipy.sparse import csr_array
 
 from pinnir.base.chips import LOIHI_1, Cores
 from pinnir.base.errors import LegalizeError
+from pinnir.ir.placement import Index, Placement
 from pinnir.mapping import partition as partition_module
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.mapping.occupancy import occupancy
 from pinnir.mapping.packing import NOWHERE, Packing, group_of, groups_of
-from pinnir.mapping.partition import Partition, fitting_groups, pack, partition
+from pinnir.mapping.partition import fitting_groups, pack, partition
 from pinnir.numerics.matrix import Array
 from tests.compiler.wirings import chips, counted, rates_of, wiring, wirings
 
 WIDE = replace(LOIHI_1, neurons_per_core=8, axons_in=None, axons_out=None)
 
 
-def found(wiring: Connectivity, rates: Array, chip: Cores, seed: int = 0) -> Partition | None:
+def found(wiring: Connectivity, rates: Array, chip: Cores, seed: int = 0) -> Placement | None:
     try:
-        return partition(wiring, rates, chip, chip.cores_per_chip, seed)
+        return partition(wiring, rates, chip, 1, seed)
     except LegalizeError:
         return None
+
+
+def cores_of(placed: Placement) -> Index:
+    """Core of every unit."""
+    return np.concatenate(list(placed.cores.values()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -37,12 +43,17 @@ def test_every_unit_has_one_core_and_no_limit_is_broken(wiring, chip, seed):
     rates = rates_of(wiring)
     one = found(wiring, rates, chip, seed)
     assume(one is not None)
-    assert one.cores.shape == (wiring.units,)
-    assert set(one.cores) == set(range(one.cores.max() + 1))
-    assert one.cores.max() < chip.cores_per_chip
-    expected = counted(wiring, rates, one.cores, chip)
-    for name, most in (("neurons", chip.neurons_per_core), ("memory", chip.synapse_memory_bits),
-                       ("axons_in", chip.axons_in), ("axons_out", chip.axons_out)):  # fmt: skip
+    cores = cores_of(one)
+    assert cores.shape == (wiring.units,)
+    assert set(cores) == set(range(cores.max() + 1))
+    assert cores.max() < chip.cores_per_chip
+    expected = counted(wiring, rates, cores, chip)
+    for name, most in (
+        ("neurons", chip.neurons_per_core),
+        ("memory", chip.synapse_memory_bits),
+        ("axons_in", chip.axons_in),
+        ("axons_out", chip.axons_out),
+    ):
         assert most is None or expected[name].max() <= most, name
     assert one.messages == pytest.approx(expected["traffic"].sum())
     assert one.greedy is None or one.messages <= one.greedy
@@ -55,7 +66,7 @@ def test_the_same_seed_gives_the_same(wiring, chip, seed):
     one, other = (found(wiring, rates, chip, seed) for _ in range(2))
     assert (one is None) == (other is None)
     if one is not None and other is not None:
-        np.testing.assert_array_equal(one.cores, other.cores)
+        np.testing.assert_array_equal(cores_of(one), cores_of(other))
         assert (one.messages, one.method) == (other.messages, other.method)
 
 
@@ -80,8 +91,12 @@ def test_figures_kept_up_are_those_counted_anew(wiring, chip, seed):
     cores = np.unique(packing.core, return_inverse=True)[1]
     expected = counted(wiring, rates, cores, chip)
     used = np.unique(packing.core)
-    for name, kept in (("neurons", packing._neurons), ("memory", packing._memory),
-                       ("axons_in", packing._in), ("axons_out", packing._out)):  # fmt: skip
+    for name, kept in (
+        ("neurons", packing._neurons),
+        ("memory", packing._memory),
+        ("axons_in", packing._in),
+        ("axons_out", packing._out),
+    ):
         np.testing.assert_array_equal(kept[used], expected[name], err_msg=name)
     assert packing.messages() == pytest.approx(expected["traffic"].sum())
 
@@ -129,10 +144,11 @@ def test_a_group_is_split_when_cores_run_out():
     none = csr_array((3, 12), dtype=bool)
     neuron = np.repeat(np.arange(3), 4)
     few = Connectivity((("all", 12),), none, neuron, neuron, np.zeros(12, bool))
-    one = partition(few, np.ones(12), replace(WIDE, neurons_per_core=6), 2, 0)
+    two = replace(WIDE, cores_per_chip=2)
+    one = partition(few, np.ones(12), replace(two, neurons_per_core=6), 1, 0)
     assert one is not None
-    assert np.bincount(one.cores).tolist() == [6, 6]
-    assert partition(few, np.ones(12), replace(WIDE, neurons_per_core=5), 2, 0) is None
+    assert np.bincount(cores_of(one)).tolist() == [6, 6]
+    assert partition(few, np.ones(12), replace(two, neurons_per_core=5), 1, 0) is None
 
 
 def test_separate_networks_end_on_separate_cores():
@@ -141,17 +157,17 @@ def test_separate_networks_end_on_separate_cores():
     alike = units[:, None] % 2 == units % 2
     heard = csr_array(alike & (units < units[:, None]))
     two = Connectivity((("all", 16),), heard, units, units, np.zeros(16, bool))
-    one = partition(two, rng.uniform(1, 2, 16), WIDE, 2, 0)
+    one = partition(two, rng.uniform(1, 2, 16), replace(WIDE, cores_per_chip=1), 2, 0)
     assert one is not None
     assert one.messages == 0 and one.greedy > 0
-    assert len(set(one.cores[::2])) == len(set(one.cores[1::2])) == 1
+    assert len(set(cores_of(one)[::2])) == len(set(cores_of(one)[1::2])) == 1
 
 
 def test_graphs_of_too_many_edges_are_not_bisected(monkeypatch):
     dense = wiring(0, 12, 4, 1.0, loops=False)
     monkeypatch.setattr(partition_module, "MOST_EDGES", 5)
     monkeypatch.setattr(networkx, "from_scipy_sparse_array", None)
-    one = partition(dense, rates_of(dense), WIDE, 99, 0)
+    one = partition(dense, rates_of(dense), replace(WIDE, cores_per_chip=99), 1, 0)
     assert one is not None and one.method in ("greedy", "cheapest")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 import pinnir
 from pinnir.base.errors import DomainError
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node, Op
+from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
 from pinnir.metrics.field_errors import field_errors, reference_errors, relative_l2
 from pinnir.metrics.source_cost import SourceCost, node_synapses, source_cost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
@@ -23,6 +23,7 @@ from tests.helpers import compiled, core_graph, points, record
 from tests.strategies import core_graphs
 
 X = Node("x", Input(1))
+PAIR = Node("pair", Input(2))
 
 
 def affine(name: str, weight, *operands: Node, bias: float = 0.0) -> Node:
@@ -89,8 +90,9 @@ def test_field_errors():
 def test_reference_errors():
     value, source, truth = np.array([[3.0]]), np.array([[1.0]]), np.array([[2.0]])
     assert reference_errors(value, source, truth) == {
-        "rel_l2_reference": 0.5, "source_rel_l2_reference": 0.5,
-    }  # fmt: skip
+        "rel_l2_reference": 0.5,
+        "source_rel_l2_reference": 0.5,
+    }
     assert reference_errors(np.array([[5.0]]), None, truth) == {"rel_l2_reference": 1.5}
 
 
@@ -137,6 +139,20 @@ def test_source_cost_with_a_host_part():
     cost = source_cost(graph)
     assert cost == SourceCost(macs=3 + 12 + 8, core_macs=20, activations=4)
     assert cost.core_mac_share == 20 / 23
+
+
+def test_source_cost_of_an_imported_network():
+    """A bias that is handed on is no second factor, and scaling by numbers is not counted."""
+    weight, bias = Node("w", Constant(np.ones((3, 2)))), Node("b", Constant(np.ones(3)))
+    handed_on = Node("i", Primitive("Identity"), (bias,))
+    product = Node("p", Primitive("Gemm", {"transB": 1}), (PAIR, weight, handed_on))
+    scaled = Node("s", Primitive("Mul"), (product, bias))
+    other = Node("e", Primitive("Einsum", {"equation": "ij, kj -> ik"}), (PAIR, weight))
+    total = Node("t", Primitive("Add"), (scaled, other))
+    square = Node("q", Primitive("Einsum", {"equation": "bi,bi->b"}), (total, total))
+    original = Graph(Level.TENSOR, (PAIR,), (square,))
+    after = Graph(Level.TENSOR, (PAIR,), (affine("last", np.ones((3, 2)), PAIR),))
+    assert source_cost(after, original).macs == 3 * 2 + 3 * 2 + 3
 
 
 # ----------------------------------------------------------------------------------------- spikes
@@ -209,9 +225,12 @@ def test_expansions_behind_spikes_are_analog_in_every_step():
 def test_analog_maps_no_spike_reaches_are_computed_once():
     chain = affine("second", [[1.0], [1.0]], affine("first", [[0.5]], X))
     core = Graph(
-        Level.SPIKING, (X,), (affine("exit", [[1, 1]], neurons("u", IF(np.ones(2)), chain)),),
-        8, "mean",
-    )  # fmt: skip
+        Level.SPIKING,
+        (X,),
+        (affine("exit", [[1, 1]], neurons("u", IF(np.ones(2)), chain)),),
+        8,
+        "mean",
+    )
     assert spike_costs([core], counted(core, [1.0]), [1], COST)["analog_macs"] == 3 + 10
 
 
@@ -253,9 +272,11 @@ def test_layer_rates():
     assert layer_rates([core], counted(core, [1.0, 0.5, 0.0]), [3]) == {
         "first": {"units": 2, "spikes": 1.0, "spiking_rate": 0.5},
         "second": {
-            "units": 3, "spikes": pytest.approx(2 / 3), "spiking_rate": pytest.approx(2 / 9),
+            "units": 3,
+            "spikes": pytest.approx(2 / 3),
+            "spiking_rate": pytest.approx(2 / 9),
         },
-    }  # fmt: skip
+    }
 
 
 def test_layer_rates_over_time():

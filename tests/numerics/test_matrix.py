@@ -73,8 +73,9 @@ def test_entries_there_and_back_and_the_derivative_by_them(seed, size, samples):
     rng = np.random.default_rng(seed)
     out, x = (rng.integers(-3, 4, (samples, n)).astype(float) for n in matrix.shape)
     np.testing.assert_array_equal(dense(transposed(matrix)), dense(matrix).T)
-    np.testing.assert_array_equal(dense(with_entries(matrix, entries(matrix) + 1)),
-                                  dense(BlockDiagonal(matrix.blocks + 1)))  # fmt: skip
+    np.testing.assert_array_equal(
+        dense(with_entries(matrix, entries(matrix) + 1)), dense(BlockDiagonal(matrix.blocks + 1))
+    )
     whole = by_weight(dense(matrix), out, x)
     np.testing.assert_array_equal(whole, out.T @ x)
     own = BlockDiagonal.from_dense(whole * dense(BlockDiagonal(np.ones(size))), size[0])

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from pinnir.base.errors import VerifyError
 from pinnir.ir.evaluate import compute
-from pinnir.numerics.operators import NOT_FLOATING, PRIMITIVES
+from pinnir.numerics.operators import OPERATORS
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
@@ -29,38 +29,117 @@ KINDS = {
 
 # ONNX Runtime runs these in float32 only.
 SINGLE_ONLY = (
-    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cosh", "Elu", "Erf", "HardSigmoid",
-    "HardSwish", "LeakyRelu", "Mean", "Mish", "PRelu", "Selu", "Sinh", "Softsign", "Tan",
-    "ThresholdedRelu", "AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool",
-    "LayerNormalization", "Shrink",  # on doubles too
-)  # fmt: skip
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "Celu",
+    "Cosh",
+    "Elu",
+    "Erf",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Mean",
+    "Mish",
+    "PRelu",
+    "Selu",
+    "Sinh",
+    "Softsign",
+    "Tan",
+    "ThresholdedRelu",
+    "AveragePool",
+    "Conv",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "LayerNormalization",
+    "Shrink",  # on doubles too
+)
 REDUCTIONS = (
-    "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
     "ReduceSumSquare",
-)  # fmt: skip
+)
 IMAGE = np.random.default_rng(5).normal(size=(2, 4, 5, 6))
 KERNEL = np.random.default_rng(6).normal(size=(6, 2, 3, 2))
 # kind, attributes, operands
 CASES = [
     ("Conv", {"group": 2}, (IMAGE, KERNEL, np.arange(6.0))),
-    ("Conv", {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
-     (IMAGE, KERNEL)),
+    (
+        "Conv",
+        {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]},
+        (IMAGE, KERNEL),
+    ),
     ("Conv", {}, (IMAGE[:, :, 0], KERNEL[:, :, 0].repeat(2, 1))),
     ("MaxPool", {"kernel_shape": [2, 3]}, (IMAGE,)),
-    ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1],
-                 "dilations": [1, 2]}, (IMAGE,)),
+    (
+        "MaxPool",
+        {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1], "dilations": [1, 2]},
+        (IMAGE,),
+    ),
     ("AveragePool", {"kernel_shape": [2, 3], "strides": [1, 2]}, (IMAGE,)),
-    *(("AveragePool", {"kernel_shape": [3, 2], "pads": [1, 1, 0, 1], "count_include_pad": count},
-       (IMAGE,)) for count in (0, 1)),
+    *(
+        (
+            "AveragePool",
+            {"kernel_shape": [3, 2], "pads": [1, 1, 0, 1], "count_include_pad": count},
+            (IMAGE,),
+        )
+        for count in (0, 1)
+    ),
     ("GlobalAveragePool", {}, (IMAGE,)),
     ("GlobalMaxPool", {}, (IMAGE[:, :, 0],)),
-    *((kind, {}, (A,)) for kind in (
-        "Abs", "Celu", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Mish",
-        "Neg", "Relu", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh")),
+    *(
+        (kind, {}, (A,))
+        for kind in (
+            "Abs",
+            "Celu",
+            "Cos",
+            "Elu",
+            "Erf",
+            "Exp",
+            "HardSigmoid",
+            "Identity",
+            "LeakyRelu",
+            "Mish",
+            "Neg",
+            "Relu",
+            "Selu",
+            "Sigmoid",
+            "Sin",
+            "Softplus",
+            "Softsign",
+            "Tanh",
+        )
+    ),
     *((kind, {}, (A / 4,)) for kind in ("Acos", "Asin", "Atanh", "Tan")),
-    *((kind, {}, (A,)) for kind in (
-        "Asinh", "Atan", "Ceil", "Cosh", "Floor", "HardSwish", "IsInf", "IsNaN", "LogSoftmax",
-        "Round", "Shrink", "Sign", "Sinh", "Size", "Softmax", "ThresholdedRelu")),
+    *(
+        (kind, {}, (A,))
+        for kind in (
+            "Asinh",
+            "Atan",
+            "Ceil",
+            "Cosh",
+            "Floor",
+            "HardSwish",
+            "IsInf",
+            "IsNaN",
+            "LogSoftmax",
+            "Round",
+            "Shrink",
+            "Sign",
+            "Sinh",
+            "Size",
+            "Softmax",
+            "ThresholdedRelu",
+        )
+    ),
     ("Acosh", {}, (POSITIVE + 1,)),
     ("Round", {}, (np.array([0.5, 1.5, -0.5, -1.5, 2.25]),)),
     *((kind, {}, (A, POSITIVE, ROW)) for kind in ("Mean", "Sum")),
@@ -78,8 +157,10 @@ CASES = [
     *((kind, {"alpha": 0.3}, (A,)) for kind in ("Celu", "Elu", "HardSigmoid", "LeakyRelu", "Selu")),
     ("HardSigmoid", {"beta": 0.1}, (A,)),
     ("Selu", {"gamma": 2.0}, (A,)),
-    *((kind, {}, (A, ROW)) for kind in (
-        "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")),
+    *(
+        (kind, {}, (A, ROW))
+        for kind in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    ),
     *((kind, {}, (A > 0, POSITIVE > 1)) for kind in ("And", "Or")),
     ("Not", {}, (A > 0,)),
     ("Where", {}, (A > 0, A, np.array(0.5))),
@@ -121,8 +202,11 @@ CASES = [
     ("Shape", {}, (CUBE,)),
     ("Shape", {"start": 1, "end": 3}, (CUBE,)),
     *((kind, {}, (POSITIVE,)) for kind in ("Log", "Reciprocal", "Sqrt")),
-    *((kind, {}, (A, b)) for kind in ("Add", "Div", "Mul", "Sub")
-      for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])),
+    *(
+        (kind, {}, (A, b))
+        for kind in ("Add", "Div", "Mul", "Sub")
+        for b in (POSITIVE, ROW, np.array(2.5), POSITIVE[:, :1])
+    ),
     ("Div", {}, (np.array([7, -7, 7, 2**53 + 1]), np.array([2, 2, -2, 1]))),
     ("Pow", {}, (POSITIVE, ROW)),
     ("Pow", {}, (A, np.array(2.0))),
@@ -151,7 +235,7 @@ CASES = [
     ("Transpose", {"perm": [2, 0, 1, 3]}, (CUBE,)),
     ("Unsqueeze", {}, (A, np.array([1]))),
     ("Unsqueeze", {}, (A, np.array([-1, 0]))),
-]  # fmt: skip
+]
 
 
 @cache
@@ -182,13 +266,10 @@ def session(
 
 
 def _result_type(kind: str, types: tuple[str, ...]) -> int:
-    if kind in ("Cast", "Shape", "Size"):
-        return TensorProto.INT64
-    if kind in NOT_FLOATING:
-        return TensorProto.BOOL
-    return {"ConstantOfShape": TensorProto.FLOAT, "Where": KINDS[types[-1]]}.get(
-        kind, KINDS[types[0]]
-    )
+    if kind in ("Cast", "ConstantOfShape"):
+        return TensorProto.INT64 if kind == "Cast" else TensorProto.FLOAT
+    row = OPERATORS[kind]
+    return KINDS[row.dtype or types[row.like]]
 
 
 def runtime(kind: str, attributes: dict, operands: list[np.ndarray]) -> np.ndarray:
@@ -214,8 +295,61 @@ def test_equals_onnx_runtime(kind, attributes, operands, dtype):
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_every_primitive_is_compared():
-    assert {kind for kind, *_ in CASES} == set(PRIMITIVES)
+def test_every_operator_is_compared():
+    assert {kind for kind, *_ in CASES} == set(OPERATORS)
+
+
+FLOATS = [case for case in CASES if any(x.dtype == np.float64 for x in case[2])]
+
+
+@pytest.mark.parametrize(("kind", "attributes", "operands"), FLOATS)
+def test_linear_operators_are_linear(kind, attributes, operands):
+    """Halfway between two sets of operands the value is halfway, too."""
+    floating = np.array([x.dtype == np.float64 for x in operands])
+    for change in (floating, *(np.eye(len(operands), dtype=bool) & floating)):
+        if change.any() and OPERATORS[kind].is_linear_in(change):
+            moves = [np.sin(3 * x) if c else 0 * x for x, c in zip(operands, change, strict=True)]
+            values = [
+                compute(
+                    kind, attributes, [x + far * m for x, m in zip(operands, moves, strict=True)]
+                )
+                for far in (0, 1, 2)
+            ]
+            np.testing.assert_allclose(values[1], (values[0] + values[2]) / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "attributes", "operands"), CASES)
+def test_rows_say_what_operators_do(kind, attributes, operands):
+    row, value = OPERATORS[kind], compute(kind, attributes, list(operands))
+    known = row.size(*operands, **attributes) if row.size else max(x.size for x in operands)
+    assert value.size <= known
+    if row.elementwise:
+        assert value.shape == np.broadcast_shapes(*(x.shape for x in operands))
+    if row.moves:
+        sources = operands if row.linear == "all" else operands[:1]
+        assert set(value.flat) <= set(np.concatenate([x.reshape(-1) for x in sources]))
+    if row.moves == "in order":
+        np.testing.assert_array_equal(value.reshape(-1), operands[0].reshape(-1))
+    dtype = attributes.get(row.dtype_attribute) or row.dtype or operands[row.like].dtype
+    assert value.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("kind", "computed", "linear"),
+    [
+        ("Add", [True, True], True),
+        ("Concat", [True, False, True], True),
+        ("Mul", [False, True], True),
+        ("Mul", [True, True], False),
+        ("Div", [True, False], True),
+        ("Div", [False, True], False),
+        ("Slice", [True, False, False], True),
+        ("Gather", [True, True], False),
+        ("Abs", [True], False),
+    ],
+)
+def test_which_operands_an_operator_is_linear_in(kind, computed, linear):
+    assert OPERATORS[kind].is_linear_in(computed) is linear
 
 
 FAR = 2**63 - 1

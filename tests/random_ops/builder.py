@@ -203,9 +203,17 @@ class Builder:
         return output
 
     def add(
-        self, kind: str, operands: Sequence[Value | None], shape: Sequence[int], result: str, *,
-        bound: float, error: float = 0.0, grid: int | None = None, **attributes: Any,
-    ) -> Value:  # fmt: skip
+        self,
+        kind: str,
+        operands: Sequence[Value | None],
+        shape: Sequence[int],
+        result: str,
+        *,
+        bound: float,
+        error: float = 0.0,
+        grid: int | None = None,
+        **attributes: Any,
+    ) -> Value:
         """Add a node and offer its value to later ones.
 
         Args:
@@ -234,6 +242,19 @@ class Builder:
             self.pool.append(value)
         return value
 
+    def like(
+        self,
+        kind: str,
+        operands: Sequence[Value | None],
+        shape: Sequence[int] | None = None,
+        **told: Any,
+    ) -> Value:
+        """Add a node whose value is like its first operand, but for what is told."""
+        x = operands[0]
+        assert x is not None
+        given = {"bound": x.bound, "error": x.error, "grid": x.grid, **told}
+        return self.add(kind, operands, x.shape if shape is None else shape, x.kind, **given)
+
     def runs(self, kind: str) -> bool:
         """Whether ONNX Runtime runs the operator in the model's type."""
         return self.dtype == "float32" or runs_in_double(kind, self.opset)
@@ -244,10 +265,8 @@ class Builder:
         """A cast; to integers and truth values of exact values only."""
         bound = 1.0 if kind == "bool" else value.bound
         whole = not kind.startswith("float")
-        return self.add(
-            "Cast", [value], value.shape, kind, bound=bound, error=value.error,
-            grid=0 if whole else value.grid, to=KINDS[kind],
-        )  # fmt: skip
+        told = {"bound": bound, "error": value.error, "grid": 0 if whole else value.grid}
+        return self.add("Cast", [value], value.shape, kind, **told, to=KINDS[kind])
 
     def within(self, value: Value, limit: float) -> Value:
         """``value`` or, if it may be larger than ``limit``, something made of it that is not."""
@@ -255,25 +274,18 @@ class Builder:
             return value
         if limit >= 1 and self.maybe():
             kind = self.pick(("Tanh", "Sin", "Cos"))
-            return self.add(kind, [value], value.shape, value.kind, bound=1.0, error=value.error)
+            return self.like(kind, [value], bound=1.0, grid=None)
         power = int(np.ceil(np.log2(value.bound / limit)))
         scale = self.fixed(np.asarray(2.0**-power, value.kind))
-        return self.add(
-            "Mul", [value, scale], value.shape, value.kind, bound=value.bound * 2.0**-power,
-            error=value.error * 2.0**-power, grid=value.grid + power,
-        )  # fmt: skip
+        bound, error = value.bound * 2.0**-power, value.error * 2.0**-power
+        return self.like("Mul", [value, scale], bound=bound, error=error, grid=value.grid + power)
 
     def above(self, value: Value, low: float) -> Value:
         """``abs(value) + low``."""
-        size = self.add(
-            "Abs", [value], value.shape, value.kind,
-            bound=value.bound, error=value.error, grid=value.grid,
-        )  # fmt: skip
+        size = self.like("Abs", [value])
         rest = self.fixed(np.asarray(low, value.kind))
-        return self.add(
-            "Add", [size, rest], value.shape, value.kind,
-            bound=value.bound + low, error=value.error, grid=max(value.grid, GRID),
-        )  # fmt: skip
+        told = {"bound": value.bound + low, "error": value.error, "grid": max(value.grid, GRID)}
+        return self.like("Add", [size, rest], **told)
 
 
 def _fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
@@ -282,6 +294,11 @@ def _fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     except ValueError:
         return False
     return int(np.prod(shape, dtype=int)) <= _ELEMENTS and len(shape) <= 4
+
+
+def largest(*values: Value) -> dict[str, Any]:
+    """Bound, error and grid of what holds elements of several values."""
+    return {name: max(getattr(v, name) for v in values) for name in ("bound", "error", "grid")}
 
 
 def tensor(array: np.ndarray, name: str, typed: bool) -> onnx.TensorProto:

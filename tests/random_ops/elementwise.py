@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from tests.random_ops.builder import GRID, INTEGERS, Builder, Value
+from tests.random_ops.builder import GRID, INTEGERS, Builder, Value, largest
 
 Function = Callable[[float], float]
 
@@ -80,34 +80,31 @@ def _smooth(b: Builder, kind: str) -> None:
     x = b.within(x, row.limit)
     if row.low is not None:
         x = b.above(x, row.low)
-    b.add(
-        kind, [x], x.shape, x.kind,
-        bound=row.bound(x.bound), error=row.slope(x.bound) * x.error,
-        **_options(b, row.attributes),
-    )  # fmt: skip
+    bound, error = row.bound(x.bound), row.slope(x.bound) * x.error
+    b.like(kind, [x], bound=bound, error=error, grid=None, **_options(b, row.attributes))
 
 
 def _sign_and_size(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, *INTEGERS), lambda v: v.exact or kind != "Sign")
-    b.add(kind, [x], x.shape, x.kind, bound=max(x.bound, 1), error=x.error, grid=x.grid)
+    b.like(kind, [x], bound=max(x.bound, 1))
 
 
 def _relu(b: Builder, kind: str) -> None:
     """Integers since opset 14; ONNX Runtime has int32 only."""
     x = b.value((b.dtype, "int32") if b.opset >= 14 else (b.dtype,))
-    b.add(kind, [x], x.shape, x.kind, bound=x.bound, error=x.error, grid=x.grid)
+    b.like(kind, [x])
 
 
 def _step(b: Builder, kind: str) -> None:
     x = b.exact()
-    b.add(kind, [x], x.shape, x.kind, bound=x.bound + 1, grid=0)
+    b.like(kind, [x], bound=x.bound + 1, grid=0)
 
 
 def _threshold(b: Builder, kind: str) -> None:
     x = b.exact()
     choices = {"alpha": (0.5, 0.125)} if kind == "ThresholdedRelu" else {"lambd": (0.25, 1.0)}
     options = _options(b, choices | ({"bias": (0.25, 0.5)} if kind == "Shrink" else {}))
-    b.add(kind, [x], x.shape, x.kind, bound=x.bound + 1, grid=max(x.grid, GRID), **options)
+    b.like(kind, [x], bound=x.bound + 1, grid=max(x.grid, GRID), **options)
 
 
 def _sum(b: Builder, kind: str) -> None:
@@ -119,14 +116,18 @@ def _sum(b: Builder, kind: str) -> None:
 
 
 def _broadcast(
-    b: Builder, kind: str, operands: list[Value], bound: float, error: float, grid: int | None,
-    result: str = "", **attributes: Any,
-) -> None:  # fmt: skip
+    b: Builder,
+    kind: str,
+    operands: list[Value],
+    bound: float,
+    error: float,
+    grid: int | None,
+    result: str = "",
+    **attributes: Any,
+) -> None:
     shape = np.broadcast_shapes(*(v.shape for v in operands))
-    b.add(
-        kind, operands, shape, result or operands[0].kind,
-        bound=bound, error=error, grid=grid, **attributes,
-    )  # fmt: skip
+    told = {"bound": bound, "error": error, "grid": grid}
+    b.add(kind, operands, shape, result or operands[0].kind, **told, **attributes)
 
 
 def _product(b: Builder, kind: str) -> None:
@@ -196,9 +197,7 @@ def _extreme(b: Builder, kind: str) -> None:
         shapes = [v.shape for v in operands]
         like = Value("", np.broadcast_shapes(*shapes), operands[0].kind, 0)
         operands.append(b.partner(like))
-    bounds, errors = [v.bound for v in operands], [v.error for v in operands]
-    grid = max(v.grid for v in operands)
-    _broadcast(b, kind, operands, max(bounds), max(errors), grid)
+    _broadcast(b, kind, operands, **largest(*operands))
 
 
 def _total(b: Builder, kind: str) -> None:
@@ -206,9 +205,9 @@ def _total(b: Builder, kind: str) -> None:
     while len(operands) < 4 and b.maybe():
         like = Value("", np.broadcast_shapes(*(v.shape for v in operands)), b.dtype, 0)
         operands.append(b.partner(like))
+    bound, error = sum(v.bound for v in operands), sum(v.error for v in operands)
     grid = max(v.grid for v in operands) if kind == "Sum" else None
-    _broadcast(b, kind, operands, sum(v.bound for v in operands),
-               sum(v.error for v in operands), grid)  # fmt: skip
+    _broadcast(b, kind, operands, bound, error, grid)
 
 
 def _compare(b: Builder, kind: str) -> None:
@@ -235,8 +234,7 @@ def _where(b: Builder, kind: str) -> None:
     y = b.partner(x)
     mask = b.partner(Value("", np.broadcast_shapes(x.shape, y.shape), "bool", 0))
     shape = np.broadcast_shapes(mask.shape, x.shape, y.shape)
-    b.add(kind, [mask, x, y], shape, x.kind, bound=max(x.bound, y.bound),
-          error=max(x.error, y.error), grid=max(x.grid, y.grid))  # fmt: skip
+    b.add(kind, [mask, x, y], shape, x.kind, **largest(x, y))
     return None
 
 
@@ -278,8 +276,7 @@ def _clip(b: Builder, kind: str) -> None:
         given = _options(b, {"min": (float(low),), "max": (float(high),)})
     else:
         bounds = [b.fixed(np.asarray(v, x.kind)) if b.maybe() else None for v in (low, high)]
-    b.add(kind, [x, *bounds], x.shape, x.kind, bound=max(x.bound, 2),
-          error=x.error, grid=x.grid, **given)  # fmt: skip
+    b.like(kind, [x, *bounds], bound=max(x.bound, 2), **given)
 
 
 def _cast(b: Builder, kind: str) -> None:
@@ -292,14 +289,13 @@ def _cast(b: Builder, kind: str) -> None:
     small = x.exact and max(x.bound, 1) * 2.0**x.grid <= 2**10
     kinds = [*choices, TensorProto.FLOAT16] if small else choices
     other = b.node(kind, [x.name], to=b.pick(kinds))
-    b.add(kind, [Value(other, x.shape, x.kind, x.bound, x.error, x.grid)], x.shape, x.kind,
-          bound=x.bound, error=x.error, grid=x.grid,
-          to=TensorProto.DOUBLE if b.dtype == "float64" else TensorProto.FLOAT)  # fmt: skip
+    own = TensorProto.DOUBLE if b.dtype == "float64" else TensorProto.FLOAT
+    b.like(kind, [Value(other, x.shape, x.kind, x.bound, x.error, x.grid)], to=own)
 
 
 def _identity(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, b.dtype, "bool", *INTEGERS))
-    b.add(kind, [x], x.shape, x.kind, bound=x.bound, error=x.error, grid=x.grid)
+    b.like(kind, [x])
 
 
 def _dropout(b: Builder, kind: str) -> None:
@@ -310,7 +306,7 @@ def _dropout(b: Builder, kind: str) -> None:
     if b.opset >= 12:
         operands.append(b.fixed(np.float32(0.5)) if b.maybe() else None)
         operands.append(b.fixed(np.asarray(False)) if b.maybe() else None)
-    b.add(kind, operands, x.shape, x.kind, bound=x.bound, error=x.error, grid=x.grid, **options)
+    b.like(kind, operands, **options)
 
 
 def _power(b: Builder, kind: str) -> None:

@@ -16,16 +16,12 @@ def _image(b: Builder) -> Value:
     samples, channels = x.shape
     spatial = tuple(b.pick((2, 3, 4)) for _ in range(1 + b.draw_below(2)))
     ones = (1,) * len(spatial)
-    spread = b.add(
-        "Reshape", [x, b.ints(-1, channels, *ones)], (samples, channels, *ones), x.kind,
-        bound=x.bound, error=x.error, grid=x.grid,
-    )  # fmt: skip
+    shape = b.ints(-1, channels, *ones)
+    spread = b.like("Reshape", [x, shape], (samples, channels, *ones))
     pattern = b.constant((1, channels, *spatial), x.kind, 1.0)
-    bound = x.bound * max(pattern.bound, 1e-3)
-    return b.add(
-        "Mul", [spread, pattern], (samples, channels, *spatial), x.kind,
-        bound=bound, error=x.error + bound * 2.0**-22, grid=x.grid + pattern.grid,
-    )  # fmt: skip
+    bound, grid = x.bound * max(pattern.bound, 1e-3), x.grid + pattern.grid
+    told = {"bound": bound, "error": x.error + bound * 2.0**-22, "grid": grid}
+    return b.like("Mul", [spread, pattern], (samples, channels, *spatial), **told)
 
 
 def _places(b: Builder, image: Value, *, dilated: bool = False) -> tuple[dict[str, Any], list[int]]:
@@ -67,11 +63,9 @@ def _conv(b: Builder, kind: str) -> None:
     if b.maybe():
         operands.append(b.constant((maps,), image.kind, 1.0))
     terms = int(np.prod(shape[1:]))
-    b.add(
-        kind, operands, (image.shape[0], maps, *counts), image.kind,
-        bound=terms * image.bound + 1, error=terms * (image.error + image.bound * 2.0**-22),
-        **options,
-    )  # fmt: skip
+    bound, error = terms * image.bound + 1, terms * (image.error + image.bound * 2.0**-22)
+    result = (image.shape[0], maps, *counts)
+    b.like(kind, operands, result, bound=bound, error=error, grid=None, **options)
 
 
 def _pool(b: Builder, kind: str) -> None:
@@ -81,17 +75,14 @@ def _pool(b: Builder, kind: str) -> None:
     if kind == "AveragePool" and b.maybe():
         options["count_include_pad"] = b.pick((0, 1))
     grid = image.grid if kind == "MaxPool" else None
-    b.add(
-        kind, [image], (*image.shape[:2], *counts), image.kind,
-        bound=image.bound, error=image.error, grid=grid, **options,
-    )  # fmt: skip
+    b.like(kind, [image], (*image.shape[:2], *counts), grid=grid, **options)
 
 
 def _global(b: Builder, kind: str) -> None:
     image = _image(b)
     shape = (*image.shape[:2], *(1 for _ in image.shape[2:]))
     grid = image.grid if kind == "GlobalMaxPool" else None
-    b.add(kind, [image], shape, image.kind, bound=image.bound, error=image.error, grid=grid)
+    b.like(kind, [image], shape, grid=grid)
 
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {

@@ -7,15 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from pinnir.numerics.operators import OPERATORS
 from tests.random_ops.builder import INTEGERS, Builder, Value
 
 # equation, ranks of the operands; letters stand for sizes
 EQUATIONS = (
-    ("ij,jk->ik", 2, 2), ("bi,ni->bn", 2, 2), ("ij,ij->i", 2, 2), ("ij,ij->", 2, 2),
-    ("ij,kj", 2, 2), ("ij->ji", 2), ("ij->j", 2), ("i,j->ij", 1, 1), ("bij,bjk->bik", 3, 3),
-    ("...i,ij->...j", 3, 2), ("...i,ij->...j", 2, 2), ("nc,nc,nc->n", 2, 2, 2),
-    ("ijk->kij", 3), ("i,i->", 1, 1),
-)  # fmt: skip
+    ("ij,jk->ik", 2, 2),
+    ("bi,ni->bn", 2, 2),
+    ("ij,ij->i", 2, 2),
+    ("ij,ij->", 2, 2),
+    ("ij,kj", 2, 2),
+    ("ij->ji", 2),
+    ("ij->j", 2),
+    ("i,j->ij", 1, 1),
+    ("bij,bjk->bik", 3, 3),
+    ("...i,ij->...j", 3, 2),
+    ("...i,ij->...j", 2, 2),
+    ("nc,nc,nc->n", 2, 2, 2),
+    ("ijk->kij", 3),
+    ("i,i->", 1, 1),
+)
 
 
 def _product_of(
@@ -27,7 +38,7 @@ def _product_of(
         error = error * value.bound + bound * value.error
         bound *= value.bound
     grid = sum(value.grid for value in operands)
-    b.add(kind, operands, shape, operands[0].kind, bound=bound, error=error, grid=grid, **options)
+    b.like(kind, operands, shape, bound=bound, error=error, grid=grid, **options)
 
 
 def _matmul(b: Builder, kind: str) -> None:
@@ -77,8 +88,8 @@ def _gemm(b: Builder, kind: str) -> None:
     elif b.maybe():
         operands.append(None)
     error = 1.5 * inner * (x.error + x.bound * 2.0**-30) + 1e-9
-    b.add(kind, operands, (rows, outputs), x.kind, bound=1.5 * (inner * x.bound + 2), error=error,
-          grid=x.grid + 4, **options)  # fmt: skip
+    bound, grid = 1.5 * (inner * x.bound + 2), x.grid + 4
+    b.like(kind, operands, (rows, outputs), bound=bound, error=error, grid=grid, **options)
 
 
 def _einsum(b: Builder, kind: str) -> None:
@@ -134,7 +145,7 @@ def _reduce(b: Builder, kind: str) -> None:
     if not reduced and options.get("noop_with_empty_axes") and kind not in ("ReduceSum",):
         return
     bound, error, grid = _reduced(kind, x, terms)
-    b.add(kind, operands, shape, x.kind, bound=bound, error=error, grid=grid, **options)
+    b.like(kind, operands, shape, bound=bound, error=error, grid=grid, **options)
 
 
 def _no_axes(
@@ -172,7 +183,7 @@ def _softmax(b: Builder, kind: str) -> None:
         axis = b.pick(range(rank))
         options["axis"] = axis - rank if b.opset >= 11 and b.maybe() else axis
     bound = 1.0 if kind == "Softmax" else 2 * x.bound + 6
-    b.add(kind, [x], x.shape, x.kind, bound=bound, error=2 * x.error, **options)
+    b.like(kind, [x], bound=bound, error=2 * x.error, grid=None, **options)
 
 
 def _layer_norm(b: Builder, kind: str) -> None:
@@ -190,7 +201,7 @@ def _layer_norm(b: Builder, kind: str) -> None:
     if b.maybe():
         operands.append(b.constant(x.shape[axis:], x.kind, 1.0))
     error = steep * (x.error + x.bound * 2.0**-22)
-    b.add(kind, operands, x.shape, x.kind, bound=size**0.5 + 1, error=error, **options)
+    b.like(kind, operands, bound=size**0.5 + 1, error=error, grid=None, **options)
 
 
 def _cumsum(b: Builder, kind: str) -> None:
@@ -200,18 +211,15 @@ def _cumsum(b: Builder, kind: str) -> None:
     options = {key: b.pick((0, 1)) for key in ("exclusive", "reverse") if b.maybe()}
     where = b.fixed(np.asarray(b.pick((axis, axis - rank)), b.pick((np.int64, np.int32))))
     size = x.shape[axis]
-    b.add(kind, [x, where], x.shape, x.kind, bound=x.bound * size, error=x.error * size,
-          grid=x.grid, **options)  # fmt: skip
+    b.like(kind, [x, where], bound=x.bound * size, error=x.error * size, **options)
 
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
-    **dict.fromkeys(
-        ("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-         "ReduceSumSquare"), _reduce),
+    **{kind: _reduce for kind in OPERATORS if kind.startswith("Reduce")},
     "CumSum": _cumsum,
     "Einsum": _einsum,
     "Gemm": _gemm,
     "LayerNormalization": _layer_norm,
     "MatMul": _matmul,
-}  # fmt: skip
+}

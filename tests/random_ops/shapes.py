@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tests.random_ops.builder import INTEGERS, KINDS, Builder, Value, tensor
+from tests.random_ops.builder import INTEGERS, KINDS, Builder, Value, largest, tensor
 
 FAR = 2**62
 
@@ -19,15 +19,6 @@ def _any(b: Builder, where: Callable[[Value], bool] = lambda _: True) -> Value:
 
 def _ranked(b: Builder) -> Value:
     return _any(b, lambda v: bool(v.shape))
-
-
-def _move(
-    b: Builder, kind: str, operands: Sequence[Value | None], shape: Sequence[int], **options: Any
-) -> None:
-    """Add a node whose result holds elements of the first operand."""
-    x = operands[0]
-    assert x is not None
-    b.add(kind, operands, shape, x.kind, bound=x.bound, error=x.error, grid=x.grid, **options)
 
 
 def _axis(b: Builder, rank: int, since: int = 11) -> tuple[int, int]:
@@ -58,19 +49,19 @@ def _unsqueeze(b: Builder, kind: str) -> None:
     told = [t for _, t in where]
     operands, options = _axes_operand(b, x, told)
     shape = np.expand_dims(np.empty(x.shape), tuple(told)).shape
-    _move(b, kind, operands, shape, **options)
+    b.like(kind, operands, shape, **options)
 
 
 def _squeeze(b: Builder, kind: str) -> None:
     x = _any(b, lambda v: 1 in v.shape)
     ones = [i for i, size in enumerate(x.shape) if size == 1]
     if not ones or b.draw_below(4) == 0:
-        _move(b, kind, [x], [size for size in x.shape if size != 1])
+        b.like(kind, [x], [size for size in x.shape if size != 1])
         return
     axes = ones if b.maybe() else [b.pick(ones)]
     told = [axis - len(x.shape) if b.opset >= 11 and b.maybe() else axis for axis in axes]
     operands, options = _axes_operand(b, x, told)
-    _move(b, kind, operands, np.squeeze(np.empty(x.shape), tuple(axes)).shape, **options)
+    b.like(kind, operands, np.squeeze(np.empty(x.shape), tuple(axes)).shape, **options)
 
 
 def _split(b: Builder, kind: str) -> None:
@@ -87,7 +78,7 @@ def _split(b: Builder, kind: str) -> None:
     if b.opset < 13:
         options["split"] = sizes
     shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
-    _move(b, kind, operands, shapes[0], **options)
+    b.like(kind, operands, shapes[0], **options)
     second = f"{b.nodes[-1].output[0]}_second"
     b.nodes[-1].output.append(second)
     b.pool.append(replace(x, name=second, shape=shapes[1], fixed=None))
@@ -106,11 +97,13 @@ def _reshape(b: Builder, kind: str) -> None:
     if b.opset >= 14 and b.draw_below(4) == 0:
         options["allowzero"] = b.pick((0, 1))
     if told and not options.get("allowzero"):
-        told = [0 if i < len(x.shape) and x.shape[i] == s and b.maybe() else s
-                for i, s in enumerate(told)]  # fmt: skip
+        told = [
+            0 if i < len(x.shape) and x.shape[i] == s and b.maybe() else s
+            for i, s in enumerate(told)
+        ]
     if told and b.maybe():
         told[b.draw_below(len(told))] = -1
-    _move(b, kind, [x, b.ints(*told)], target, **options)
+    b.like(kind, [x, b.ints(*told)], target, **options)
 
 
 def _flatten(b: Builder, kind: str) -> None:
@@ -123,19 +116,19 @@ def _flatten(b: Builder, kind: str) -> None:
         if options["axis"] == 0:
             axis = 0
     parts = x.shape[:axis], x.shape[axis:]
-    _move(b, kind, [x], [int(np.prod(part, dtype=int)) for part in parts], **options)
+    b.like(kind, [x], [int(np.prod(part, dtype=int)) for part in parts], **options)
 
 
 def _transpose(b: Builder, kind: str) -> None:
     x = _any(b)
     if b.draw_below(3) == 0:
-        _move(b, kind, [x], x.shape[::-1])
+        b.like(kind, [x], x.shape[::-1])
         return
     order = list(range(len(x.shape)))
     for i in range(len(order) - 1):
         j = i + b.draw_below(len(order) - i)
         order[i], order[j] = order[j], order[i]
-    _move(b, kind, [x], [x.shape[i] for i in order], **({"perm": order} if order else {}))
+    b.like(kind, [x], [x.shape[i] for i in order], **({"perm": order} if order else {}))
 
 
 def _expand(b: Builder, kind: str) -> None:
@@ -150,7 +143,7 @@ def _expand(b: Builder, kind: str) -> None:
         wanted = b.broadcastable(tuple(3 if s == 1 and b.maybe() else s for s in x.shape))
         shape = np.broadcast_shapes(x.shape, wanted)
         target = b.ints(*wanted)
-    _move(b, kind, [x, target], shape)
+    b.like(kind, [x, target], shape)
 
 
 def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
@@ -163,8 +156,7 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def _tile(b: Builder, kind: str) -> None:
     x = _any(b)
     repeats = [b.pick((1, 1, 2, 3)) for _ in x.shape]
-    _move(b, kind, [x, b.ints(*repeats)],
-          [s * r for s, r in zip(x.shape, repeats, strict=True)])  # fmt: skip
+    b.like(kind, [x, b.ints(*repeats)], [s * r for s, r in zip(x.shape, repeats, strict=True)])
 
 
 def _slice(b: Builder, kind: str) -> None:
@@ -184,14 +176,14 @@ def _slice(b: Builder, kind: str) -> None:
     known = axes == list(range(len(axes))) and b.maybe()
     if b.opset < 10:
         options = {"starts": starts, "ends": ends} | ({} if known else {"axes": told})
-        _move(b, kind, [x], shape, **options)
+        b.like(kind, [x], shape, **options)
         return
     near = max(map(abs, starts + ends)) < 100
     kind64 = b.pick((np.int64, np.int32)) if near else np.int64
     where = [None if known else told, None if set(steps) == {1} and b.maybe() else steps]
     numbers = [starts, ends, *where]
-    _move(b, kind, [x, *(None if n is None else b.fixed(np.array(n, kind64)) for n in numbers)],
-          shape)  # fmt: skip
+    given = (None if n is None else b.fixed(np.array(n, kind64)) for n in numbers)
+    b.like(kind, [x, *given], shape)
 
 
 def _range(b: Builder, size: int, step: int) -> tuple[int, int, int]:
@@ -216,8 +208,8 @@ def _gather(b: Builder, kind: str) -> None:
     rank = len(x.shape) - 1 + len(shape)
     indices = _indices(b, shape if rank <= 4 else (2,), x.shape[axis])
     options = {} if axis == 0 and b.maybe() else {"axis": told}
-    _move(b, kind, [x, indices],
-          [*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]], **options)  # fmt: skip
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    b.like(kind, [x, indices], shape, **options)
 
 
 def _indices(b: Builder, shape: tuple[int, ...], size: int) -> Value:
@@ -234,7 +226,7 @@ def _gather_nd(b: Builder, kind: str) -> None:
     columns = [b.rng.integers(-s, s, count) for s in x.shape[:depth]]
     indices = b.fixed(np.stack(columns, axis=-1).astype(np.int64))
     options = {"batch_dims": 0} if b.opset >= 12 and b.maybe() else {}
-    _move(b, kind, [x, indices], [count, *x.shape[depth:]], **options)
+    b.like(kind, [x, indices], [count, *x.shape[depth:]], **options)
 
 
 def _concat(b: Builder, kind: str) -> None:
@@ -249,9 +241,7 @@ def _concat(b: Builder, kind: str) -> None:
         else:
             parts.append(b.pick(found) if found else x)
     shape = [sum(p.shape[axis] for p in parts) if i == axis else s for i, s in enumerate(x.shape)]
-    b.add(kind, parts, shape, x.kind, bound=max(p.bound for p in parts),
-          error=max(p.error for p in parts), grid=max(p.grid for p in parts),
-          axis=told)  # fmt: skip
+    b.like(kind, parts, shape, **largest(*parts), axis=told)
 
 
 def _joins(a: tuple[int, ...], b: tuple[int, ...], axis: int) -> bool:
@@ -319,7 +309,7 @@ def _triangle(b: Builder, kind: str) -> None:
         return
     options = {"upper": b.pick((0, 1))} if b.maybe() else {}
     diagonal = [b.fixed(np.asarray(b.pick((-1, 0, 1)), np.int64))] if b.maybe() else []
-    _move(b, kind, [x, *diagonal], x.shape, **options)
+    b.like(kind, [x, *diagonal], x.shape, **options)
 
 
 def _pad(b: Builder, kind: str) -> None:
@@ -345,8 +335,7 @@ def _pad(b: Builder, kind: str) -> None:
         if b.opset >= 18:
             told = [axis - len(shape) if b.maybe() else axis for axis in axes]
             operands.append(b.ints(*told) if given else None)
-    b.add(kind, operands, shape, x.kind, bound=max(x.bound, 2), error=x.error,
-          grid=max(x.grid, 1), **options)  # fmt: skip
+    b.like(kind, operands, shape, bound=max(x.bound, 2), grid=max(x.grid, 1), **options)
 
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {

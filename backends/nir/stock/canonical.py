@@ -38,12 +38,6 @@ def canonical(core: Graph) -> Graph:
     return replace(core, outputs=(sink,))
 
 
-def affine(node: Node) -> Affine:
-    """The map of a node that is one."""
-    assert isinstance(node.op, Affine)
-    return node.op
-
-
 def is_direct(node: Node) -> bool:
     """Whether a map reads populations or the input."""
     return not any(isinstance(operand.op, Affine) for operand in node.operands)
@@ -106,7 +100,7 @@ class _Builder:
         return self.known_parts[node]
 
     def _parts(self, node: Node) -> tuple[Node, ...]:
-        op = affine(node)
+        op = node.op_as(Affine)
         if not np.any(entries(op.weight)):
             constant = Affine(np.zeros((op.bias.size, width(self.entry))), op.bias)
             return (Node(node.name, constant, (self.entry,), node.segment),)

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.backends.nir.stock.canonical import affine
 from pinnir.backends.nir.stock.grid import OnGrid
 from pinnir.backends.nir.stock.plan import (
     find_clocks,
@@ -34,7 +33,7 @@ from pinnir.backends.nir.stock.plan import (
     timed_plan,
 )
 from pinnir.backends.nir.stock.stage import Stage, build_stage
-from pinnir.ir.graph import Node
+from pinnir.ir.graph import Affine, Node
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array, dense
 
@@ -82,11 +81,11 @@ def chain_of(rounded: OnGrid) -> Chain:
 
 def _read_out(sink: Node, last: Stage) -> tuple[Array, Array]:
     """Weight ``(columns, units)`` and bias of the map that leaves the core."""
-    op = affine(sink)
+    op = sink.op_as(Affine)
     weight = np.zeros((op.bias.size, last.units))
     places = last.populations | last.relays
     for part in sink.operands:
-        (source,), read = part.operands, dense(affine(part).weight)
+        (source,), read = part.operands, dense(part.op_as(Affine).weight)
         if read.any():
             weight[:, places[source.name]] += read
     return weight, op.bias

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pinnir.backends.nir.stock.canonical import affine, reads
+from pinnir.backends.nir.stock.canonical import reads
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.graph import Graph, Neuron, Node
+from pinnir.ir.graph import Affine, Graph, Neuron, Node
 
 # Populations of every stage, in running order.
 Plan = list[list[Node]]
@@ -80,7 +80,7 @@ def find_clocks(core: Graph) -> frozenset[Node]:
     for node in found:
         op = node.op
         assert isinstance(op, Neuron)
-        current = np.sum([affine(operand).bias for operand in node.operands], axis=0)[None]
+        current = np.sum([operand.op_as(Affine).bias for operand in node.operands], axis=0)[None]
         state = op.initial_state(1)
         for step in range(core.steps):
             spikes, state = op.step(state, current)

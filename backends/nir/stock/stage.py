@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pinnir.backends.nir.stock.canonical import affine, is_direct
+from pinnir.backends.nir.stock.canonical import is_direct
 from pinnir.backends.nir.stock.grid import OnGrid
-from pinnir.ir.graph import Input, Neuron, Node, width
+from pinnir.ir.graph import Affine, Input, Neuron, Node, width
 from pinnir.neurons import IF, Threshold
 from pinnir.numerics.matrix import Array, dense
 
@@ -134,16 +134,16 @@ class _Builder:
     def _expansion(self, part: Node) -> tuple[tuple[Node, ...], Array | None, Array]:
         """A map into a population as direct maps, how their sums are copied, and a constant."""
         if is_direct(part):
-            return (part,), None, np.zeros(affine(part).bias.size)
-        return part.operands, dense(affine(part).weight), affine(part).bias
+            return (part,), None, np.zeros(part.op_as(Affine).bias.size)
+        return part.operands, dense(part.op_as(Affine).weight), part.op_as(Affine).bias
 
     def _arriving(self, parts: tuple[Node, ...]) -> _Arriving:
-        rows = affine(parts[0]).bias.size
+        rows = parts[0].op_as(Affine).bias.size
         found = _Arriving(np.zeros((rows, self.columns)), {}, np.zeros(rows), np.zeros(rows))
         for part in parts:
             quantum = self.rounded.quantum[part]
-            weight = dense(affine(part).weight) / quantum[:, None]
-            found.bias[:] += affine(part).bias / quantum
+            weight = dense(part.op_as(Affine).weight) / quantum[:, None]
+            found.bias[:] += part.op_as(Affine).bias / quantum
             # What is not read need not be there: no stage relays it.
             for source in part.operands if weight.any() else ():
                 if source in self.clocks:

@@ -15,7 +15,7 @@ from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Graph, Neuron
 from pinnir.ir.printing import print_graph
 from pinnir.ir.verify import verify
-from pinnir.mapping.integer_cores import check_range, whole_core
+from pinnir.mapping.integer_cores import bits_of, check_range, whole_core
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.numerics.matrix import Array
@@ -101,7 +101,7 @@ def test_integers_are_whole_and_fit(seed, floor, bits, state, step):
     whole = whole_core(segment.running, 31.0)
     check_range(whole, Integers(bits, 6, state))
     maps = [one for one in whole.maps.values() if not one.node.name.endswith("_start_out")]
-    assert all(one.bits <= bits for one in maps)
+    assert all(bits_of(one.weight) <= bits for one in maps)
     if step:
         for one in whole.maps.values():
             if isinstance(one.node.operands[0].op, Neuron):

@@ -25,40 +25,77 @@ Step = tuple[str, tuple[object, ...]]
 # an index is the value of an earlier step.
 SPELLINGS: dict[str, tuple[str, list[Step]]] = {
     "silu": ("silu", [("Sigmoid", ("z",)), ("Mul", ("z", 0))]),
-    "gelu by erf": ("gelu", [
-        ("Div", ("z", 2**0.5)), ("Erf", (0,)), ("Add", (1, 1.0)), ("Mul", ("z", 2)),
-        ("Mul", (3, 0.5))]),
-    "gelu by tanh": ("gelu-tanh", [
-        ("Pow", ("z", 3.0)), ("Mul", (0, 0.044715)), ("Add", ("z", 1)),
-        ("Mul", (2, (2 / np.pi) ** 0.5)), ("Tanh", (3,)), ("Add", (4, 1.0)), ("Mul", ("z", 0.5)),
-        ("Mul", (6, 5))]),
+    "gelu by erf": (
+        "gelu",
+        [
+            ("Div", ("z", 2**0.5)),
+            ("Erf", (0,)),
+            ("Add", (1, 1.0)),
+            ("Mul", ("z", 2)),
+            ("Mul", (3, 0.5)),
+        ],
+    ),
+    "gelu by tanh": (
+        "gelu-tanh",
+        [
+            ("Pow", ("z", 3.0)),
+            ("Mul", (0, 0.044715)),
+            ("Add", ("z", 1)),
+            ("Mul", (2, (2 / np.pi) ** 0.5)),
+            ("Tanh", (3,)),
+            ("Add", (4, 1.0)),
+            ("Mul", ("z", 0.5)),
+            ("Mul", (6, 5)),
+        ],
+    ),
     "softplus": ("softplus", [("Softplus", ("z",))]),
-    "softplus by where": ("softplus", [
-        ("Softplus", ("z",)), ("Greater", ("z", 20.0)), ("Where", (1, "z", 0))]),
-    "softplus by log": ("softplus", [
-        ("Abs", ("z",)), ("Neg", (0,)), ("Exp", (1,)), ("Add", (2, 1.0)), ("Log", (3,)),
-        ("Relu", ("z",)), ("Add", (5, 4))]),
+    "softplus by where": (
+        "softplus",
+        [("Softplus", ("z",)), ("Greater", ("z", 20.0)), ("Where", (1, "z", 0))],
+    ),
+    "softplus by log": (
+        "softplus",
+        [
+            ("Abs", ("z",)),
+            ("Neg", (0,)),
+            ("Exp", (1,)),
+            ("Add", (2, 1.0)),
+            ("Log", (3,)),
+            ("Relu", ("z",)),
+            ("Add", (5, 4)),
+        ],
+    ),
     "mish": ("mish", [("Softplus", ("z",)), ("Tanh", (0,)), ("Mul", ("z", 1))]),
     "elu": ("elu", [("Elu", ("z",))]),
     "selu": ("selu", [("Selu", ("z",))]),
     "leaky relu": ("leaky-relu", [("LeakyRelu", ("z",))]),
     "gaussian": ("gaussian", [("Pow", ("z", 2.0)), ("Neg", (0,)), ("Exp", (1,))]),
-    "wavelet": ("unary", [
-        ("Sin", ("z",)), ("Cos", ("z",)), ("Mul", (0, 0.7)), ("Mul", (1, -0.4)), ("Add", (2, 3))]),
+    "wavelet": (
+        "unary",
+        [("Sin", ("z",)), ("Cos", ("z",)), ("Mul", (0, 0.7)), ("Mul", (1, -0.4)), ("Add", (2, 3))],
+    ),
     "residual": ("unary", [("Tanh", ("z",)), ("Add", ("z", 0))]),
-    "slope a column": ("unary", [
-        ("Mul", ("z", np.array([0.5, 1.0, 1.5]))), ("Tanh", (0,)),
-        ("Mul", (1, np.array([[1.0, 2.0, 3.0]]))), ("Sin", (2,))]),
-}  # fmt: skip
+    "slope a column": (
+        "unary",
+        [
+            ("Mul", ("z", np.array([0.5, 1.0, 1.5]))),
+            ("Tanh", (0,)),
+            ("Mul", (1, np.array([[1.0, 2.0, 3.0]]))),
+            ("Sin", (2,)),
+        ],
+    ),
+}
 
 
 def network(steps: list[Step]) -> onnx.ModelProto:
     """x -> Gemm 2-3 -> the steps -> Gemm 3-1."""
     rng = np.random.default_rng(3)
     weights = {
-        "w": rng.normal(size=(2, 3)), "b": rng.normal(size=3),
-        "v": rng.normal(size=(3, 1)), "c": rng.normal(size=1),
-    }  # fmt: skip
+        "w": rng.normal(size=(2, 3)),
+        "b": rng.normal(size=3),
+        "v": rng.normal(size=(3, 1)),
+        "c": rng.normal(size=1),
+    }
     nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["z"], "first")]
     for number, (kind, operands) in enumerate(steps):
         names = []
@@ -74,11 +111,12 @@ def network(steps: list[Step]) -> onnx.ModelProto:
     nodes.append(helper.make_node("Gemm", [f"s{len(steps) - 1}", "v", "c"], ["y"], "last"))
     kind = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
-        nodes, "net",
+        nodes,
+        "net",
         [helper.make_tensor_value_info("x", kind, ["n", 2])],
         [helper.make_tensor_value_info("y", kind, ["n", 1])],
         [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()],
-    )  # fmt: skip
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
@@ -99,8 +137,10 @@ def test_a_spelled_out_function_is_one_activation(spelling):
     after = FuseActivations().apply(before, context(before))
     assert [op.function for op in activations(after)] == [name]
     assert [type(node.op).__name__ for node in after.nodes if node.operands] == [
-        "Affine", "Activation", "Affine",
-    ]  # fmt: skip
+        "Affine",
+        "Activation",
+        "Affine",
+    ]
     assert_same_values(before, after, points(before, 64, 1), tolerance=0)
 
 
@@ -159,10 +199,12 @@ def test_an_output_transform_runs_on_the_host():
 
     proto = network([("Sigmoid", ("z",)), ("Mul", ("z", 0))])
     proto.graph.node[-1].output[0] = "n"
-    proto.graph.node.extend([
-        helper.make_node("Exp", ["n"], ["e"], "exp"),
-        helper.make_node("Add", ["e", "n"], ["y"], "add"),
-    ])  # fmt: skip
+    proto.graph.node.extend(
+        [
+            helper.make_node("Exp", ["n"], ["e"], "exp"),
+            helper.make_node("Add", ["e", "n"], ["y"], "add"),
+        ]
+    )
     program = compile_(model(proto), "-1:1", levels=512)
     assert [segment.label for segment in program.segments] == ["core.1", "host.2"]
     assert program.metrics["rel_l2"] < 2e-2

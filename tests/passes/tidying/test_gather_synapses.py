@@ -36,8 +36,9 @@ def gathered(*outputs: Node) -> Graph:
 def assert_gathered(before: Graph, after: Graph) -> None:
     """Cores hold maps and activations only, and the values are the same."""
     verify(after)
-    for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs),
-                        strict=True):  # fmt: skip
+    for old, new in zip(
+        (*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True
+    ):
         assert old.name == new.name
     for node in after.nodes:
         if not node.in_core:

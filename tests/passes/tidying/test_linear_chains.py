@@ -134,7 +134,7 @@ WHERE = tuple(constant(f"w{i}", [v]) for i, v in enumerate((0, 1, 1)))
         (Activation("tanh"), (X,), False),
         (Affine(np.ones((2, 3)), np.ones(2)), (X, Y), True),
     ],
-)  # fmt: skip
+)
 def test_is_linear(op: Op, operands: tuple[Node, ...], linear: bool):
     graph = Graph(Level.TENSOR, (X, Y), (Node("z", op, operands),))
     assert is_linear(graph.outputs[0], layouts(graph)) is linear

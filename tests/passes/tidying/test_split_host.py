@@ -55,9 +55,13 @@ def test_host_parts_around_the_core():
     product = Node("product", Primitive("Mul"), (network("n", 3, before), X))
     after = Node("after", Primitive("Add"), (product, before))
     assert split(after) == {
-        "before": "host.0", "na": "core.1", "nh": "core.1", "nb": "core.1",
-        "product": "host.2", "after": "host.2",
-    }  # fmt: skip
+        "before": "host.0",
+        "na": "core.1",
+        "nh": "core.1",
+        "nb": "core.1",
+        "product": "host.2",
+        "after": "host.2",
+    }
 
 
 def test_parallel_networks_are_one_core():
