@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+from pinnir.backends.environments import ENVIRONMENTS, Environment
 from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
-from pinnir.backends.lava.environment import interpreter, netx_interpreter
 from pinnir.backends.lava.netx_write import write as write_netx
 from pinnir.backends.lava.stock_write import sums_of, write
 from pinnir.backends.lava.verify import compared, run_export
@@ -27,7 +26,9 @@ def on_lava(program: Program, points: Array) -> Report:
         BackendError: If Lava is not installed, or fails.
         LegalizeError: If the program is not for these neurons.
     """
-    found = _compared(program, points, interpreter(), write(program))
+    environment = ENVIRONMENTS["lava"]
+    environment.check()
+    found = _compared(program, points, environment, write(program))
     return Report("lava-stock", found, hard_reset_errors(program))
 
 
@@ -38,16 +39,18 @@ def on_netx(program: Program, points: Array) -> Report:
         BackendError: If Lava or lava-dl is not installed, or fails.
         LegalizeError: If the program is not for these neurons, or no chain of layers.
     """
-    found = _compared(program, points, netx_interpreter(), write_netx(program))
+    environment = ENVIRONMENTS["lava-netx"]
+    environment.check()
+    found = _compared(program, points, environment, write_netx(program))
     return Report("lava-netx", found, hard_reset_errors(program))
 
 
 def _compared(
-    program: Program, points: Array, python: Path, contents: dict[str, bytes]
+    program: Program, points: Array, environment: Environment, contents: dict[str, bytes]
 ) -> Comparison:
     """Events of an export against the oracle's, and what the host makes of them."""
     pairs = list(zip(chip_cores(program, "lava-stock"), record(program, points), strict=True))
-    found = run_export(python, contents, by_name(pairs, inputs_of), "fixed_pt")
+    found = run_export(environment, contents, by_name(pairs, inputs_of), "fixed_pt")
     outputs = 0
     for core, seen in pairs:
         events = {name: found[f"{core.label}.{name}"] for name in events_of(core, seen)}

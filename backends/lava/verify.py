@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from pinnir.backends.lava.environment import interpreter
+from pinnir.backends.environments import ENVIRONMENTS, Environment
 from pinnir.backends.lava.write import (
     by_name,
     chip_cores,
@@ -50,10 +47,11 @@ def with_models(program: Program, points: Array, tag: str) -> Report:
     Raises:
         BackendError: As :func:`on_lava`.
     """
-    python = interpreter()
+    environment = ENVIRONMENTS["lava"]
+    environment.check()
     cores, records = chip_cores(program), record(program, points)
     pairs = list(zip(cores, records, strict=True))
-    found = run_export(python, write(program), by_name(pairs, inputs_of), tag)
+    found = run_export(environment, write(program), by_name(pairs, inputs_of), tag)
     return Report("lava", compared(by_name(pairs, expected_of), found), {})
 
 
@@ -72,34 +70,14 @@ def compared(expected: dict[str, Whole], found: dict[str, Whole]) -> Comparison:
 
 
 def run_export(
-    python: Path, contents: dict[str, bytes], samples: dict[str, Whole], tag: str
+    environment: Environment, contents: dict[str, bytes], samples: dict[str, Whole], tag: str
 ) -> dict[str, Whole]:
     """Everything that an export gives for some samples."""
     with tempfile.TemporaryDirectory(prefix="pinnir-lava-") as name:
         folder = Path(name)
         write_files(folder, contents)
         (folder / "given.npz").write_bytes(packed(samples))
-        command = [str(python), "runner.py", "--tag", tag, "--samples", "given.npz",
-                   "--output", "found.npz"]  # fmt: skip
-        _call(command, folder)
+        script = ["runner.py", "--tag", tag, "--samples", "given.npz", "--output", "found.npz"]
+        environment.run(script, folder, _SECONDS)
         with np.load(folder / "found.npz") as arrays:
             return dict(arrays)
-
-
-def _call(command: list[str], folder: Path) -> None:
-    # Lava runs a system process for every process of the network, which wait for each other for
-    # ever if one of them fails: in a session of their own they can be ended together.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with subprocess.Popen(
-        command, cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    ) as running:  # fmt: skip
-        try:
-            told, _ = running.communicate(timeout=_SECONDS)
-        except BaseException as error:
-            os.killpg(running.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise BackendError(f"Lava did not end within {_SECONDS} s") from error
-            raise
-    if running.returncode:
-        raise BackendError(f"Lava's runner failed with {running.returncode}:\n{told[-2000:]}")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pinnir.backends.environments import EXACT
 from pinnir.backends.nir.cores import expected, stock_program
-from pinnir.backends.nir.environments import EXACT
 from pinnir.backends.nir.reader_process import ReaderJob, ReaderResult, run_reader
 from pinnir.backends.nir.stock.stock import Stock
 from pinnir.backends.nir.write import POINTS, SEED, stock_file, write

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pinnir.backends.environments import EXACT, READERS
 from pinnir.backends.export import plain_nir
 from pinnir.backends.exported_parts import Arrays, packed
 from pinnir.backends.nir.cores import StockProgram, expected, stock_program
-from pinnir.backends.nir.environments import EXACT, READERS, READERS_FOLDER
+from pinnir.backends.nir.reader_process import READERS_FOLDER
 from pinnir.backends.nir.stock.stock import DT, Stock
 from pinnir.base.files import check_writable, write_atomic
 from pinnir.metrics.field_errors import relative_l2
@@ -58,9 +59,8 @@ def contents(program: Program) -> dict[str, bytes]:
     files["stock.json"] = (json.dumps(told, indent=1) + "\n").encode()
     for script in ("harness", *EXACT):
         files[f"readers/{script}.py"] = (READERS_FOLDER / f"{script}.py").read_bytes()
-    lines = {name: (*READERS[name].requirements, *READERS[name].bare) for name in EXACT}
-    for name, required in lines.items():
-        files[f"readers/{name}.txt"] = ("\n".join(required) + "\n").encode()
+    for name in EXACT:
+        files[f"readers/{name}.txt"] = ("\n".join(READERS[name].packages) + "\n").encode()
     files["README.md"] += _README.encode()
     return files
 

@@ -10,31 +10,22 @@ import h5py
 import numpy as np
 import pytest
 
-from pinnir.backends.lava.environment import netx_interpreter
 from pinnir.backends.lava.netx_network import dense_layers
 from pinnir.backends.lava.netx_write import write
 from pinnir.backends.lava.stock_verify import on_netx
 from pinnir.backends.lava.write import chip_cores
 from pinnir.backends.recording import probe_points
-from pinnir.base.errors import BackendError, LegalizeError
+from pinnir.base.errors import LegalizeError
 from pinnir.mapping.flat_units import FlatCore
 from pinnir.mapping.integer_cores import Whole
 from pinnir.program.program import Program
 from tests.backends.lava.chip import unpacked
 from tests.backends.lava.programs import program
-from tests.backends.targets import whole_program
+from tests.backends.targets import needs, whole_program
 
 
 def stock() -> Program:
     return whole_program("rate", "lava-stock")
-
-
-def problem() -> str:
-    try:
-        netx_interpreter()
-    except BackendError as error:
-        return str(error)
-    return ""
 
 
 def simulate(file: h5py.File, told: dict, inputs: Whole) -> dict[str, Whole]:
@@ -131,7 +122,7 @@ def test_large_biases_take_several_relays():
     assert ones[:8].sum() == 1000
 
 
-@pytest.mark.skipif(bool(problem()), reason=problem())
+@needs("lava-netx")
 def test_netx_fires_as_the_oracle():
     running = stock()
     report = on_netx(running, probe_points(running, 3))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.export import export
-from pinnir.backends.lava.environment import interpreter, python_of
 from pinnir.backends.lava.verify import compared, on_lava, with_models
 from pinnir.backends.recording import probe_points
 from pinnir.base.errors import BackendError
@@ -36,7 +36,7 @@ def test_every_event_in_floating_point_equals_the_oracles(form):
 @lava
 def test_the_folder_compares_itself(tmp_path):
     export(program("resnet", "delta"), "lava", tmp_path / "out")
-    command = [str(interpreter()), "runner.py"]
+    command = [str(ENVIRONMENTS["lava"].python), "runner.py"]
     done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
     assert done.stdout.endswith(" events and outputs compared, 0 differ\n")
     assert done.returncode == 0
@@ -59,13 +59,13 @@ def test_a_missing_environment_names_the_command(tmp_path, monkeypatch):
 
 
 def test_an_environment_whose_tools_fail_says_so(tmp_path, monkeypatch):
-    python = python_of(tmp_path)
+    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
+    python = ENVIRONMENTS["lava"].python
     python.parent.mkdir()
     python.write_text("#!/bin/sh\necho broken\nexit 3\n")
     python.chmod(0o755)
-    monkeypatch.setenv("PINNIR_LAVA", str(tmp_path))
     running = program("resnet", "rate")
-    with pytest.raises(BackendError, match="Lava's runner failed with 3:\nbroken"):
+    with pytest.raises(BackendError, match=r"lava's runner\.py failed with exit code 3:\nbroken"):
         on_lava(running, probe_points(running, 1))
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.backends.nir import environments
+from pinnir.backends.environments import EXACT, READERS, find_reader
 from pinnir.backends.nir import reader_process as running
-from pinnir.backends.nir.environments import EXACT, READERS, find_python
-from pinnir.backends.nir.reader_process import ReaderJob, run_reader
+from pinnir.backends.nir.environments import find_python
+from pinnir.backends.nir.reader_process import READERS_FOLDER, ReaderJob, run_reader
 from pinnir.backends.nir.verify import check
 from pinnir.backends.nir.write import contents, write
 from pinnir.base.errors import BackendError, ProgramFileError
@@ -165,8 +165,7 @@ def run(graph, x, steps, dt):
 def test_jobs_that_crash_or_hang_are_results(tmp_path, monkeypatch):
     """A reader of its own, whose second job ends the process and whose third never ends."""
     (tmp_path / "abacus.py").write_text(SCRIPTED)
-    monkeypatch.setattr(environments, "READERS_FOLDER", tmp_path)
-    monkeypatch.setitem(environments.READERS, "abacus", environments.Reader("abacus", "1", ()))
+    monkeypatch.setattr(running, "READERS_FOLDER", tmp_path)
     monkeypatch.setattr(running, "find_python", lambda name, folder: Path(sys.executable))
     monkeypatch.setattr(running, "_SECONDS", 5.0)
     graph = contents(program(levels=4))["stock.core.1.nir"]
@@ -198,15 +197,15 @@ def test_an_installed_environment_is_used(tmp_path):
     home = tmp_path / "spyx-1.0.0"
     (home / "bin").mkdir(parents=True)
     (home / "bin/python").touch()
-    told = "".join(f"{one}\n" for one in (*reader.requirements, *reader.bare))
+    told = "".join(f"{one}\n" for one in reader.packages)
     (home / "pinnir-requirements.txt").write_text(told)
     assert find_python("spyx", tmp_path) == home / "bin/python"
-    assert environments.create("spyx", tmp_path) == home
+    assert find_reader("spyx", tmp_path).install() == home
 
 
 def test_readers_have_scripts_and_pinned_versions():
     assert set(EXACT) <= set(READERS)
     for reader in READERS.values():
-        assert Path(reader.script).is_file()
-        assert f"{reader.name}=={reader.version}" in (*reader.requirements, *reader.bare)
-        assert all("==" in one for one in (*reader.requirements, *reader.bare))
+        assert (READERS_FOLDER / f"{reader.name}.py").is_file()
+        assert f"{reader.name}=={reader.version}" in reader.packages
+        assert all("==" in one for one in reader.packages)

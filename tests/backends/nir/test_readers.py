@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 import pinnir
-from pinnir.backends.nir.environments import create
+from pinnir.backends.environments import find_reader
 from pinnir.backends.nir.verify import check
 from pinnir.backends.nir.write import write
 from pinnir.passes import pipelines
@@ -27,7 +27,7 @@ READERS = ("norse", "spikingjelly", "snntorch")
 @pytest.fixture(scope="module", autouse=True)
 def installed():
     for reader in READERS:
-        create(reader)
+        find_reader(reader).install()
 
 
 def assert_exact(program, folder):
