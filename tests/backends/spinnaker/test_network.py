@@ -99,7 +99,7 @@ def test_soft_reset_is_refused() -> None:
 
 
 def test_sums_that_ring_buffers_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinnir.backends.spinnaker.neuron.MOST_RING", 10)
+    monkeypatch.setattr("pinnir.backends.spinnaker.groups.MOST_RING", 10)
     with pytest.raises(LegalizeError, match="ring buffers hold 10"):
         written_cores(whole_program("population", "spinnaker"))
 
