@@ -17,7 +17,7 @@ from pinnir.backends.nir.stock.stock import DT
 from pinnir.base.errors import BackendError
 from pinnir.numerics.matrix import Array
 
-READERS_FOLDER = Path(__file__).with_name("readers")
+READERS_FOLDER = Path(__file__).parent / "exported" / "readers"
 _HARNESS = READERS_FOLDER / "harness.py"
 # Readers may hang; a job of theirs takes seconds, and importing PyTorch or JAX some more.
 _SECONDS = 90.0

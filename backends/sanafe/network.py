@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.exported_parts import value_of_sums
+from pinnir.backends.exported_parts import NetworkCore, network_cores, value_of_sums
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Input, Neuron, Node
@@ -29,6 +29,7 @@ from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
 from pinnir.mapping.integer_cores import Whole, WholeCore, check_range
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program
 
 UNIT = 1.0 / 32.0
 # Beyond the one step that any spike takes.
@@ -101,6 +102,18 @@ class Network:
     synapses: tuple[Synapses, ...]
     steps: int
     unit: Array
+
+
+LoihiCore = NetworkCore[Network]
+
+
+def cores_of(program: Program) -> list[LoihiCore]:
+    """The cores of a program as networks.
+
+    Raises:
+        LegalizeError: If a core has no form on Loihi.
+    """
+    return network_cores(program, lambda whole, _: network(whole))
 
 
 def network(whole: WholeCore) -> Network:

@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pinnir.backends.exported_parts import value_of_sums
+from pinnir.backends.exported_parts import NetworkCore, network_cores, value_of_sums
 from pinnir.backends.spinnaker.groups import (
     CLOCK,
     MOST_WAITING,
@@ -41,6 +41,18 @@ from pinnir.mapping.chip_steps import after, first_steps, waiting
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
 from pinnir.mapping.integer_cores import WholeCore, check_range
 from pinnir.neurons import FlooredIF, Threshold
+from pinnir.program.program import Program
+
+SpinnakerCore = NetworkCore[Network]
+
+
+def cores_of(program: Program) -> list[SpinnakerCore]:
+    """The cores of a program as networks.
+
+    Raises:
+        LegalizeError: If a core has no exact form on SpiNNaker.
+    """
+    return network_cores(program, network)
 
 
 def network(whole: WholeCore, largest_input: float) -> Network:

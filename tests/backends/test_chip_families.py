@@ -7,8 +7,8 @@ import pytest
 
 import pinnir
 from pinnir.backends.recording import probe_points, record
-from pinnir.backends.sanafe import write as sanafe_write
-from pinnir.backends.spinnaker import write as spinnaker_write
+from pinnir.backends.sanafe.network import cores_of as loihi_cores
+from pinnir.backends.spinnaker.network import cores_of as spinnaker_cores
 from pinnir.backends.spinnaker.verify import compare, run_network
 from pinnir.program.program import Program
 from tests.backends.sanafe.chip import Chip
@@ -27,7 +27,7 @@ def program(name: str, target: str, coding: str) -> Program:
 def test_sanafe_fires_as_the_oracle(name: str, coding: str) -> None:
     compiled = program(name, "sanafe", coding)
     records = record(compiled, probe_points(compiled, 4))
-    for core, seen in zip(sanafe_write.written_cores(compiled), records, strict=True):
+    for core, seen in zip(loihi_cores(compiled), records, strict=True):
         for sample, inputs in enumerate(seen.inputs):
             chip = Chip(core.network)
             sums = chip.run(inputs)
@@ -42,7 +42,7 @@ def test_sanafe_fires_as_the_oracle(name: str, coding: str) -> None:
 def test_spinnaker_fires_as_the_oracle(name: str, coding: str) -> None:
     compiled = program(name, "spinnaker", coding)
     records = record(compiled, probe_points(compiled, 8))
-    for core, seen in zip(spinnaker_write.written_cores(compiled), records, strict=True):
+    for core, seen in zip(spinnaker_cores(compiled), records, strict=True):
         found = compare(core, seen, run_network(core, seen))
         assert found.events
         assert found.equal

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from pinnir.backends.lava.network import cores_of
 from pinnir.backends.lava.netx_network import dense_layers
-from pinnir.backends.lava.netx_write import write
-from pinnir.backends.lava.stock_verify import on_netx
-from pinnir.backends.lava.write import chip_cores
+from pinnir.backends.lava.verify import on_netx
+from pinnir.backends.lava.write import write_netx as write
 from pinnir.backends.recording import probe_points
 from pinnir.base.errors import LegalizeError
 from pinnir.mapping.flat_units import FlatCore
@@ -90,7 +90,7 @@ def test_what_is_no_chain_is_refused():
 
 def changed(**fields: Whole):
     """The core of the chain with other numbers of its second population."""
-    (core,) = chip_cores(stock(), "lava-stock")
+    (core,) = cores_of(stock(), "lava-stock")
     first, second, *rest = core.flat.populations
     flat = FlatCore((first, replace(second, **fields), *rest), core.flat.leaving, core.flat.steps)
     core.__dict__["flat"] = flat

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pinnir.backends.recording import probe_points, record
 from pinnir.backends.spinnaker.groups import CLOCK, SUMS
+from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING, ONE, TruncatedIF, ring
 from pinnir.backends.spinnaker.verify import compare, plain_units, run_network
-from pinnir.backends.spinnaker.write import write, written_cores
+from pinnir.backends.spinnaker.write import write
 from pinnir.base.errors import LegalizeError
 from pinnir.mapping.integer_cores import Whole
 from tests.backends.networks import small_program
@@ -27,7 +28,7 @@ def whole(*values: int) -> Whole:
 
 def test_every_spike_and_sum_is_the_oracles() -> None:
     program = whole_program("population", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 32))
     trace = run_network(core, seen)
     found = compare(core, seen, trace)
@@ -38,7 +39,7 @@ def test_every_spike_and_sum_is_the_oracles() -> None:
 
 
 def test_units_are_held_down_until_their_step() -> None:
-    (core,) = written_cores(whole_program("population", "spinnaker"))
+    (core,) = cores_of(whole_program("population", "spinnaker"))
     begin = {group.name: group.begin for group in core.network.groups}
     held = {one.target for one in core.network.synapses if one.source == CLOCK}
     assert held
@@ -67,7 +68,7 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
 
 def test_every_spike_and_sum_of_a_rate_program_is_the_oracles() -> None:
     program = whole_program("rate", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 32))
     trace = run_network(core, seen)
     found = compare(core, seen, trace)
@@ -81,7 +82,7 @@ def test_every_spike_and_sum_of_a_rate_program_is_the_oracles() -> None:
 
 def test_integrating_units_begin_at_their_floor_with_their_potential() -> None:
     program = whole_program("rate", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 4))
     for group in core.network.groups:
         if group.node is not None and group.begin:
@@ -101,7 +102,7 @@ def test_soft_reset_is_refused() -> None:
 def test_sums_that_ring_buffers_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pinnir.backends.spinnaker.groups.MOST_RING", 10)
     with pytest.raises(LegalizeError, match="ring buffers hold 10"):
-        written_cores(whole_program("population", "spinnaker"))
+        cores_of(whole_program("population", "spinnaker"))
 
 
 def test_numbers_that_are_not_whole_are_refused() -> None:

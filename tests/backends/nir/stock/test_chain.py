@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pinnir
-from pinnir.backends.nir.cores import stock_program
+from pinnir.backends.nir.network import stock_program
 from pinnir.backends.nir.stock.stock import Stock, stock
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Graph, Input, Level, Node
@@ -35,7 +35,7 @@ def units(core: Stock) -> int:
 def assert_equal(core: Stock, x: np.ndarray, habits: Habits) -> None:
     found = compared(core, core.rounded.points(x), habits)
     steps = 1 if core.chain.settles else core.chain.steps
-    assert found.spikes == units(core) * steps * len(x)
+    assert found.events == units(core) * steps * len(x)
     assert found.equal, found
 
 
