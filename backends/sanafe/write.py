@@ -18,7 +18,7 @@ from pinnir.backends.exported_parts import (
     sums_that_leave,
 )
 from pinnir.backends.recording import CoreRecord
-from pinnir.backends.sanafe.network import LoihiCore, Network, cores_of
+from pinnir.backends.sanafe.network import LoihiCore, LoihiNetwork, cores_of
 from pinnir.backends.sanafe.placement import Cores, place
 from pinnir.program.program import Program
 
@@ -53,7 +53,7 @@ def expected_of(core: LoihiCore, seen: CoreRecord) -> Arrays:
     return found | {"outputs": sums_that_leave(core.whole, seen)}
 
 
-def _core_file(one: Network, placed: Cores) -> bytes:
+def _core_file(one: LoihiNetwork, placed: Cores) -> bytes:
     arrays: Arrays = {}
     groups, synapses = [], []
     for group, cores in zip(one.groups, placed, strict=True):
@@ -61,10 +61,12 @@ def _core_file(one: Network, placed: Cores) -> bytes:
         for key in ("threshold", "potential", "bias", "from_input"):
             arrays[f"{group.name}/{key}"] = getattr(group, key)
         arrays[f"{group.name}/core"] = cores
-    for number, found in enumerate(one.synapses):
-        synapses.append({"source": found.source, "target": found.target, "waits": found.waits})
+    for number, found in enumerate(one.projections):
+        waits = found.delay - 1
+        synapses.append({"source": found.source, "target": found.target, "waits": waits})
         arrays[f"synapses/{number}"] = found.weight.astype(np.int32)
-    return core_file(arrays, {"steps": one.steps, "groups": groups, "synapses": synapses})
+    steps = one.groups[-1].steps
+    return core_file(arrays, {"steps": steps, "groups": groups, "synapses": synapses})
 
 
 _README = """# A spiking network for SANA-FE's model of Loihi

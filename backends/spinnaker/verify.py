@@ -11,10 +11,11 @@ from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
 from pinnir.backends.recording import CoreRecord, record
 from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
-from pinnir.backends.spinnaker.groups import SUMS, Network
-from pinnir.backends.spinnaker.network import SpinnakerCore, cores_of
+from pinnir.backends.spinnaker.groups import SpinnakerCore, SpinnakerNetwork
+from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
 from pinnir.backends.spinnaker.write import write
+from pinnir.backends.stepped_core import SUMS
 from pinnir.backends.verify import Comparison, Verification, run_exported
 from pinnir.mapping.integer_cores import Whole
 from pinnir.numerics.matrix import Array
@@ -88,7 +89,7 @@ def run_network(core: SpinnakerCore, seen: CoreRecord) -> Trace:
         for group in core.network.groups
     }
     wires = []
-    for one in core.network.synapses:
+    for one in core.network.projections:
         delay = np.full(one.weight.shape, one.delay)
         for sign in (1, -1):
             words = np.maximum(sign * one.weight, 0) >> shifts[one.target]
@@ -103,7 +104,7 @@ def plain_units(threshold: Whole, reset: Whole, offset: Whole) -> TruncatedIF:
 
 
 def _run(
-    one: Network, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
+    one: SpinnakerNetwork, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
 ) -> Trace:
     shifts = {group.name: (group.shift, group.shift) for group in one.groups}
     potentials = {group.name: group.potentials(seen.inputs) for group in one.groups}

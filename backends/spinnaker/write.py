@@ -19,8 +19,9 @@ from pinnir.backends.exported_parts import (
     sums_that_leave,
 )
 from pinnir.backends.recording import CoreRecord
-from pinnir.backends.spinnaker.groups import SUMS, Network
-from pinnir.backends.spinnaker.network import SpinnakerCore, cores_of
+from pinnir.backends.spinnaker.groups import SpinnakerCore, SpinnakerNetwork
+from pinnir.backends.spinnaker.network import cores_of
+from pinnir.backends.stepped_core import SUMS
 from pinnir.program.program import Program
 
 
@@ -49,7 +50,7 @@ def expected_of(core: SpinnakerCore, seen: CoreRecord) -> Arrays:
     return found | {f"{SUMS}/outputs": sums_that_leave(core.whole, seen)}
 
 
-def _core_file(one: Network, seen: CoreRecord) -> bytes:
+def _core_file(one: SpinnakerNetwork, seen: CoreRecord) -> bytes:
     """Groups with the potentials and currents of the first sample, and synapses."""
     arrays: Arrays = {}
     groups, synapses = [], []
@@ -59,7 +60,7 @@ def _core_file(one: Network, seen: CoreRecord) -> bytes:
         arrays[f"{group.name}/threshold"] = group.threshold
         arrays[f"{group.name}/sample"] = group.potentials(seen.inputs[:1])[0]
         arrays[f"{group.name}/offset"] = group.offsets(seen.inputs[:1])[0]
-    for number, found in enumerate(one.synapses):
+    for number, found in enumerate(one.projections):
         synapses.append({key: getattr(found, key) for key in ("source", "target", "delay")})
         arrays[f"synapses/{number}"] = found.weight.astype(np.int32)
     return core_file(arrays, {"steps": one.steps, "groups": groups, "synapses": synapses})

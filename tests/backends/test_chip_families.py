@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pinnir
+from pinnir.backends.exported_parts import value_of_sums
 from pinnir.backends.recording import probe_points, record
 from pinnir.backends.sanafe.network import cores_of as loihi_cores
 from pinnir.backends.spinnaker.network import cores_of as spinnaker_cores
@@ -34,7 +35,7 @@ def test_sanafe_fires_as_the_oracle(name: str, coding: str) -> None:
             for group in core.network.groups[:-1]:
                 assert group.node is not None
                 assert np.array_equal(chip.events(group), seen.events[group.node][sample])
-            assert np.allclose(sums * core.network.unit, seen.outputs[sample], rtol=1e-12)
+            assert np.allclose(sums * value_of_sums(core.whole), seen.outputs[sample], rtol=1e-12)
 
 
 @pytest.mark.parametrize("coding", SIZES)

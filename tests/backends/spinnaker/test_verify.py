@@ -24,7 +24,7 @@ def test_the_image_is_the_network_and_fires_as_the_oracle() -> None:
     report = on_virtual_board(program, probe_points(program, 8))
     assert report.comparison.equal
     (core,) = cores_of(program)
-    synapses = sum(np.count_nonzero(one.weight) for one in core.network.synapses)
+    synapses = sum(np.count_nonzero(one.weight) for one in core.network.projections)
     units = sum(group.units for group in core.network.groups)
     assert report.figures["image_synapses"] == synapses
     assert report.figures["image_parameters"] == 4 * units
