@@ -123,8 +123,9 @@ def test_large_biases_take_several_relays():
 
 
 @needs("lava-netx")
-def test_netx_fires_as_the_oracle():
-    running = stock()
+@pytest.mark.parametrize("make", [stock, lambda: program("spinn", "rate", "lava-stock")])
+def test_netx_fires_as_the_oracle(make):
+    running = make()
     report = on_netx(running, probe_points(running, 3))
     assert report.comparison.events > 0
     assert report.comparison.equal
