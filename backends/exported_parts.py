@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.recording import CoreRecord
+from pinnir.backends.recording import CoreRecord, probe_points, record
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
 from pinnir.ir.graph import Neuron
@@ -22,21 +23,135 @@ from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.program.program import Program
 
-Arrays: TypeAlias = dict[str, NDArray[np.generic]]
-# A core as a chip's tools take it.
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+# What is said of cores in ``program.json``, by the label of their segment.
+Rows: TypeAlias = Mapping[str, Mapping[str, object]]
+# A core as a target's tools take it.
 Network = TypeVar("Network")
+# Points whose events an exported folder holds.
+SAMPLES = 16
 
 
-def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+@dataclass(frozen=True, eq=False)
+class ExportedCore:
+    """A core that an export holds.
+
+    Attributes:
+        label: Of its segment.
+    """
+
+    label: str
+
+    @property
+    def name(self) -> str:
+        """What its file is called, without its suffix."""
+        return self.label.replace(".", "_")
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its arrays begin with."""
+        return f"{self.name}/"
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkCore(ExportedCore, Generic[Network]):
+    """A core and its network on a chip.
+
+    Attributes:
+        whole: The core in whole numbers.
+        network: What is written.
+    """
+
+    whole: WholeCore
+    network: Network
+
+    @property
+    def row(self) -> dict[str, object]:
+        """What ``program.json`` says of it: its file, and what its sums are worth."""
+        return {"file": f"{self.name}.npz", "unit": value_of_sums(self.whole).tolist()}
+
+
+Core = TypeVar("Core", bound=ExportedCore)
+
+
+def packed(arrays: Arrays) -> bytes:
     """Arrays as an npz file; the same arrays give the same bytes."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def host_files(program: Program) -> dict[str, bytes]:
-    """Host parts as ONNX models, by file name."""
-    return {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
+def core_file(arrays: Arrays, told: Mapping[str, object]) -> bytes:
+    """A core's arrays as an npz file, with what else there is to say as JSON in ``told``."""
+    return packed({**arrays, "told": np.frombuffer(json.dumps(told).encode(), np.uint8)})
+
+
+def folder_files(
+    program: Program,
+    backend: str,
+    readme: str,
+    rows: Rows,
+    scripts: Iterable[str] = ("runner.py",),
+    **more: object,
+) -> dict[str, bytes]:
+    """What a folder holds beside its cores: README, scripts, ``program.json``, host parts as ONNX.
+
+    Args:
+        program: The program.
+        backend: Whose folder ``exported/`` holds the scripts.
+        readme: The README's text.
+        rows: What ``program.json`` says of every core.
+        scripts: Names of the scripts.
+        **more: What ``program.json`` says of the program besides.
+    """
+    own = files(f"pinnir.backends.{backend}") / "exported"
+    found = {name: own.joinpath(name).read_bytes() for name in scripts}
+    found["README.md"] = readme.encode()
+    found["program.json"] = _program_json(program, rows, more)
+    return found | {f"{s.label}.onnx": s.host for s in program.segments if s.host is not None}
+
+
+def _program_json(program: Program, rows: Rows, more: Mapping[str, object]) -> bytes:
+    """The parts in running order, with what they take and give."""
+    segments = [
+        {"inputs": s.inputs, "outputs": s.outputs, **rows.get(s.label, {"file": f"{s.label}.onnx"})}
+        for s in program.segments
+    ]
+    told = {
+        "inputs": program.inputs,
+        "outputs": program.outputs,
+        "segments": segments,
+        "layouts": program.layouts,
+        "domain": str(program.domain),
+        **more,
+    }
+    return (json.dumps(told, indent=1) + "\n").encode()
+
+
+def recorded_samples(program: Program) -> list[CoreRecord]:
+    """What every core does at the points whose events a folder holds."""
+    return [
+        replace(
+            one,
+            inputs=one.inputs[:SAMPLES],
+            events={node: events[:SAMPLES] for node, events in one.events.items()},
+            outputs=one.outputs[:SAMPLES],
+        )
+        for one in record(program, probe_points(program, SAMPLES))
+    ]
+
+
+def gathered(
+    values_of: Callable[[Core, CoreRecord], Arrays],
+    cores: Iterable[Core],
+    records: Iterable[CoreRecord],
+) -> Arrays:
+    """Arrays of all cores by name, each core's behind its prefix."""
+    return {
+        f"{core.prefix}{name}": values
+        for core, seen in zip(cores, records, strict=True)
+        for name, values in values_of(core, seen).items()
+    }
 
 
 def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
@@ -52,6 +167,22 @@ def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
         for segment in program.segments
         if segment.running is not None
     }
+
+
+def network_cores(
+    program: Program, network: Callable[[WholeCore, float], Network]
+) -> list[NetworkCore[Network]]:
+    """Every core with its network.
+
+    Args:
+        program: The program.
+        network: Makes it from a core and the largest magnitude of what enters.
+
+    Raises:
+        LegalizeError: If the program is not in integers, or a core has no such network.
+    """
+    cores = whole_cores(program).items()
+    return [NetworkCore(label, whole, network(whole, most)) for label, (whole, most) in cores]
 
 
 def check_neurons(whole: WholeCore, target: Target) -> None:
@@ -75,34 +206,6 @@ def check_neurons(whole: WholeCore, target: Target) -> None:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class WrittenCore(Generic[Network]):
-    """A core and its network on a chip.
-
-    Attributes:
-        label: Of its segment.
-        whole: The core in whole numbers.
-        network: What is written.
-    """
-
-    label: str
-    whole: WholeCore
-    network: Network
-
-    @property
-    def name(self) -> str:
-        """What its file is called, without its suffix."""
-        return self.label.replace(".", "_")
-
-
-def core_rows(cores: Sequence[WrittenCore[Network]]) -> dict[str, dict[str, object]]:
-    """What ``program.json`` says of cores: their file, and what their sums are worth."""
-    return {
-        core.label: {"file": f"{core.name}.npz", "unit": value_of_sums(core.whole).tolist()}
-        for core in cores
-    }
-
-
 def sums_that_leave(whole: WholeCore, seen: CoreRecord) -> Whole:
     """What left a core, as the whole sums that a target gives, ``(samples, outputs)``.
 
@@ -120,38 +223,9 @@ def value_of_sums(whole: WholeCore) -> Array:
 
 def hard_reset_errors(program: Program) -> dict[str, float]:
     """Relative L2 errors before the pass ``hard-reset`` and behind it, if the program needed it."""
-    found = [done for done in program.passes if done.name == "hard-reset"]
-    return {
-        key: error
-        for done in found
-        for key, error in (
-            ("rel_l2_soft_reset", done.error_before),
-            ("rel_l2_hard_reset", done.error_after),
-        )
-    }
-
-
-def program_json(
-    program: Program, cores: Mapping[str, Mapping[str, object]], /, **more: object
-) -> bytes:
-    """``program.json``: the parts in running order, with what they take and give.
-
-    Args:
-        program: The program.
-        cores: What is to be said of every core, by the label of its segment.
-        **more: What is to be said of the program besides.
-    """
-    rows: list[dict[str, object]] = []
-    for segment in program.segments:
-        row: dict[str, object] = {"inputs": segment.inputs, "outputs": segment.outputs}
-        row |= cores.get(segment.label, {"file": f"{segment.label}.onnx"})
-        rows.append(row)
-    told = {
-        "inputs": program.inputs,
-        "outputs": program.outputs,
-        "segments": rows,
-        "layouts": program.layouts,
-        "domain": str(program.domain),
-        **more,
-    }
-    return (json.dumps(told, indent=1) + "\n").encode()
+    found: dict[str, float] = {}
+    for done in program.passes:
+        if done.name == "hard-reset":
+            found["rel_l2_soft_reset"] = done.error_before
+            found["rel_l2_hard_reset"] = done.error_after
+    return found

@@ -1,1 +1,1 @@
-"""C99 for microcontrollers: written by ``write.py``, compiled and run by ``run.py``."""
+"""C99 for microcontrollers."""

@@ -25,34 +25,40 @@ from pinnir.backends.c.tables import (
     table,
     width,
 )
-from pinnir.backends.exported_parts import check_neurons
+from pinnir.backends.exported_parts import ExportedCore, check_neurons, whole_cores
 from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Input, Neuron, Node
 from pinnir.mapping.integer_cores import WholeCore, WholeMap, check_range
 from pinnir.neurons import IF, Delta, Threshold
+from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
 
 _INDENT = "    "
 
 
+def cores_of(program: Program) -> list[CoreSource]:
+    """The cores of a program as C.
+
+    Raises:
+        LegalizeError: If a core has no C form, or its sums are too large.
+    """
+    found = [CoreSource(label, whole) for label, (whole, _) in whole_cores(program).items()]
+    for one in found:
+        one.check()
+    return found
+
+
 @dataclass(frozen=True, eq=False)
-class CoreSource:
-    """One core as C.
+class CoreSource(ExportedCore):
+    """One core as C, whose names begin with the core's.
 
     Attributes:
-        label: Of its segment.
         whole: Its integers.
     """
 
-    label: str
     whole: WholeCore
-
-    @property
-    def name(self) -> str:
-        """What its C names begin with."""
-        return self.label.replace(".", "_")
 
     @property
     def streams(self) -> bool:
@@ -84,10 +90,9 @@ class CoreSource:
         check_range(self.whole, integers)
         for node in populations(self.whole.core):
             if isinstance(node.op, Delta) and (node.op.hysteresis or node.op.graded):
-                raise LegalizeError(
-                    "has hysteresis or graded events, which the C program has no form of",
-                    node=node.name, op="Delta", hint="compile without these options",
-                )  # fmt: skip
+                problem = "has hysteresis or graded events, which the C program has no form of"
+                hint = "compile without these options"
+                raise LegalizeError(problem, node=node.name, op="Delta", hint=hint)
 
     def declarations(self) -> Iterator[str]:
         """What the header says of it."""
@@ -249,8 +254,9 @@ class CoreSource:
             shape = map_.weight.shape
             form, rows = ("blocks", shape[1]) if map_.is_blocks else ("dense", shape[0])
             sizes = f"{shape[0]}, {shape[2]}" if map_.is_blocks else f"{shape[1]}"
-            yield (f"sp_{form}_{kind}_{width(map_.weight)}({self._at('s', node)}, {rows}, "
-                   f"{self._at('w', node)}, {map_.shift}, {x}, {sizes});")  # fmt: skip
+            function, sums = f"sp_{form}_{kind}_{width(map_.weight)}", self._at("s", node)
+            weights = f"{self._at('w', node)}, {map_.shift}"
+            yield f"{function}({sums}, {rows}, {weights}, {x}, {sizes});"
 
     def _neuron(self, node: Node, op: Neuron, place: int) -> Iterator[str]:
         lines, sums = self._arriving(node)
@@ -263,16 +269,16 @@ class CoreSource:
             if op.feedback is not None:
                 blocks = feedback_blocks(op)
                 neurons, rows, columns = blocks.shape
-                yield (f"sp_blocks_events_{width(blocks)}({potential}, {rows}, "
-                       f"{self._at('f', node)}, 0, {events}, {neurons}, {columns});")  # fmt: skip
+                weights = f"{self._at('f', node)}, 0, {events}, {neurons}, {columns}"
+                yield f"sp_blocks_events_{width(blocks)}({potential}, {rows}, {weights});"
             sign = "SP_CENTRED" if op.centred else "SP_SIGNED" if op.signed else "SP_UNSIGNED"
             yield f"sp_integrate({events}, {potential}, {sums}, {ends}, {units}, {sign});"
         else:
             assert isinstance(op, Delta)
             directions = self._at("d", node) if (op.staircase.directions < 0).any() else "NULL"
             state = ", ".join(self._at(kind, node) for kind in "ipk")
-            yield (f"sp_levels({events}, {state}, {sums}, {ends}, {self._at('n', node)}, "
-                   f"{directions}, {units});")  # fmt: skip
+            tables = f"{ends}, {self._at('n', node)}, {directions}"
+            yield f"sp_levels({events}, {state}, {sums}, {tables}, {units});"
         yield "if (observer)"
         yield f"{_INDENT}observer(step, {place}, {events}, {units});"
 

@@ -16,17 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pinnir.backends.c.network import CoreSource
+from pinnir.backends.c.network import CoreSource, cores_of
 from pinnir.backends.c.tables import table
-from pinnir.backends.c.write import (
-    SAMPLES,
-    core_sources,
-    in_running_order,
-    write,
-)
-from pinnir.backends.exported_parts import sums_that_leave
+from pinnir.backends.c.write import in_running_order, write
+from pinnir.backends.exported_parts import SAMPLES, sums_that_leave
 from pinnir.backends.recording import CoreRecord, probe_points, record
-from pinnir.backends.verify import Comparison, Report
+from pinnir.backends.verify import Comparison, Verification
 from pinnir.base.errors import BackendError
 from pinnir.base.files import write_files
 from pinnir.numerics.matrix import Array
@@ -36,61 +31,59 @@ from pinnir.program.program import Program
 LINE = 256
 _SECONDS = 900
 _HOST_HINT = "install a C compiler; on Debian: apt install gcc make"
-_ARM_HINT = (
-    "on Debian: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-)  # fmt: skip
+_ARM_HINT = "on Debian: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 _ARM = ("arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
-_ARM_FLAGS = (
-    "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-mcpu=cortex-m4", "-mthumb",
-    "-ffunction-sections", "-fdata-sections",
-)  # fmt: skip
+_WARNINGS = ("-Wall", "-Wextra", "-Werror")
+_MACHINE = ("-mcpu=cortex-m4", "-mthumb", "-ffunction-sections", "-fdata-sections")
+_ARM_FLAGS = ("-std=c99", "-O2", *_WARNINGS, *_MACHINE)
+_LINK_FLAGS = ("-T", "board.ld", "-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections")
+_SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
+_BOARD_FLAGS = ("-M", "mps2-an386", "-nographic", *_SEMIHOSTING, "-icount", "shift=0")
 # Instructions a tick of the board's timer, which runs at 25 MHz while one takes a nanosecond.
 _PER_TICK = 40
 
 
-def on_host(program: Program, points: Array) -> Report:
+def on_host(program: Program, points: Array) -> Verification:
     """Compile with all warnings and sanitizers for this machine, and compare on any points.
 
     Raises:
         BackendError: If there is no compiler, or what it makes fails.
     """
     _need(("cc", "make"), _HOST_HINT)
-    cores, records = core_sources(program), record(program, points)
+    cores, records = cores_of(program), record(program, points)
     with tempfile.TemporaryDirectory(prefix="pinnir-c-") as name:
         folder = Path(name)
         write_files(folder, write(program))
         _call(["make", "--quiet", "stream", "check"], folder)
         found = [
-            _compared(core, seen, _streamed(folder, number, core, seen))
+            _compared(core, seen, _streamed(folder, number, seen))
             for number, (core, seen) in enumerate(zip(cores, records, strict=True))
         ]
-    return Report("c", Comparison.total(found), {})
+    return Verification("c", Comparison.total(found), {})
 
 
-def on_cortex_m4(program: Program, points: Array) -> Report:
+def on_cortex_m4(program: Program, points: Array) -> Verification:
     """Compile for a Cortex-M4, run the export's own 16 points under QEMU, and count instructions.
 
     Raises:
         BackendError: If the cross compiler or QEMU is missing, or what they make fails.
     """
     _need(_ARM, _ARM_HINT)
+    board = files("pinnir.backends.c") / "cortex_m4"
+    parts = {name: (board / name).read_bytes() for name in ("startup.c", "count.c", "board.ld")}
+    parts["points.h"] = _points(program).encode()
     with tempfile.TemporaryDirectory(prefix="pinnir-arm-") as name:
         folder = Path(name)
-        write_files(folder, write(program))
-        board = files("pinnir.backends.c") / "cortex_m4"
-        for part in ("startup.c", "count.c", "board.ld"):
-            (folder / part).write_bytes((board / part).read_bytes())
+        write_files(folder, write(program) | parts)
         told = _on_board(folder, "check.c")
         match = re.search(r"(\d+) events compared, (\d+) differ; (\d+) outputs differ", told)
         if match is None:
             raise BackendError(f"the program on the board printed {told.strip()!r}")
-        events, differing, outputs = map(int, match.groups())
-        (folder / "points.h").write_text(_points(program))
         figures = {"instructions": _instructions(folder)}
         if program.streams:
             figures["instructions_plain"] = _instructions(folder, "-DSP_PLAIN")
         figures |= _sizes(folder)
-    return Report("cortex-m4", Comparison(events, differing, outputs), figures)
+    return Verification("cortex-m4", Comparison(*map(int, match.groups())), figures)
 
 
 def _need(tools: Sequence[str], hint: str) -> None:
@@ -112,7 +105,7 @@ def _call(command: Sequence[str], folder: Path, data: bytes | None = None) -> by
     return done.stdout
 
 
-def _streamed(folder: Path, number: int, core: CoreSource, seen: CoreRecord) -> bytes:
+def _streamed(folder: Path, number: int, seen: CoreRecord) -> bytes:
     inputs = np.ascontiguousarray(seen.inputs.astype("<i4"))
     return _call([str(folder / "stream"), str(number)], folder, inputs.tobytes())
 
@@ -124,11 +117,8 @@ def _compared(core: CoreSource, seen: CoreRecord, told: bytes) -> Comparison:
     if len(told) != len(events) * kind.itemsize:
         raise BackendError(f"the C program gave {len(told)} bytes for {len(events)} samples")
     found = np.frombuffer(told, kind)
-    return Comparison(
-        events.size,
-        int((found["events"] != events).sum()),
-        int((found["outputs"] != outputs).sum()),
-    )
+    wanted = {"events": events, "outputs": outputs}
+    return Comparison.of("the C program", wanted, {name: found[name] for name in wanted})
 
 
 def _points(program: Program) -> str:
@@ -154,11 +144,8 @@ def _on_board(folder: Path, main: str, *options: str) -> str:
     """Compile with one of the main programs, and run under QEMU."""
     binary = folder / f"{main}.elf"
     sources = [main, "network.c", "spiking.c", "startup.c"]
-    _call([_ARM[0], *_ARM_FLAGS, *options, *sources, "-T", "board.ld", "-nostartfiles",
-           "--specs=rdimon.specs", "-Wl,--gc-sections", "-o", str(binary)], folder)  # fmt: skip
-    return _call([_ARM[2], "-M", "mps2-an386", "-nographic", "-semihosting-config",
-                  "enable=on,target=native", "-icount", "shift=0", "-kernel", str(binary)],
-                 folder).decode()  # fmt: skip
+    _call([_ARM[0], *_ARM_FLAGS, *options, *sources, *_LINK_FLAGS, "-o", str(binary)], folder)
+    return _call([_ARM[2], *_BOARD_FLAGS, "-kernel", str(binary)], folder).decode()
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -7,25 +7,22 @@ points and what the oracle says of them, and ``check.c`` compares. Host parts st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
 
-from pinnir.backends.c.network import CoreSource, header, source
+from pinnir.backends.c.network import CoreSource, cores_of, header, source
 from pinnir.backends.c.tables import table
 from pinnir.backends.exported_parts import (
-    host_files,
-    program_json,
+    folder_files,
+    recorded_samples,
     sums_that_leave,
     value_of_sums,
-    whole_cores,
 )
-from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.backends.recording import CoreRecord
 from pinnir.mapping.integer_cores import Whole
 from pinnir.program.program import Program
 
-SAMPLES = 16
-_PLAIN = ("spiking.h", "spiking.c", "check.c", "stream.c")
+_SCRIPTS = ("spiking.h", "spiking.c", "check.c", "stream.c")
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -34,75 +31,35 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no C form, or its sums are too large.
     """
-    cores = core_sources(program)
-    records = record(program, probe_points(program, SAMPLES))
-    own = files("pinnir.backends.c")
-    found = {name: (own / name).read_bytes() for name in _PLAIN}
-    found["network.h"] = header(cores).encode()
-    found["network.c"] = source(cores).encode()
-    found["samples.h"] = _samples(cores, records).encode()
-    found["Makefile"] = _MAKEFILE.encode()
-    found["README.md"] = _README.encode()
-    told = {
-        core.label: {
-            "function": f"{core.name}_run",
-            "unit": value_of_sums(core.whole).tolist(),
-        }
+    cores = cores_of(program)
+    rows = {
+        core.label: {"function": f"{core.name}_run", "unit": value_of_sums(core.whole).tolist()}
         for core in cores
     }
-    found["program.json"] = program_json(program, told)
-    return found | host_files(program)
-
-
-def core_sources(program: Program) -> list[CoreSource]:
-    """The cores as C.
-
-    Raises:
-        LegalizeError: As :func:`write`.
-    """
-    found = [CoreSource(label, whole) for label, (whole, _) in whole_cores(program).items()]
-    for one in found:
-        one.check()
-    return found
+    return folder_files(program, "c", _README, rows, _SCRIPTS) | {
+        "network.h": header(cores).encode(),
+        "network.c": source(cores).encode(),
+        "samples.h": _samples(cores, recorded_samples(program)).encode(),
+        "Makefile": _MAKEFILE.encode(),
+    }
 
 
 def _samples(cores: Sequence[CoreSource], records: Sequence[CoreRecord]) -> str:
     """``samples.h``: points, expected events and outputs."""
-    streams = any(core.streams for core in cores)
-    lines = [
-        "#ifndef SAMPLES_H", "#define SAMPLES_H", '#include "network.h"',
-        f"typedef int{16 if streams else 8}_t sample_event;",
-        f"enum {{ CORES = {len(cores)}, MOST_INPUTS = {max(c.inputs for c in cores)}, "
-        f"MOST_OUTPUTS = {max(c.outputs for c in cores)} }};",
-        "struct sample_core {",
-        "    void (*reset)(void);",
-        "    void (*run)(const int32_t *, int64_t *, sp_observer);",
-        "    int inputs, outputs, samples;",
-        "    const int32_t *input;",
-        "    const int64_t *output;",
-        "    const sample_event *events;",
-        "};",
-    ]  # fmt: skip
-    rows = []
+    bits = 16 if any(core.streams for core in cores) else 8
+    inputs, outputs = max(core.inputs for core in cores), max(core.outputs for core in cores)
+    tables: list[str] = []
+    rows: list[str] = []
     for core, seen in zip(cores, records, strict=True):
-        count = min(SAMPLES, len(seen.inputs))
-        lines += _sample_tables(core, seen, count)
-        rows.append(
-            f"    {{{core.name}_reset, {core.name}_run, {core.inputs}, {core.outputs}, {count}, "
-            f"{core.name}_input, {core.name}_output, {core.name}_events}},"
-        )
-    lines += ["static const struct sample_core sample_cores[CORES] = {", *rows, "};", "#endif", ""]
-    return "\n".join(lines)
-
-
-def _sample_tables(core: CoreSource, seen: CoreRecord, count: int) -> list[str]:
-    sums = sums_that_leave(core.whole, seen)[:count]
-    events = in_running_order(seen)[:count]
-    return [
-        table(f"int32_t {core.name}_input", seen.inputs[:count].astype(np.int64)),
-        table(f"int64_t {core.name}_output", sums),
-        table(f"sample_event {core.name}_events", events),
-    ]
+        name, sums = core.name, sums_that_leave(core.whole, seen)
+        tables.append(table(f"int32_t {name}_input", seen.inputs.astype(np.int64)))
+        tables.append(table(f"int64_t {name}_output", sums))
+        tables.append(table(f"sample_event {name}_events", in_running_order(seen)))
+        numbers = f"{core.inputs}, {core.outputs}, {len(seen.inputs)}"
+        arrays = f"{name}_input, {name}_output, {name}_events"
+        rows.append(f"    {{{name}_reset, {name}_run, {numbers}, {arrays}}},")
+    sizes = f"CORES = {len(cores)}, MOST_INPUTS = {inputs}, MOST_OUTPUTS = {outputs}"
+    return _SAMPLES % (bits, sizes, "\n".join(tables), "\n".join(rows))
 
 
 def in_running_order(seen: CoreRecord) -> Whole:
@@ -111,6 +68,26 @@ def in_running_order(seen: CoreRecord) -> Whole:
     parts = [found.reshape(samples, steps, -1) for found in seen.events.values()]
     return np.concatenate(parts, axis=2).reshape(samples, -1).astype(np.int64)
 
+
+_SAMPLES = """#ifndef SAMPLES_H
+#define SAMPLES_H
+#include "network.h"
+typedef int%d_t sample_event;
+enum { %s };
+struct sample_core {
+    void (*reset)(void);
+    void (*run)(const int32_t *, int64_t *, sp_observer);
+    int inputs, outputs, samples;
+    const int32_t *input;
+    const int64_t *output;
+    const sample_event *events;
+};
+%s
+static const struct sample_core sample_cores[CORES] = {
+%s
+};
+#endif
+"""
 
 _MAKEFILE = """# make check: compile with warnings and sanitizers for this machine, run, compare.
 CC ?= cc

@@ -16,20 +16,26 @@ every digit is a ``Dense`` of its own with weights ``2 w_k``, all even, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
-from pinnir.backends.exported_parts import check_neurons
+from pinnir.backends.exported_parts import ExportedCore, check_neurons, whole_cores
 from pinnir.base.errors import LegalizeError
-from pinnir.base.targets import Integers, Target
+from pinnir.base.targets import TARGETS, Integers, Target
 from pinnir.ir.graph import Input, Node
+from pinnir.mapping.chip_steps import after, first_steps
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
 from pinnir.mapping.integer_cores import Whole, WholeCore, bits_of, check_range
 from pinnir.neurons import IF, Delta
+from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
+
+# What the runner builds a core from: a description as JSON, and arrays by name.
+Described: TypeAlias = tuple[dict[str, object], dict[str, Whole]]
 
 INPUT = "input"
 OUTPUTS = "outputs"
@@ -41,9 +47,21 @@ _LARGEST = 2**23 - 1
 _ENDLESS = 2**31 - 1
 
 
+def cores_of(program: Program, target: str = "lava") -> list[LavaCore]:
+    """The cores of a program on the chip, with the neurons of a target.
+
+    Raises:
+        LegalizeError: If a core has no form there, or its numbers are too large.
+    """
+    found = [LavaCore(label, whole) for label, (whole, _) in whole_cores(program).items()]
+    for one in found:
+        one.check(TARGETS[target])
+    return found
+
+
 @dataclass(frozen=True, eq=False)
-class Synapses:
-    """Synapses from one population, or the input, to another one.
+class DenseSynapses:
+    """One of Lava's ``Dense``, from one population, or the input, to another one.
 
     Attributes:
         source: Name of a population, or INPUT.
@@ -65,8 +83,8 @@ class Synapses:
 
 
 @dataclass(frozen=True, eq=False)
-class ChipPopulation:
-    """A population on the chip.
+class LavaPopulation:
+    """A population as a Lava process.
 
     Attributes:
         name: Of its files' arrays.
@@ -84,18 +102,19 @@ class ChipPopulation:
 
 
 @dataclass(frozen=True, eq=False)
-class ChipCore:
+class LavaCore(ExportedCore):
     """One core on the chip.
 
     Attributes:
-        label: Of its segment.
         whole: Its integers.
-        largest_input: Largest magnitude of what enters.
     """
 
-    label: str
     whole: WholeCore
-    largest_input: float
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its arrays begin with."""
+        return f"{self.label}."
 
     @property
     def streams(self) -> bool:
@@ -128,13 +147,11 @@ class ChipCore:
     @cached_property
     def depths(self) -> dict[str, int]:
         """Synapses in a row before each population, by name."""
-        found = {INPUT: 0}
-        for one in self.flat.populations:
-            before = (found[self.names[source]] for source in one.synapses)
-            found[self.names[one.node]] = 1 + max(before, default=0)
-        last = (found[self.names[n]] for _, weights, _ in self.flat.leaving for n in weights)
+        first = first_steps(self.flat)
+        found = {INPUT: 0} | {self.names[node]: 1 + step for node, step in first.items()}
+        leaving = [node for node in self.flat.sums[0] if node in first]
         # Every population's last events are recorded before the run ends.
-        found[OUTPUTS] = max(1 + max(last, default=0), *found.values())
+        found[OUTPUTS] = max(1 + after(first, leaving), *found.values())
         return found
 
     def check(self, target: Target) -> None:
@@ -151,8 +168,8 @@ class ChipCore:
         self._check_sums(integers)
         for one in self.flat.populations:
             if isinstance(one.node.op, Delta) and one.node.op.hysteresis:
-                raise _refusal(one.node.name, "has hysteresis, which the Lava process has not",
-                               "compile without this option")  # fmt: skip
+                problem = "has hysteresis, which the Lava process has not"
+                raise _refusal(one.node.name, problem, "compile without this option")
         for synapses in self.synapses():
             if synapses.delay > MOST_DELAY:
                 raise _refusal(
@@ -185,15 +202,15 @@ class ChipCore:
                         "compile with fewer levels",
                     )
 
-    def populations(self) -> Iterator[ChipPopulation]:
+    def populations(self) -> Iterator[LavaPopulation]:
         """The populations in running order, and last what leaves."""
         for one in self.flat.populations:
             yield self._population(one)
         yield self._read_out()
 
-    def _read_out(self) -> ChipPopulation:
+    def _read_out(self) -> LavaPopulation:
         schedule = self._schedule(OUTPUTS)
-        bias = np.concatenate([bias for _, _, bias in self.flat.leaving])
+        _, bias = self.flat.sums
         none = np.zeros_like(bias)
         keep = int(self.whole.core.read_out == "mean")
         arrays = {"bias": bias, "r0": none}
@@ -201,64 +218,84 @@ class ChipCore:
             # The line is one inference without an end: sums go on from point to point.
             schedule |= {"steps": _ENDLESS, "period": _ENDLESS}
             keep, arrays = 1, {"bias": none, "r0": bias}
-        return ChipPopulation(
-            OUTPUTS, "ReadOut", self.depths[OUTPUTS], arrays, {**schedule, "keep": keep}
-        )
+        settings = {**schedule, "keep": keep}
+        return LavaPopulation(OUTPUTS, "ReadOut", self.depths[OUTPUTS], arrays, settings)
 
     def _schedule(self, name: str) -> dict[str, int]:
         return {"depth": self.depths[name], "steps": self.steps, "period": self.period}
 
-    def _population(self, one: FlatPopulation) -> ChipPopulation:
+    def _population(self, one: FlatPopulation) -> LavaPopulation:
         name, op = self.names[one.node], one.node.op
         depth = self.depths[name]
         thresholds = np.clip(one.thresholds, -_LARGEST, _LARGEST)
         if isinstance(op, Delta):
-            arrays = {"bias": one.bias, "boundaries": thresholds,
-                      "levels": op.staircase.level_table.astype(np.int64)}  # fmt: skip
-            return ChipPopulation(name, "DeltaNeurons", depth, arrays, {"depth": depth})
+            levels = op.staircase.level_table.astype(np.int64)
+            arrays = {"bias": one.bias, "boundaries": thresholds, "levels": levels}
+            return LavaPopulation(name, "DeltaNeurons", depth, arrays, {"depth": depth})
         schedule = self._schedule(name)
         if isinstance(op, IF):
             arrays = {"bias": one.bias, "threshold": thresholds, "potential": one.potentials}
             signs = {"signed": op.signed, "centred": op.centred}
-            return ChipPopulation(name, "SoftResetIF", depth, arrays, {**schedule, **signs})
+            return LavaPopulation(name, "SoftResetIF", depth, arrays, {**schedule, **signs})
         arrays = {"bias": one.bias, "threshold": thresholds}
-        return ChipPopulation(name, "ThresholdUnits", depth, arrays, schedule)
+        return LavaPopulation(name, "ThresholdUnits", depth, arrays, schedule)
 
-    def synapses(self) -> Iterator[Synapses]:
+    def synapses(self) -> Iterator[DenseSynapses]:
         """All synapses."""
         for one in self.flat.populations:
             name = self.names[one.node]
             if one.from_input.any():
-                yield from self._between(self.whole.core.inputs[0], name, one.from_input)
+                yield from self.synapses_between(self.whole.core.inputs[0], name, one.from_input)
             for source, weights in one.synapses.items():
-                yield from self._between(source, name, weights)
+                yield from self.synapses_between(source, name, weights)
             if one.feedback is not None:
-                yield from self._between(one.node, name, one.feedback, delay=1)
-        for source, weights in self._leaving().items():
-            yield from self._between(source, OUTPUTS, weights)
+                yield from self.synapses_between(one.node, name, one.feedback, delay=1)
+        for source, weights in self.flat.sums[0].items():
+            yield from self.synapses_between(source, OUTPUTS, weights)
 
-    def _leaving(self) -> dict[Node, Whole]:
-        """Weights of everything that leaves, side by side, by where it comes from."""
-        sizes = [bias.size for _, _, bias in self.flat.leaving]
-        found: dict[Node, Whole] = {}
-        place = 0
-        for (_, weights, _), size in zip(self.flat.leaving, sizes, strict=True):
-            for source, weight in weights.items():
-                empty = np.zeros((sum(sizes), weight.shape[1]), np.int64)
-                found.setdefault(source, empty)[place : place + size] += weight
-            place += size
-        return found
-
-    def _between(
+    def synapses_between(
         self, source: Node, target: str, weights: Whole, delay: int | None = None
-    ) -> Iterator[Synapses]:
+    ) -> Iterator[DenseSynapses]:
+        """Synapses of some weights, as many as these have digits.
+
+        Args:
+            source: Population, or the input.
+            target: Name of a population, or OUTPUTS.
+            weights: ``(units, units of the source)``.
+            delay: If it is not the difference of their depths.
+        """
         name, op = self.names[source], source.op
         if delay is None:
             delay = self.depths[target] - self.depths[name]
         graded = isinstance(op, Input | Delta) or (isinstance(op, IF) and op.signed)
         constant = isinstance(op, Input) and not self.streams
         for exponent, digits in signed_digits(weights):
-            yield Synapses(name, target, digits, exponent, delay, graded, constant)
+            yield DenseSynapses(name, target, digits, exponent, delay, graded, constant)
+
+
+def network(core: LavaCore) -> Described:
+    """A core on our own processes, as the runner reads it."""
+    told, arrays = described(core, core.populations(), core.synapses())
+    told |= {"stock": False, "period": core.period, "streams": core.streams}
+    return told, arrays
+
+
+def described(
+    core: LavaCore, found: Iterable[LavaPopulation], between: Iterable[DenseSynapses]
+) -> Described:
+    """Populations and synapses as the runner reads them."""
+    arrays: dict[str, Whole] = {}
+    synapses, populations = [], []
+    for number, one in enumerate(between):
+        arrays[f"w{number}"] = one.weights
+        synapses.append(vars(one) | {"weights": f"w{number}"})
+    nodes = {name: node.name for node, name in core.names.items()}
+    for population in found:
+        name = population.name
+        arrays |= {f"{name}.{field}": values for field, values in population.arrays.items()}
+        told = {"name": name, "node": nodes.get(name, name)} | vars(population)
+        populations.append(told | {"arrays": list(population.arrays)})
+    return {"steps": core.steps, "populations": populations, "synapses": synapses}, arrays
 
 
 def signed_digits(weights: Whole) -> Iterator[tuple[int, Whole]]:

@@ -15,11 +15,14 @@ layer a step later.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 
-from pinnir.backends.lava.network import INPUT, ChipCore
+from pinnir.backends.lava.network import INPUT, LavaCore
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Node
 from pinnir.mapping.flat_units import FlatPopulation
@@ -58,7 +61,7 @@ class _Relays:
     start: int
 
 
-def dense_layers(core: ChipCore) -> list[DenseLayer]:
+def dense_layers(core: LavaCore) -> list[DenseLayer]:
     """The layers of a core.
 
     Raises:
@@ -78,28 +81,27 @@ def dense_layers(core: ChipCore) -> list[DenseLayer]:
     return found
 
 
-def _check(core: ChipCore, before: FlatPopulation | None, one: FlatPopulation) -> None:
+def _check(core: LavaCore, before: FlatPopulation | None, one: FlatPopulation) -> None:
     heard = {core.names[source] for source in one.synapses}
     if one.from_input.any():
         heard.add(INPUT)
     wanted = INPUT if before is None else core.names[before.node]
     if heard - {wanted}:
         others = ", ".join(sorted(heard - {wanted}))
-        raise _refusal(
-            one, f"hears {others} besides {wanted}, and netx's dense layers are a chain",
-            "export with --target lava-stock, which has synapses of every delay",
-        )  # fmt: skip
+        problem = f"hears {others} besides {wanted}, and netx's dense layers are a chain"
+        hint = "export with --target lava-stock, which has synapses of every delay"
+        raise _refusal(one, problem, hint)
     if np.unique(one.thresholds).size > 1:
-        raise _refusal(one, "has several thresholds, and a layer of netx has one",
-                       "compile with --target lava-stock")  # fmt: skip
+        raise _refusal(one, "has several thresholds, and a layer of netx has one")
     weights = [one.from_input, *one.synapses.values()]
     most = max(int(np.abs(weight).max(initial=0)) for weight in weights)
     if most > _MOST:
-        raise _refusal(one, f"has weights of up to {most}, and netx's have 8 bits",
-                       "compile with --target lava-stock")  # fmt: skip
+        raise _refusal(one, f"has weights of up to {most}, and netx's have 8 bits")
 
 
-def _refusal(one: FlatPopulation, problem: str, hint: str) -> LegalizeError:
+def _refusal(
+    one: FlatPopulation, problem: str, hint: str = "compile with --target lava-stock"
+) -> LegalizeError:
     return LegalizeError(problem, node=one.node.name, op=type(one.node.op).__name__, hint=hint)
 
 
@@ -123,10 +125,11 @@ def _from_input(one: FlatPopulation, has: _Relays) -> Whole:
     most = max(int(np.abs(v).max(initial=0)) for v in (one.bias, one.potentials))
     if fires > _MOST or most > UPPER * _MOST:
         raise _refusal(
-            one, f"has a threshold of {threshold} and biases or potentials of up to {most}, and "
+            one,
+            f"has a threshold of {threshold} and biases or potentials of up to {most}, and "
             f"two channels with 8-bit weights bring up to {UPPER * _MOST}",
             "compile with fewer steps",
-        )  # fmt: skip
+        )
     rows = one.thresholds.size + has.ones + has.start
     columns = one.from_input.shape[1]
     found = np.zeros((rows, columns + CHANNELS), np.int64)
@@ -170,3 +173,28 @@ def _shared(values: Whole, count: int) -> Whole:
         found[:, place] = np.clip(rest, -_MOST, _MOST)
         rest = rest - found[:, place]
     return found
+
+
+def network_file(layers: Sequence[DenseLayer]) -> bytes:
+    """The layers as netx reads them; the same layers give the same bytes."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", track_order=True) as file:
+        entry = file.create_group("layer/0")
+        _text(entry, "input")
+        entry["shape"] = np.array([layers[0].weight.shape[1]])
+        for number, layer in enumerate(layers, 1):
+            group = file.create_group(f"layer/{number}")
+            _text(group, "dense")
+            group["shape"] = np.array([len(layer.weight)])
+            group["weight"] = layer.weight.astype(np.int16)
+            neuron = group.create_group("neuron")
+            _text(neuron, "CUBA")
+            # No memory of the current, no leak of the potential; LIF compares with >.
+            neuron["iDecay"], neuron["vDecay"], neuron["refDelay"] = 4096, 0, 1
+            neuron["vThMant"] = layer.threshold - 1
+            neuron["gradedSpike"] = False
+    return buffer.getvalue()
+
+
+def _text(group: h5py.Group, name: str) -> None:
+    group["type"] = np.array([name.encode()])

@@ -2,104 +2,87 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import tempfile
-from pathlib import Path
-
-import numpy as np
-
-from pinnir.backends.lava.environment import interpreter
+from pinnir.backends.environments import ENVIRONMENTS, Environment
+from pinnir.backends.exported_parts import gathered, hard_reset_errors
+from pinnir.backends.lava.network import cores_of
+from pinnir.backends.lava.stock_network import sums_of
 from pinnir.backends.lava.write import (
-    by_name,
-    chip_cores,
+    events_of,
     expected_of,
     inputs_of,
-    packed,
     write,
+    write_netx,
+    write_stock,
 )
 from pinnir.backends.recording import record
-from pinnir.backends.verify import Comparison, Report
-from pinnir.base.errors import BackendError
-from pinnir.base.files import write_files
-from pinnir.mapping.integer_cores import Whole
+from pinnir.backends.verify import Comparison, Verification, run_exported
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
 
 _SECONDS = 1800
 
 
-def on_lava(program: Program, points: Array) -> Report:
-    """Run the fixed-point models on any points, and compare.
-
-    Raises:
-        BackendError: If Lava is not installed, or fails.
-    """
-    return with_models(program, points, "fixed_pt")
-
-
-def with_models(program: Program, points: Array, tag: str) -> Report:
-    """Run the models of one kind on any points, and compare.
+def on_lava(program: Program, points: Array, tag: str = "fixed_pt") -> Verification:
+    """Run our own processes on any points, and compare.
 
     Args:
         program: The program.
         points: ``(samples, columns)``.
-        tag: ``fixed_pt`` or ``floating_pt``.
+        tag: Of the models, ``fixed_pt`` or ``floating_pt``.
 
     Raises:
-        BackendError: As :func:`on_lava`.
+        BackendError: If Lava is not installed, or fails.
     """
-    python = interpreter()
-    cores, records = chip_cores(program), record(program, points)
-    pairs = list(zip(cores, records, strict=True))
-    found = run_export(python, write(program), by_name(pairs, inputs_of), tag)
-    return Report("lava", compared(by_name(pairs, expected_of), found), {})
+    environment = ENVIRONMENTS["lava"]
+    environment.check()
+    cores, records = cores_of(program), record(program, points)
+    given = gathered(inputs_of, cores, records)
+    found = run_exported(environment, write(program), given, "--tag", tag, seconds=_SECONDS)
+    wanted = gathered(expected_of, cores, records)
+    return Verification("lava", Comparison.of("Lava", wanted, found), {})
 
 
-def compared(expected: dict[str, Whole], found: dict[str, Whole]) -> Comparison:
-    """What Lava gave against the oracle."""
-    events = outputs = differing = 0
-    for name, values in expected.items():
-        if found[name].shape != values.shape:
-            raise BackendError(f"Lava gave {name} as {found[name].shape}, not {values.shape}")
-        wrong = int((found[name] != values).sum())
-        if name.endswith(".outputs"):
-            outputs += wrong
-        else:
-            events, differing = events + values.size, differing + wrong
-    return Comparison(events, differing, outputs)
+def on_lava_stock(program: Program, points: Array) -> Verification:
+    """Run the fixed-point models of Lava's own neurons on any points, and compare.
+
+    The figures are the relative L2 errors with soft reset, before it was replaced, and with hard
+    reset.
+
+    Raises:
+        BackendError: If Lava is not installed, or fails.
+        LegalizeError: If the program is not for these neurons.
+    """
+    environment = ENVIRONMENTS["lava"]
+    environment.check()
+    return _decoded("lava-stock", environment, write_stock(program), program, points)
 
 
-def run_export(
-    python: Path, contents: dict[str, bytes], samples: dict[str, Whole], tag: str
-) -> dict[str, Whole]:
-    """Everything that an export gives for some samples."""
-    with tempfile.TemporaryDirectory(prefix="pinnir-lava-") as name:
-        folder = Path(name)
-        write_files(folder, contents)
-        (folder / "given.npz").write_bytes(packed(samples))
-        command = [str(python), "runner.py", "--tag", tag, "--samples", "given.npz",
-                   "--output", "found.npz"]  # fmt: skip
-        _call(command, folder)
-        with np.load(folder / "found.npz") as arrays:
-            return dict(arrays)
+def on_netx(program: Program, points: Array) -> Verification:
+    """Load the netx files with lava-dl, run them, and compare; figures as of :func:`on_lava_stock`.
+
+    Raises:
+        BackendError: If Lava or lava-dl is not installed, or fails.
+        LegalizeError: If the program is not for these neurons, or no chain of layers.
+    """
+    environment = ENVIRONMENTS["lava-netx"]
+    environment.check()
+    return _decoded("lava-netx", environment, write_netx(program), program, points)
 
 
-def _call(command: list[str], folder: Path) -> None:
-    # Lava runs a system process for every process of the network, which wait for each other for
-    # ever if one of them fails: in a session of their own they can be ended together.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with subprocess.Popen(
-        command, cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    ) as running:  # fmt: skip
-        try:
-            told, _ = running.communicate(timeout=_SECONDS)
-        except BaseException as error:
-            os.killpg(running.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise BackendError(f"Lava did not end within {_SECONDS} s") from error
-            raise
-    if running.returncode:
-        raise BackendError(f"Lava's runner failed with {running.returncode}:\n{told[-2000:]}")
+def _decoded(
+    target: str,
+    environment: Environment,
+    contents: dict[str, bytes],
+    program: Program,
+    points: Array,
+) -> Verification:
+    """Compare events, and what the host makes of those that leave."""
+    cores, records = cores_of(program, "lava-stock"), record(program, points)
+    given = gathered(inputs_of, cores, records)
+    found = run_exported(environment, contents, given, seconds=_SECONDS)
+    for core, seen in zip(cores, records, strict=True):
+        events = {name: found[f"{core.prefix}{name}"] for name in events_of(core, seen)}
+        inputs = given[f"{core.prefix}inputs"]
+        found[f"{core.prefix}outputs"] = sums_of(core, inputs, events)
+    comparison = Comparison.of("Lava", gathered(expected_of, cores, records), found)
+    return Verification(target, comparison, hard_reset_errors(program))

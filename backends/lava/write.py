@@ -7,31 +7,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from pinnir.backends.exported_parts import (
-    host_files,
-    program_json,
+    Rows,
+    folder_files,
+    gathered,
+    recorded_samples,
     sums_that_leave,
     value_of_sums,
-    whole_cores,
 )
 from pinnir.backends.exported_parts import packed as compressed
-from pinnir.backends.lava.network import ChipCore, ChipPopulation, Synapses
-from pinnir.backends.recording import CoreRecord, probe_points, record
-from pinnir.base.targets import TARGETS
+from pinnir.backends.lava.network import Described, LavaCore, cores_of, network
+from pinnir.backends.lava.netx_network import UPPER, dense_layers, network_file
+from pinnir.backends.lava.stock_network import read_out, stock_network
+from pinnir.backends.recording import CoreRecord
 from pinnir.mapping.integer_cores import Whole
 from pinnir.program.program import Program
 
-SAMPLES = 16
-# What the runner builds a core from: a description as JSON, and arrays by name.
-Network: TypeAlias = tuple[dict[str, object], dict[str, Whole]]
 # Arrays by name that the oracle has for a core.
-Expected: TypeAlias = Callable[[ChipCore, CoreRecord], dict[str, Whole]]
+Expected: TypeAlias = Callable[[LavaCore, CoreRecord], dict[str, Whole]]
 _PROCESSES = (
     "delta_neurons",
     "read_out",
@@ -40,6 +38,7 @@ _PROCESSES = (
     "soft_reset_if",
     "threshold_units",
 )
+_SCRIPTS = ("runner.py", "checking.py", *(f"processes/{name}.py" for name in _PROCESSES))
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -48,98 +47,67 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no form there, or its numbers are too large.
     """
-    cores = chip_cores(program)
-    found = network_files({core.label: network(core) for core in cores})
-    found["samples.npz"] = samples_file(program, cores, expected_of)
-    units = {core.label: {"unit": value_of_sums(core.whole).tolist()} for core in cores}
-    return found | about(program, units)
+    cores = cores_of(program)
+    rows = {core.label: {"unit": value_of_sums(core.whole).tolist()} for core in cores}
+    networks = {core.label: network(core) for core in cores}
+    return _processes(program, networks, rows) | _samples(program, cores, expected_of)
 
 
-def about(program: Program, parts: Mapping[str, Mapping[str, object]]) -> dict[str, bytes]:
-    """README, host parts, and how everything belongs together.
-
-    Args:
-        program: The program.
-        parts: What to say of every core, by label.
-    """
-    told = {label: {"core": label, **part} for label, part in parts.items()}
-    found = host_files(program) | {"README.md": _README.encode()}
-    found["program.json"] = program_json(program, told, cores=list(parts))
-    return found
-
-
-def chip_cores(program: Program, target: str = "lava") -> list[ChipCore]:
-    """The cores on the chip, with the neurons of a target.
+def write_stock(program: Program) -> dict[str, bytes]:
+    """Contents by file name, of Lava's own neurons.
 
     Raises:
-        LegalizeError: As :func:`write`.
+        LegalizeError: If the program is not for these neurons, or its numbers are too large.
     """
-    found = [ChipCore(label, *core) for label, core in whole_cores(program).items()]
-    for one in found:
-        one.check(TARGETS[target])
-    return found
+    cores = cores_of(program, "lava-stock")
+    rows = {core.label: read_out(core) for core in cores}
+    networks = {core.label: stock_network(core) for core in cores}
+    return _processes(program, networks, rows) | _samples(program, cores, events_of)
 
 
-def samples_file(program: Program, cores: Sequence[ChipCore], expected: Expected) -> bytes:
-    """What enters every core at some points, and what is then expected of it."""
-    records = record(program, probe_points(program, SAMPLES))
-    pairs = list(zip(cores, records, strict=True))
-    found = by_name(pairs, inputs_of) | by_name(pairs, expected)
-    return packed({name: values[:SAMPLES] for name, values in found.items()})
+def write_netx(program: Program) -> dict[str, bytes]:
+    """Contents by file name, of Lava's own neurons as files that netx of lava-dl reads.
+
+    Raises:
+        LegalizeError: If the program is not for Lava's own neurons, or a core is no chain.
+    """
+    cores = cores_of(program, "lava-stock")
+    found: dict[str, bytes] = {}
+    rows: dict[str, dict[str, object]] = {}
+    for core in cores:
+        layers, file = dense_layers(core), f"{core.label}.net"
+        found[file] = network_file(layers)
+        rows[core.label] = {
+            "core": core.label,
+            "file": file,
+            "steps": core.steps,
+            "populations": [core.names[layer.node] for layer in layers],
+            "units": [layer.units for layer in layers],
+            "upper": UPPER,
+            **read_out(core),
+        }
+    scripts = ("netx_runner.py", "checking.py")
+    found |= folder_files(program, "lava", _NETX_README, rows, scripts, cores=list(rows))
+    found["runner.py"] = found.pop("netx_runner.py")
+    return found | _samples(program, cores, events_of)
 
 
-def by_name(pairs: Iterable[tuple[ChipCore, CoreRecord]], values_of: Expected) -> dict[str, Whole]:
-    """Arrays of all cores, as the runner calls them."""
-    return {
-        f"{core.label}.{name}": values
-        for core, seen in pairs
-        for name, values in values_of(core, seen).items()
-    }
-
-
-def network_files(networks: Mapping[str, Network]) -> dict[str, bytes]:
+def _processes(program: Program, networks: Mapping[str, Described], rows: Rows) -> dict[str, bytes]:
     """The processes, what runs them, and the networks of some cores, by label."""
-    own = files("pinnir.backends.lava") / "exported"
-    found = {name: (own / name).read_bytes() for name in ("runner.py", "checking.py")}
+    told = {label: {"core": label, **row} for label, row in rows.items()}
+    found = folder_files(program, "lava", _README, told, _SCRIPTS, cores=list(rows))
     found["processes/__init__.py"] = _PACKAGE.encode()
-    for name in _PROCESSES:
-        found[f"processes/{name}.py"] = (own / "processes" / f"{name}.py").read_bytes()
-    for label, (told, arrays) in networks.items():
-        found[f"{label}.json"] = (json.dumps(told, indent=1) + "\n").encode()
+    for label, (described, arrays) in networks.items():
+        found[f"{label}.json"] = (json.dumps(described, indent=1) + "\n").encode()
         found[f"{label}.npz"] = packed(arrays)
     return found
 
 
-def network(core: ChipCore) -> Network:
-    """A core on our own processes."""
-    told, arrays = described(core, core.populations(), core.synapses())
-    told |= {"stock": False, "period": core.period, "streams": core.streams}
-    return told, arrays
-
-
-def described(
-    core: ChipCore, found: Iterable[ChipPopulation], between: Iterable[Synapses]
-) -> Network:
-    """Populations and synapses as the runner reads them."""
-    arrays: dict[str, Whole] = {}
-    synapses, populations = [], []
-    for number, one in enumerate(between):
-        arrays[f"w{number}"] = one.weights
-        synapses.append({
-            "source": one.source, "target": one.target, "weights": f"w{number}",
-            "exponent": one.exponent, "delay": one.delay, "graded": one.graded,
-            "constant": one.constant,
-        })  # fmt: skip
-    nodes = {name: node.name for node, name in core.names.items()}
-    for population in found:
-        arrays |= {f"{population.name}.{n}": values for n, values in population.arrays.items()}
-        populations.append({
-            "name": population.name, "node": nodes.get(population.name, population.name),
-            "model": population.model, "depth": population.depth,
-            "arrays": list(population.arrays), "settings": population.settings,
-        })  # fmt: skip
-    told: dict[str, object] = {"steps": core.steps, "populations": populations}
-    return told | {"synapses": synapses}, arrays
+def _samples(program: Program, cores: Sequence[LavaCore], expected: Expected) -> dict[str, bytes]:
+    """What enters every core at some points, and what is then expected of it."""
+    records = recorded_samples(program)
+    samples = gathered(inputs_of, cores, records) | gathered(expected, cores, records)
+    return {"samples.npz": packed(samples)}
 
 
 def packed(arrays: Mapping[str, Whole]) -> bytes:
@@ -153,17 +121,12 @@ def _kind(values: Whole) -> np.dtype[np.signedinteger]:
     return next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
 
 
-def entering(seen: CoreRecord) -> Whole:
+def inputs_of(core: LavaCore, seen: CoreRecord) -> dict[str, Whole]:
     """What entered a core, whole numbers ``(samples, columns)``."""
-    return np.asarray(np.rint(seen.inputs), np.int64)
+    return {"inputs": np.asarray(np.rint(seen.inputs), np.int64)}
 
 
-def inputs_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
-    """What entered a core, as the runner takes it."""
-    return {"inputs": entering(seen)}
-
-
-def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+def events_of(core: LavaCore, seen: CoreRecord) -> dict[str, Whole]:
     """The oracle's events of every population, ``(samples, steps, units)``, by its name."""
     return {
         core.names[node]: events.astype(np.int64)
@@ -172,7 +135,7 @@ def events_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
     }
 
 
-def expected_of(core: ChipCore, seen: CoreRecord) -> dict[str, Whole]:
+def expected_of(core: LavaCore, seen: CoreRecord) -> dict[str, Whole]:
     """What the oracle says of a core's run: events of every population, and what leaves.
 
     Returns:
@@ -211,4 +174,24 @@ synapse of more than 8 bits is several, with 8 bits each and an exponent.
 
 `program.json` lists the parts of the program in running order; host parts are ONNX models
 (rounding of the inputs, what follows the cores).
+"""
+
+_NETX_README = """# A spiking network as netx files
+
+Made for lava-dl 0.6 on lava-nc 0.10. `<core>.net` is HDF5 that `lava.lib.dl.netx.hdf5.Network`
+reads: a chain of dense layers of CUBA units without leak. Behind the units of a population stand
+relays, which bring biases and initial potentials to the next layer. `runner.py` loads the network,
+runs it, and compares every spike of every layer with what the compiler's oracle says of 16 points:
+
+    python runner.py
+    python runner.py --samples my.npz --output events.npz
+
+`my.npz` holds `<core>.inputs`, whole numbers `(samples, columns)`, as the host part before the core
+gives them. Behind them, the core's input has four channels: 1 and `upper` in every step, 1 and
+`upper` in the first step of a sample. Load the network with `reset_interval` = `steps`,
+`reset_offset` = 1 and 24 bits of input messages; samples then follow each other without a gap.
+
+What leaves a core is `weight` of `program.json` times the spike rates of the populations `from`,
+and the inputs, plus `bias`. `program.json` lists the parts of the program in running order; host
+parts are ONNX models.
 """

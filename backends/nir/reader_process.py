@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pinnir.backends.nir.environments import READERS_FOLDER, find_python, find_reader
+from pinnir.backends.nir.environments import find_python
 from pinnir.backends.nir.stock.stock import DT
 from pinnir.base.errors import BackendError
 from pinnir.numerics.matrix import Array
 
+READERS_FOLDER = Path(__file__).parent / "exported" / "readers"
 _HARNESS = READERS_FOLDER / "harness.py"
 # Readers may hang; a job of theirs takes seconds, and importing PyTorch or JAX some more.
 _SECONDS = 90.0
@@ -67,9 +68,9 @@ def run_reader(
     Raises:
         BackendError: If the reader is not installed, or does not even start.
     """
-    reader, python = find_reader(name), find_python(name, folder)
     # -I: neither this project nor the reader's file, of the same name, hides the package.
-    command = [str(python), "-I", str(_HARNESS), str(reader.script)]
+    script = READERS_FOLDER / f"{name}.py"
+    command = [str(find_python(name, folder)), "-I", str(_HARNESS), str(script)]
     found: dict[str, ReaderResult] = {}
     while left := [job for job in jobs if job not in found]:
         with tempfile.TemporaryDirectory(prefix="pinnir-reader-") as work:

@@ -1,42 +1,44 @@
-"""The folder of the target ``nir``: plain NIR, the stock variants, and what runs them."""
+"""NIR: the plain files of a program, and beside them the stock variants and what runs them."""
 
 from __future__ import annotations
 
+import io
 import json
-from pathlib import Path
-from typing import Any
 
+import nir
 import numpy as np
 
-from pinnir.backends.export import plain_nir
-from pinnir.backends.exported_parts import Arrays, packed
-from pinnir.backends.nir.cores import StockProgram, expected, stock_program
-from pinnir.backends.nir.environments import EXACT, READERS, READERS_FOLDER
+from pinnir.backends.environments import EXACT, READERS
+from pinnir.backends.exported_parts import SAMPLES, Arrays, folder_files, packed
+from pinnir.backends.nir.network import StockProgram, expected, stock_program
 from pinnir.backends.nir.stock.stock import DT, Stock
-from pinnir.base.files import check_writable, write_atomic
+from pinnir.base.errors import ProgramFileError
 from pinnir.metrics.field_errors import relative_l2
+from pinnir.neurons import Integrated
 from pinnir.numerics.matrix import Array
+from pinnir.program.nir_graph import to_nir
 from pinnir.program.program import Program
 
-# Points of the domain whose spikes the folder holds, and their seed.
-POINTS, SEED = 16, 1
+# Seed of the points of the domain whose spikes the folder holds.
+_SEED = 1
 _ERROR_POINTS = 512
 
 
-def write(program: Program, folder: Path) -> None:
-    """Write a program for readers of NIR.
+def write(program: Program) -> dict[str, bytes]:
+    """Every core as a NIR file of one input and one output, every host part as ONNX.
+
+    ``program.json`` says how they belong together. Of a program for programmable neurons it is the
+    population program beside them.
 
     Raises:
-        LegalizeError: If a core has no stock variant.
-        ProgramFileError: If a file cannot be written.
+        ProgramFileError: If there is none.
+        LegalizeError: If that would be another program: membranes do not equal theirs.
     """
-    for name, data in contents(program).items():
-        check_writable(folder / name, make_folder=True)
-        write_atomic(folder / name, data)
+    return _folder(program, _README, ())
 
 
-def contents(program: Program) -> dict[str, bytes]:
-    """The files by name: those of the plain export, ``stock.*`` and the scripts to run them.
+def write_stock(program: Program) -> dict[str, bytes]:
+    """The same files, and beside them ``stock.*`` and the scripts to run them.
 
     The same program gives the same bytes.
 
@@ -44,25 +46,45 @@ def contents(program: Program) -> dict[str, bytes]:
         LegalizeError: If a core has no stock variant.
     """
     stocks = stock_program(program)
-    points = program.domain.sample(POINTS, SEED)
+    points = program.domain.sample(SAMPLES, _SEED)
     outputs, entering = stocks.run(points)
-    files = plain_nir(program)
-    told: dict[str, Any] = {"dt": DT, "cores": {}}
+    scripts = tuple(f"readers/{name}.py" for name in ("harness", *EXACT))
+    files = _folder(program, _README + _STOCK_README, scripts)
+    cores: dict[str, object] = {}
     for label, core in stocks.cores.items():
         file = stock_file(label)
         files[file] = core.to_bytes()
         files[f"{file.removesuffix('.nir')}.npz"] = _npz(core, entering[label])
-        told["cores"][file] = _told(core)
-    told["rel_l2_of_rounding"] = rounding_error(stocks)
+        cores[file] = _told(core)
+    told = {"dt": DT, "cores": cores, "rel_l2_of_rounding": rounding_error(stocks)}
     files["points.npz"] = packed({"points": points, "outputs": outputs})
     files["stock.json"] = (json.dumps(told, indent=1) + "\n").encode()
-    for script in ("harness", *EXACT):
-        files[f"readers/{script}.py"] = (READERS_FOLDER / f"{script}.py").read_bytes()
-    lines = {name: (*READERS[name].requirements, *READERS[name].bare) for name in EXACT}
-    for name, required in lines.items():
-        files[f"readers/{name}.txt"] = ("\n".join(required) + "\n").encode()
-    files["README.md"] += _README.encode()
+    for name in EXACT:
+        files[f"readers/{name}.txt"] = ("\n".join(READERS[name].packages) + "\n").encode()
     return files
+
+
+def _folder(program: Program, readme: str, scripts: tuple[str, ...]) -> dict[str, bytes]:
+    if not program.cores:
+        raise ProgramFileError(
+            "NIR cannot say this program: its neurons follow functions and have no levels",
+            hint="its file runs with pinnir; or compile the network with another --coding",
+        )
+    for core in program.running:
+        for node in core.nodes:
+            if isinstance(node.op, Integrated) and not node.op.in_nir:
+                node.op.to_nir()  # which refuses what NIR cannot say
+    found: dict[str, bytes] = {}
+    for segment in program.segments:
+        if segment.core is not None:
+            buffer = io.BytesIO()
+            nir.write(buffer, to_nir({segment.label: segment.core}))
+            found[f"{segment.label}.nir"] = buffer.getvalue()
+    rows = {name.removesuffix(".nir"): {"file": name} for name in found}
+    steps, read_out = max(core.steps for core in program.cores), program.cores[0].read_out
+    return found | folder_files(
+        program, "nir", readme, rows, scripts, steps=steps, read_out=read_out
+    )
 
 
 def stock_file(label: str) -> str:
@@ -72,11 +94,11 @@ def stock_file(label: str) -> str:
 
 def rounding_error(stocks: StockProgram) -> float:
     """How far the cores on their grids are from the program, relative L2 over the domain."""
-    points = stocks.program.domain.sample(_ERROR_POINTS, SEED)
+    points = stocks.program.domain.sample(_ERROR_POINTS, _SEED)
     return relative_l2(stocks.run(points)[0], stocks.program.run(points).outputs)
 
 
-def _told(core: Stock) -> dict[str, Any]:
+def _told(core: Stock) -> dict[str, object]:
     return {
         "steps": core.chain.steps,
         "read_out": "last" if core.chain.settles else "mean",
@@ -94,7 +116,23 @@ def _npz(core: Stock, x: Array) -> bytes:
     return packed(named)
 
 
-_README = """
+_README = """# A spiking program in parts
+
+`program.json` lists the parts in running order. Each takes named values and gives named values;
+`inputs` are the network's, with their columns.
+
+- `core.*.nir`: a spiking core, a plain NIR graph with the nodes `input` and `output`. Several
+  values that enter stand side by side in its input, in the order of `inputs`; likewise what leaves.
+  Hold the input for `steps` steps, all nodes updated in topological order within a step, and take
+  the `last` output or the `mean` over the steps, as `read_out` says. Every neuron node repeats its
+  comparison and reset in its metadata.
+- `host.*.onnx`: floating point work, for any ONNX runtime.
+
+`layouts` gives the dimensions of every value: a number is a length, a list names the sample axes
+that run along the dimension. A network of points has one sample axis, a separable one several.
+"""
+
+_STOCK_README = """
 ## The stock variant
 
 `stock.core.*.nir` hold the same cores for the importers of norse and SpikingJelly as they are:

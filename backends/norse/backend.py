@@ -38,7 +38,7 @@ from pinnir.neurons import (
     Phase,
     SignGradient,
     Threshold,
-)  # fmt: skip
+)
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
 from pinnir.program.simulators import CoreRunner
 
@@ -46,7 +46,7 @@ from pinnir.program.simulators import CoreRunner
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
 
 
-class Synapses(torch.nn.Module):
+class AffineModule(torch.nn.Module):
     """An affine map, dense or block-diagonal."""
 
     def __init__(self, weight: Matrix, bias: Array, dtype: torch.dtype) -> None:
@@ -66,7 +66,7 @@ class Synapses(torch.nn.Module):
         return product.transpose(0, 1).reshape(len(x), neurons * rows) + self.bias
 
 
-class ThresholdUnits(torch.nn.Module):
+class ThresholdCell(torch.nn.Module):
     """Case 1: memoryless units."""
 
     def __init__(self, op: Threshold, dtype: torch.dtype) -> None:
@@ -97,7 +97,7 @@ class IntegrateFire(torch.nn.Module):
         self.cell = _cell(op.threshold, exponent, dtype, hard=isinstance(op, HardResetIF))
         feedback = None if isinstance(op, HardResetIF) else op.feedback
         silent = np.zeros(op.units)
-        self.feedback = None if feedback is None else Synapses(feedback, silent, dtype)
+        self.feedback = None if feedback is None else AffineModule(feedback, silent, dtype)
 
     def forward(self, current: torch.Tensor, state: IFState | None) -> tuple[torch.Tensor, IFState]:
         """Spikes ``(samples, units)`` and the new state."""
@@ -146,7 +146,9 @@ class NorseBackend:
         """
         kinds = {type(node.op) for node in core.nodes if isinstance(node.op, Neuron)}
         if kinds in ({Delta}, {Phase}):
-            cells_ = cells(core, lambda op: Synapses(op.weight, op.bias, self.dtype), self.dtype)
+            cells_ = cells(
+                core, lambda op: AffineModule(op.weight, op.bias, self.dtype), self.dtype
+            )
             if kinds == {Delta}:
                 return DeltaRunner(core, cells_, lines, self.dtype)
             return PhaseRunner(core, cells_, self.dtype)
@@ -164,24 +166,24 @@ class NorseBackend:
     def _module(self, node: Node) -> torch.nn.Module:
         op = node.op
         if isinstance(op, Scheduled):
-            plain = Synapses(op.weight, np.zeros_like(op.bias), self.dtype)
+            plain = AffineModule(op.weight, np.zeros_like(op.bias), self.dtype)
             return ScheduledSynapses(plain, op, self.dtype)
         if isinstance(op, SignGradient):
             return SignGradientCell(op, self.dtype)
         if isinstance(op, Affine):
-            return Synapses(op.weight, op.bias, self.dtype)
+            return AffineModule(op.weight, op.bias, self.dtype)
         if isinstance(op, Threshold):
-            return ThresholdUnits(op, self.dtype)
+            return ThresholdCell(op, self.dtype)
         if isinstance(op, IF) and not op.signed and np.all(op.bias == 0):
             return IntegrateFire(op, self.dtype)
         if isinstance(op, HardResetIF) and not isinstance(op, FlooredIF):
             return IntegrateFire(op, self.dtype)
         if isinstance(op, Integrated):
             return IntegratedCell(op, self.dtype)
+        hint = "compile with --target norse"
         raise BackendError(
-            "Norse has no such neuron", node=node.name, op=type(op).__name__,
-            hint="compile with --target norse",
-        )  # fmt: skip
+            "Norse has no such neuron", node=node.name, op=type(op).__name__, hint=hint
+        )
 
 
 def _simulate(

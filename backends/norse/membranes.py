@@ -136,10 +136,11 @@ class MembraneCell(torch.nn.Module):
         return advance
 
     def _izhikevich(self, model: Izhikevich, step: float) -> _SubStep:
+        v_th = self._below(model.threshold)
+        numbers = (model.a, model.b, model.c, model.d)
         parameters = IzhikevichParameters(
-            model.a, model.b, model.c, model.d,
-            v_th=self._below(model.threshold), tau_inv=1.0, method=self.method, alpha=self.alpha,
-        )  # fmt: skip
+            *numbers, v_th=v_th, tau_inv=1.0, method=self.method, alpha=self.alpha
+        )
 
         def advance(current: torch.Tensor, state: Tensors) -> tuple[torch.Tensor, Tensors]:
             spikes, after = izhikevich_feed_forward_step(

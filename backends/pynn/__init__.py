@@ -1,4 +1,5 @@
-"""Membranes under constant currents as PyNN scripts, run in their own process by ``run.py``.
+"""Membranes under constant currents as PyNN scripts.
 
-PyNN and Brian2 are under the CeCILL licence and are never imported here.
+PyNN and Brian2 are under the CeCILL licence; they run in their own process and are never imported
+here.
 """

@@ -12,11 +12,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pinnir.backends.exported_parts import ExportedCore
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import compute_node
-from pinnir.ir.graph import Graph, Input, Neuron, Node
+from pinnir.ir.graph import Graph, Neuron, Node, width
 from pinnir.neurons import LIF, HodgkinHuxley, Integrated, Izhikevich, Membrane
 from pinnir.numerics.matrix import Array
+from pinnir.program.program import Program
 
 # Of PyNN's Izhikevich cells, which cannot be set.
 _PEAK = 30.0
@@ -24,19 +26,23 @@ _PEAK = 30.0
 _NAMES = {
     Izhikevich: {"a": "a", "b": "b", "c": "c", "d": "d"},
     HodgkinHuxley: {
-        "threshold": "v_thresh", "capacitance": "cm", "g_sodium": "gbar_Na",
-        "g_potassium": "gbar_K", "g_leak": "g_leak", "e_sodium": "e_rev_Na",
-        "e_potassium": "e_rev_K", "e_leak": "e_rev_leak",
+        "threshold": "v_thresh",
+        "capacitance": "cm",
+        "g_sodium": "gbar_Na",
+        "g_potassium": "gbar_K",
+        "g_leak": "g_leak",
+        "e_sodium": "e_rev_Na",
+        "e_potassium": "e_rev_K",
+        "e_leak": "e_rev_leak",
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)
-class ConstantCore:
+class ConstantCore(ExportedCore):
     """A core whose membranes get constant currents.
 
     Attributes:
-        label: Of its segment.
         population: The membranes.
         units: They, as a neuron.
         steps: Time steps.
@@ -44,17 +50,11 @@ class ConstantCore:
         decode: From rates to what leaves: weight ``(outputs, units)`` and bias.
     """
 
-    label: str
     population: Node
     units: Integrated
     steps: int
     encode: tuple[Array, Array]
     decode: tuple[Array, Array]
-
-    @property
-    def name(self) -> str:
-        """What its file is called, without its suffix."""
-        return self.label.replace(".", "_")
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -72,6 +72,19 @@ class ConstantCore:
             for one in fields(model)
             if one.name in names
         }
+
+
+def cores_of(program: Program) -> list[ConstantCore]:
+    """The cores of a program.
+
+    Raises:
+        LegalizeError: If a core has no form in PyNN.
+    """
+    return [
+        constant_core(segment.label, segment.running)
+        for segment in program.segments
+        if segment.running is not None
+    ]
 
 
 def constant_core(label: str, core: Graph) -> ConstantCore:
@@ -101,8 +114,7 @@ def constant_core(label: str, core: Graph) -> ConstantCore:
     (population,) = neurons
     assert isinstance(population.op, Integrated)
     (source,), (sink,) = core.inputs, core.outputs
-    assert isinstance(source.op, Input) and source.op.width is not None
-    encode = _affine(core, source, source.op.width, population.operands)
+    encode = _affine(core, source, width(source), population.operands)
     decode = _affine(core, population, population.op.units, (sink,))
     return ConstantCore(label, population, population.op, core.steps, encode, decode)
 

@@ -6,18 +6,20 @@ builds and runs it, ``program.json`` and the ONNX models are the rest.
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-
 import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.exported_parts import Arrays, host_files, packed, program_json
-from pinnir.backends.pynn.network import ConstantCore, constant_core
-from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.backends.exported_parts import (
+    Arrays,
+    core_file,
+    folder_files,
+    gathered,
+    packed,
+    recorded_samples,
+)
+from pinnir.backends.pynn.network import ConstantCore, cores_of
+from pinnir.backends.recording import CoreRecord
 from pinnir.program.program import Program
-
-SAMPLES = 16
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -26,44 +28,23 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no form in PyNN.
     """
-    return files_of(program, constant_cores(program))
-
-
-def files_of(program: Program, cores: list[ConstantCore]) -> dict[str, bytes]:
-    """Contents by file name, of cores that were made before."""
-    expected: Arrays = {}
-    for core, seen in zip(cores, record(program, probe_points(program, SAMPLES)), strict=True):
-        expected |= expected_of(core, seen)
+    cores, records = cores_of(program), recorded_samples(program)
+    samples = gathered(inputs_of, cores, records) | gathered(expected_of, cores, records)
     found = {f"{core.name}.npz": _core_file(core) for core in cores}
-    found["samples.npz"] = packed(expected)
-    found["runner.py"] = (files("pinnir.backends.pynn") / "exported/runner.py").read_bytes()
-    found["README.md"] = _README.format(" ".join(ENVIRONMENTS["pynn"].requirements)).encode()
-    found["program.json"] = program_json(
-        program, {core.label: {"file": f"{core.name}.npz"} for core in cores}
-    )
-    return found | host_files(program)
+    found["samples.npz"] = packed(samples)
+    readme = _README.format(" ".join(ENVIRONMENTS["pynn"].requirements))
+    rows = {core.label: {"file": f"{core.name}.npz"} for core in cores}
+    return found | folder_files(program, "pynn", readme, rows)
 
 
-def constant_cores(program: Program) -> list[ConstantCore]:
-    """The cores of a program.
-
-    Raises:
-        LegalizeError: As :func:`write`.
-    """
-    return [
-        constant_core(segment.label, segment.running)
-        for segment in program.segments
-        if segment.running is not None
-    ]
+def inputs_of(core: ConstantCore, seen: CoreRecord) -> Arrays:
+    """What enters a core."""
+    return {"inputs": seen.inputs}
 
 
 def expected_of(core: ConstantCore, seen: CoreRecord) -> Arrays:
-    """What enters a core, and what the runner has to find."""
-    return {
-        f"{core.name}/inputs": seen.inputs,
-        f"{core.name}/events": seen.events[core.population],
-        f"{core.name}/outputs": seen.outputs,
-    }
+    """What the runner has to find."""
+    return {"events": seen.events[core.population], "outputs": seen.outputs}
 
 
 def _core_file(core: ConstantCore) -> bytes:
@@ -77,18 +58,15 @@ def _core_file(core: ConstantCore) -> bytes:
         "substeps": scheme.substeps,
         "steps": core.steps,
     }
-    low, high = core.limits
-    return packed(
-        {
-            "told": np.frombuffer(json.dumps(told).encode(), np.uint8),
-            "weight": core.encode[0],
-            "bias": core.encode[1],
-            "low": np.array(low),
-            "high": np.array(high),
-            "decode": core.decode[0],
-            "constant": core.decode[1],
-        }
-    )
+    arrays: Arrays = {
+        "weight": core.encode[0],
+        "bias": core.encode[1],
+        "low": np.array(core.limits[0]),
+        "high": np.array(core.limits[1]),
+        "decode": core.decode[0],
+        "constant": core.decode[1],
+    }
+    return core_file(arrays, told)
 
 
 _README = """# Membranes for a simulator of cells

@@ -1,4 +1,4 @@
-"""SANA-FE's model of Loihi: networks written by ``write.py``, run in its own process by ``run.py``.
+"""SANA-FE's model of Loihi.
 
-SANA-FE is under the GPL and is never imported here.
+SANA-FE is under the GPL; it runs in its own process and is never imported here.
 """

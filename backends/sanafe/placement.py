@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.exported_parts import WrittenCore
-from pinnir.backends.sanafe.network import Network
+from pinnir.backends.sanafe.network import LoihiCore
 from pinnir.base.chips import LOIHI_1
 from pinnir.base.errors import LegalizeError
 from pinnir.program.placing import place_program
@@ -18,7 +17,7 @@ from pinnir.program.program import Program
 Cores = list[NDArray[np.int32]]
 
 
-def place(program: Program, networks: Sequence[WrittenCore[Network]]) -> list[Cores]:
+def place(program: Program, networks: Sequence[LoihiCore]) -> list[Cores]:
     """The core of every unit, ``(units,)`` for each group of each network.
 
     A placement on one Loihi 1 that the program brings is kept to; else it is placed here.

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
-
-import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.exported_parts import Arrays, WrittenCore, packed
-from pinnir.backends.recording import CoreRecord, record
-from pinnir.backends.sanafe.network import Network
-from pinnir.backends.sanafe.write import (
-    expected_of,
-    files_of,
-    inputs_of,
-    written_cores,
-)
-from pinnir.backends.verify import Comparison, Report
-from pinnir.base.files import write_files
+from pinnir.backends.exported_parts import gathered
+from pinnir.backends.recording import record
+from pinnir.backends.sanafe.network import cores_of
+from pinnir.backends.sanafe.write import expected_of, inputs_of, write
+from pinnir.backends.verify import Comparison, Verification, run_exported
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
 
-_SECONDS = 3600
 
-
-def on_sanafe(program: Program, points: Array) -> Report:
+def on_sanafe(program: Program, points: Array) -> Verification:
     """Simulate the chip on any points.
 
     Raises:
@@ -34,33 +22,11 @@ def on_sanafe(program: Program, points: Array) -> Report:
     """
     environment = ENVIRONMENTS["sanafe"]
     environment.check()
-    cores, records = written_cores(program), record(program, points)
-    with tempfile.TemporaryDirectory(prefix="pinnir-sanafe-") as name:
-        folder = Path(name)
-        write_files(folder, files_of(program, cores))
-        given: Arrays = {}
-        for core, seen in zip(cores, records, strict=True):
-            given |= inputs_of(core, seen, len(seen.inputs))
-        (folder / "inputs.npz").write_bytes(packed(given))
-        script = ["runner.py", "--inputs", "inputs.npz", "--output", "results.npz"]
-        environment.run(script, folder, _SECONDS)
-        with np.load(folder / "results.npz") as found:
-            compared = [_compared(*both, found) for both in zip(cores, records, strict=True)]
-            costs = json.loads(found["costs"].item())
-    return Report("sanafe", Comparison.total(compared), _figures(program, costs))
-
-
-def _compared(
-    core: WrittenCore[Network], seen: CoreRecord, found: np.lib.npyio.NpzFile
-) -> Comparison:
-    wanted = expected_of(core, seen, len(seen.inputs))
-    outputs = f"{core.name}/outputs"
-    differing = {name: int((found[name] != value).sum()) for name, value in wanted.items()}
-    return Comparison(
-        sum(value.size for name, value in wanted.items() if name != outputs),
-        sum(count for name, count in differing.items() if name != outputs),
-        differing[outputs],
-    )
+    cores, records = cores_of(program), record(program, points)
+    found = run_exported(environment, write(program), gathered(inputs_of, cores, records))
+    comparison = Comparison.of("SANA-FE", gathered(expected_of, cores, records), found)
+    costs = json.loads(found["costs"].item())
+    return Verification("sanafe", comparison, _figures(program, costs))
 
 
 def _figures(program: Program, costs: dict[str, dict[str, float]]) -> dict[str, float]:

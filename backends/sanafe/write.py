@@ -6,27 +6,21 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-
 import numpy as np
 
 from pinnir.backends.exported_parts import (
     Arrays,
-    WrittenCore,
-    core_rows,
-    host_files,
+    core_file,
+    folder_files,
+    gathered,
     packed,
-    program_json,
+    recorded_samples,
     sums_that_leave,
-    whole_cores,
 )
-from pinnir.backends.recording import CoreRecord, probe_points, record
-from pinnir.backends.sanafe.network import Network, network
+from pinnir.backends.recording import CoreRecord
+from pinnir.backends.sanafe.network import LoihiCore, LoihiNetwork, cores_of
 from pinnir.backends.sanafe.placement import Cores, place
 from pinnir.program.program import Program
-
-SAMPLES = 16
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -35,71 +29,44 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no form on Loihi.
     """
-    return files_of(program, written_cores(program))
-
-
-def files_of(program: Program, cores: list[WrittenCore[Network]]) -> dict[str, bytes]:
-    """Contents by file name, of cores that were made before."""
-    records = record(program, probe_points(program, SAMPLES))
-    expected: Arrays = {}
-    for core, seen in zip(cores, records, strict=True):
-        expected |= inputs_of(core, seen, SAMPLES) | expected_of(core, seen, SAMPLES)
-    found = {
-        f"{core.name}.npz": _core_file(core.network, placed)
-        for core, placed in zip(cores, place(program, cores), strict=True)
-    }
-    found["samples.npz"] = packed(expected)
-    found["runner.py"] = (files("pinnir.backends.sanafe") / "exported/runner.py").read_bytes()
-    found["README.md"] = _README.encode()
-    found["program.json"] = program_json(program, core_rows(cores))
-    return found | host_files(program)
-
-
-def written_cores(program: Program) -> list[WrittenCore[Network]]:
-    """The cores as networks.
-
-    Raises:
-        LegalizeError: As :func:`write`.
-    """
-    return [
-        WrittenCore(label, whole, network(whole))
-        for label, (whole, _) in whole_cores(program).items()
-    ]
-
-
-def inputs_of(core: WrittenCore[Network], seen: CoreRecord, most: int) -> Arrays:
-    """What enters a core, as the runner reads it."""
-    return {f"{core.name}/inputs": np.rint(seen.inputs[:most]).astype(np.int32)}
-
-
-def expected_of(core: WrittenCore[Network], seen: CoreRecord, most: int) -> Arrays:
-    """What the runner has to find: spikes of every population, and sums that leave."""
-    found: Arrays = {
-        f"{core.name}/{group.name}": seen.events[group.node][:most].astype(np.int8)
-        for group in core.network.groups
-        if group.node is not None
-    }
-    found[f"{core.name}/outputs"] = sums_that_leave(core.whole, seen)[:most]
+    cores, records = cores_of(program), recorded_samples(program)
+    samples = gathered(inputs_of, cores, records) | gathered(expected_of, cores, records)
+    found = folder_files(program, "sanafe", _README, {core.label: core.row for core in cores})
+    found["samples.npz"] = packed(samples)
+    for core, placed in zip(cores, place(program, cores), strict=True):
+        found[f"{core.name}.npz"] = _core_file(core.network, placed)
     return found
 
 
-def _core_file(one: Network, placed: Cores) -> bytes:
+def inputs_of(core: LoihiCore, seen: CoreRecord) -> Arrays:
+    """What enters a core, as the runner reads it."""
+    return {"inputs": np.rint(seen.inputs).astype(np.int32)}
+
+
+def expected_of(core: LoihiCore, seen: CoreRecord) -> Arrays:
+    """What the runner has to find: spikes of every population, and sums that leave."""
+    found: Arrays = {
+        group.name: seen.events[group.node].astype(np.int8)
+        for group in core.network.groups
+        if group.node is not None
+    }
+    return found | {"outputs": sums_that_leave(core.whole, seen)}
+
+
+def _core_file(one: LoihiNetwork, placed: Cores) -> bytes:
     arrays: Arrays = {}
     groups, synapses = [], []
     for group, cores in zip(one.groups, placed, strict=True):
-        groups.append({"name": group.name, "begin": group.begin, "decay": group.decay,
-                       "reset": group.reset})  # fmt: skip
-        arrays |= {
-            f"{group.name}/{name}": getattr(group, name)
-            for name in ("threshold", "potential", "bias", "from_input")
-        }
+        groups.append({key: getattr(group, key) for key in ("name", "begin", "decay", "reset")})
+        for key in ("threshold", "potential", "bias", "from_input"):
+            arrays[f"{group.name}/{key}"] = getattr(group, key)
         arrays[f"{group.name}/core"] = cores
-    for number, found in enumerate(one.synapses):
-        synapses.append({"source": found.source, "target": found.target, "waits": found.waits})
+    for number, found in enumerate(one.projections):
+        waits = found.delay - 1
+        synapses.append({"source": found.source, "target": found.target, "waits": waits})
         arrays[f"synapses/{number}"] = found.weight.astype(np.int32)
-    told = json.dumps({"steps": one.steps, "groups": groups, "synapses": synapses})
-    arrays["told"] = np.frombuffer(told.encode(), np.uint8)
-    return packed(arrays)
+    steps = one.groups[-1].steps
+    return core_file(arrays, {"steps": steps, "groups": groups, "synapses": synapses})
 
 
 _README = """# A spiking network for SANA-FE's model of Loihi

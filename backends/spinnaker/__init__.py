@@ -1,1 +1,1 @@
-"""SpiNNaker through sPyNNaker: lists written by ``write.py``, mapped and run by ``run.py``."""
+"""SpiNNaker through sPyNNaker."""

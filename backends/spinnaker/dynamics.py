@@ -63,8 +63,11 @@ def simulate(
     timer = {name: np.zeros_like(value) for name, value in v.items()}
     samples = len(next(iter(v.values())))
     spikes = {name: np.zeros((samples, steps, x.shape[1]), np.int64) for name, x in v.items()}
-    delayed = [(one, delay, np.where(one.delay == delay, one.weight, 0))
-               for one in wires for delay in np.unique(one.delay[one.weight > 0])]  # fmt: skip
+    delayed = [
+        (one, delay, np.where(one.delay == delay, one.weight, 0))
+        for one in wires
+        for delay in np.unique(one.delay[one.weight > 0])
+    ]
     for step in range(steps):
         total = {(name, kind): np.zeros_like(v[name]) for name in v for kind in (True, False)}
         for one, delay, weight in delayed:

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.backends.exported_parts import NetworkCore
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING
+from pinnir.backends.stepped_core import ChipGroup, ChipNetwork, Projection, SteppedCore
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Node
+from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import Whole
+from pinnir.neurons import FlooredIF
 from pinnir.numerics.matrix import Array
 
-CLOCK, SUMS = "clock", "sums"
+CLOCK = "clock"
 # Beyond the one step that any spike takes.
 MOST_WAITING = 15
 
 
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Units that begin together.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TruncatedGroup(ChipGroup):
+    """``IFTruncDelta`` units that begin together.
 
     Attributes:
-        name: Of the population.
-        node: The population in the core, or None.
-        begin: Their first step.
-        steps: How many steps are theirs.
         threshold: ``(units,)``; here and below in whole numbers.
         potential: In step 0 for an input of zeros, ``(units,)``.
         from_input: What one of every input adds to it, ``(units, inputs)``.
@@ -36,10 +36,6 @@ class Group:
         shift: By how much what arrives is shifted left; all weights are multiples of 2^shift.
     """
 
-    name: str
-    node: Node | None
-    begin: int
-    steps: int
     threshold: Whole
     potential: Whole
     from_input: Whole
@@ -57,13 +53,23 @@ class Group:
         threshold: Whole,
         potential: Whole,
         from_input: Whole,
+        *,
+        steps: int = 1,
         shift: int = 0,
-    ) -> Group:
-        """Units of one step, all of whose input but spikes is in their initial potential."""
+    ) -> TruncatedGroup:
+        """Units all of whose input but spikes is in their initial potential."""
         return cls(
-            name, node, begin, 1, threshold, potential, from_input, np.zeros_like(potential),
-            np.zeros_like(from_input), LOWEST, shift,
-        )  # fmt: skip
+            name=name,
+            node=node,
+            begin=begin,
+            steps=steps,
+            threshold=threshold,
+            potential=potential,
+            from_input=from_input,
+            offset=np.zeros_like(potential),
+            offset_from_input=np.zeros_like(from_input),
+            shift=shift,
+        )
 
     @property
     def units(self) -> int:
@@ -79,41 +85,35 @@ class Group:
         return np.rint(inputs).astype(np.int64) @ self.offset_from_input.T + self.offset
 
 
-@dataclass(frozen=True, eq=False)
-class Synapses:
-    """Synapses from one group to another.
-
-    Attributes:
-        source: Name of the group that fires.
-        target: Name of the group that listens.
-        delay: Steps from a spike to its arrival.
-        weight: ``(target units, source units)``; 0 is no synapse.
-    """
-
-    source: str
-    target: str
-    delay: int
-    weight: Whole
+SpinnakerNetwork = ChipNetwork[TruncatedGroup]
+SpinnakerCore = NetworkCore[SpinnakerNetwork]
+# A group, and the synapses to it.
+Reached = tuple[TruncatedGroup, tuple[Projection, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """A core for SpiNNaker.
+class TruncatedCore(SteppedCore):
+    """A core of such units.
 
     Attributes:
-        groups: The clock, populations in running order, the sums that leave.
-        synapses: Between them.
-        steps: Steps until the sums are there.
-        unit: Value of one in the sums, ``(columns,)``.
+        largest_input: Largest magnitude of what enters.
     """
 
-    groups: tuple[Group, ...]
-    synapses: tuple[Synapses, ...]
-    steps: int
-    unit: Array
+    largest_input: float
+
+    @property
+    def clocks(self) -> int:
+        """Clock units: one for every step in which integrating units are held still."""
+        timed = (one.node for one in self.flat.populations if isinstance(one.node.op, FlooredIF))
+        return max(1, max((self.begin[node] for node in timed), default=1))
+
+    def highest_currents(self, one: FlatPopulation) -> Whole:
+        """What a bias and any input bring to each unit at most, ``(units,)``."""
+        highest: Whole = one.bias + np.abs(one.from_input).sum(axis=1) * int(self.largest_input)
+        return highest
 
 
-def shift_of(arriving: Sequence[Synapses]) -> int:
+def shift_of(arriving: Sequence[Projection]) -> int:
     """The power of two that all weights are multiples of."""
     bits = 0
     for one in arriving:
@@ -121,7 +121,7 @@ def shift_of(arriving: Sequence[Synapses]) -> int:
     return (bits & -bits).bit_length() - 1 if bits else 0
 
 
-def check_rings(arriving: Sequence[Synapses], shift: int, node: Node) -> None:
+def check_rings(arriving: Sequence[Projection], shift: int, node: Node) -> None:
     """Find out whether all that arrives in one step adds up in 16 bits, for each sign.
 
     Raises:

@@ -10,70 +10,65 @@ floor. After its steps a unit goes on, and nobody listens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from pinnir.backends.spinnaker.groups import CLOCK, Group, Synapses, check_rings, shift_of
+from pinnir.backends.spinnaker.groups import (
+    CLOCK,
+    Reached,
+    TruncatedCore,
+    TruncatedGroup,
+    check_rings,
+    shift_of,
+)
 from pinnir.backends.spinnaker.neuron import LOWEST
+from pinnir.backends.stepped_core import Projection
+from pinnir.ir.graph import width
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import Whole
 
 
-def timed(
-    name: str,
-    one: FlatPopulation,
-    begin: int,
-    arriving: Sequence[Synapses],
-    *,
-    steps: int,
-    clocks: int,
-    largest_input: float,
-) -> tuple[Group, tuple[Synapses, ...]]:
-    """A population, and all synapses to it, those from the clock last.
-
-    Args:
-        name: Of the group.
-        one: The population, of ``FlooredIF`` units.
-        begin: Its first step.
-        arriving: Synapses from other populations.
-        steps: Of the program.
-        clocks: Units of the clock.
-        largest_input: Largest magnitude of what enters.
+def timed(core: TruncatedCore, one: FlatPopulation) -> Reached:
+    """A population of ``FlooredIF`` units, and all synapses to it, those from the clock last.
 
     Raises:
         LegalizeError: If ring buffers do not hold what arrives.
     """
-    none = np.zeros_like(one.from_input)
-    shift = shift_of([*arriving, Synapses(CLOCK, name, 1, one.potentials[:, None])])
-    potential = one.potentials
-    clock: tuple[Synapses, ...] = ()
+    name, begin, potential = core.names[one.node], core.begin[one.node], one.potentials
+    arriving = core.arriving(one)
+    # What the clock brings comes with the first spikes, what it takes with none.
+    with_clock = [*arriving, Projection(CLOCK, name, 1, one.potentials[:, None])]
+    shift = shift_of(with_clock)
     if begin:
-        highest = one.bias + np.abs(one.from_input).sum(axis=1) * int(largest_input)
-        hold = -(-np.maximum(highest, 0) >> shift) << shift
-        weight = np.zeros((hold.size, clocks), np.int64)
+        hold = -(-np.maximum(core.highest_currents(one), 0) >> shift) << shift
+        check_rings([Projection(CLOCK, name, 1, -hold[:, None])], shift, one.node)
+        weight = np.zeros((hold.size, core.clocks), np.int64)
         weight[:, : begin - 1] = -hold[:, None]
         weight[:, begin - 1] = one.potentials
-        clock = (Synapses(CLOCK, name, 1, weight),)
+        arriving.append(Projection(CLOCK, name, 1, weight))
         potential = np.full_like(potential, LOWEST)
-        check_rings([Synapses(CLOCK, name, 1, -hold[:, None])], shift, one.node)
-    # What the clock brings comes with the first spikes, what it takes with none.
-    begins = Synapses(CLOCK, name, 1, one.potentials[:, None])
-    check_rings([*arriving, begins], shift, one.node)
-    group = Group(name, one.node, begin, steps, one.thresholds, potential, none, one.bias,
-                  one.from_input, 0, shift)  # fmt: skip
-    return group, (*arriving, *clock)
+    check_rings(with_clock, shift, one.node)
+    group = TruncatedGroup(
+        name=name,
+        node=one.node,
+        begin=begin,
+        steps=core.flat.steps,
+        threshold=one.thresholds,
+        potential=potential,
+        from_input=np.zeros_like(one.from_input),
+        offset=one.bias,
+        offset_from_input=one.from_input,
+        reset=0,
+        shift=shift,
+    )
+    return group, tuple(arriving)
 
 
-def ticking(inputs: int, count: int) -> tuple[Group, tuple[Synapses, ...]]:
-    """Clock units that fire once each: the first in step 0, each other a step after the last.
-
-    Args:
-        inputs: Columns that enter the core.
-        count: How many.
-    """
+def ticking(core: TruncatedCore) -> Reached:
+    """Clock units that fire once each: the first in step 0, each other a step after the last."""
+    count = core.clocks
     first: Whole = (np.arange(count) == 0).astype(np.int64)
-    none = np.zeros((count, inputs), np.int64)
-    group = Group.memoryless(CLOCK, None, 0, np.ones(count, np.int64), first, none)
+    from_input = np.zeros((count, width(core.whole.core.inputs[0])), np.int64)
+    ones = np.ones(count, np.int64)
+    group = TruncatedGroup.memoryless(CLOCK, None, 0, ones, first, from_input)
     after = np.eye(count, k=-1, dtype=np.int64)
-    return group, (Synapses(CLOCK, CLOCK, 1, after),) if count > 1 else ()
+    return group, (Projection(CLOCK, CLOCK, 1, after),) if count > 1 else ()

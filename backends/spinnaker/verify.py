@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from pinnir.backends.environments import ENVIRONMENTS
-from pinnir.backends.exported_parts import WrittenCore, hard_reset_errors, sums_that_leave
+from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
 from pinnir.backends.recording import CoreRecord, record
 from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
-from pinnir.backends.spinnaker.groups import SUMS, Network
+from pinnir.backends.spinnaker.groups import SpinnakerCore, SpinnakerNetwork
+from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
-from pinnir.backends.spinnaker.write import files_of, written_cores
-from pinnir.backends.verify import Comparison, Report
-from pinnir.base.files import write_files
+from pinnir.backends.spinnaker.write import write
+from pinnir.backends.stepped_core import SUMS
+from pinnir.backends.verify import Comparison, Verification, run_exported
 from pinnir.mapping.integer_cores import Whole
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
 
-_SECONDS = 3600
 
-
-def on_virtual_board(program: Program, points: Array) -> Report:
+def on_virtual_board(program: Program, points: Array) -> Verification:
     """Compare the image with the network, and what its units do with the oracle, on any points.
 
     A weight or parameter of the image that differs counts as an event that does.
@@ -35,14 +32,9 @@ def on_virtual_board(program: Program, points: Array) -> Report:
     """
     environment = ENVIRONMENTS["spinnaker"]
     environment.check()
-    cores, records = written_cores(program), record(program, points)
-    with tempfile.TemporaryDirectory(prefix="pinnir-spinnaker-") as name:
-        folder = Path(name)
-        write_files(folder, files_of(program, cores))
-        environment.run(["runner.py", "--output", "image.npz"], folder, _SECONDS)
-        with np.load(folder / "image.npz") as found:
-            image = {key: found[key] for key in found.files if key != "counts"}
-            counts = list(json.loads(found["counts"].item()).values())
+    cores, records = cores_of(program), record(program, points)
+    image = run_exported(environment, write(program), {})
+    counts = list(json.loads(image.pop("counts").item()).values())
     compared = [
         compare(core, seen, run_image(core, seen, image))
         for core, seen in zip(cores, records, strict=True)
@@ -52,10 +44,10 @@ def on_virtual_board(program: Program, points: Array) -> Report:
     names = ("cores", "synapses", "synapses_differing", "parameters", "parameters_differing")
     figures = {f"image_{name}": float(sum(one[name] for one in counts)) for name in names}
     figures |= hard_reset_errors(program)
-    return Report("spinnaker", Comparison.total(compared), figures)
+    return Verification("spinnaker", Comparison.total(compared), figures)
 
 
-def compare(core: WrittenCore[Network], seen: CoreRecord, trace: Trace) -> Comparison:
+def compare(core: SpinnakerCore, seen: CoreRecord, trace: Trace) -> Comparison:
     """Spikes in every population's own steps, and sums, against the oracle's."""
     events = differing = 0
     for group in core.network.groups:
@@ -72,7 +64,7 @@ def compare(core: WrittenCore[Network], seen: CoreRecord, trace: Trace) -> Compa
     return Comparison(events, differing, outputs)
 
 
-def run_image(core: WrittenCore[Network], seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
+def run_image(core: SpinnakerCore, seen: CoreRecord, image: Mapping[str, Whole]) -> Trace:
     """Run what was decoded from the memory image."""
     units, wires = {}, []
     for group in core.network.groups:
@@ -87,7 +79,7 @@ def run_image(core: WrittenCore[Network], seen: CoreRecord, image: Mapping[str, 
     return _run(core.network, seen, units, wires)
 
 
-def run_network(core: WrittenCore[Network], seen: CoreRecord) -> Trace:
+def run_network(core: SpinnakerCore, seen: CoreRecord) -> Trace:
     """Run the network as it is written, without sPyNNaker."""
     shifts = {group.name: group.shift for group in core.network.groups}
     units = {
@@ -97,7 +89,7 @@ def run_network(core: WrittenCore[Network], seen: CoreRecord) -> Trace:
         for group in core.network.groups
     }
     wires = []
-    for one in core.network.synapses:
+    for one in core.network.projections:
         delay = np.full(one.weight.shape, one.delay)
         for sign in (1, -1):
             words = np.maximum(sign * one.weight, 0) >> shifts[one.target]
@@ -112,7 +104,7 @@ def plain_units(threshold: Whole, reset: Whole, offset: Whole) -> TruncatedIF:
 
 
 def _run(
-    one: Network, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
+    one: SpinnakerNetwork, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
 ) -> Trace:
     shifts = {group.name: (group.shift, group.shift) for group in one.groups}
     potentials = {group.name: group.potentials(seen.inputs) for group in one.groups}

@@ -7,27 +7,22 @@ and the ONNX models are the rest.
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-
 import numpy as np
 
 from pinnir.backends.exported_parts import (
     Arrays,
-    WrittenCore,
-    core_rows,
-    host_files,
+    core_file,
+    folder_files,
+    gathered,
     packed,
-    program_json,
+    recorded_samples,
     sums_that_leave,
-    whole_cores,
 )
-from pinnir.backends.recording import CoreRecord, probe_points, record
-from pinnir.backends.spinnaker.groups import SUMS, Network
-from pinnir.backends.spinnaker.network import network
+from pinnir.backends.recording import CoreRecord
+from pinnir.backends.spinnaker.groups import SpinnakerCore, SpinnakerNetwork
+from pinnir.backends.spinnaker.network import cores_of
+from pinnir.backends.stepped_core import SUMS
 from pinnir.program.program import Program
-
-SAMPLES = 16
 
 
 def write(program: Program) -> dict[str, bytes]:
@@ -36,68 +31,39 @@ def write(program: Program) -> dict[str, bytes]:
     Raises:
         LegalizeError: If a core has no exact form on SpiNNaker.
     """
-    return files_of(program, written_cores(program))
-
-
-def files_of(program: Program, cores: list[WrittenCore[Network]]) -> dict[str, bytes]:
-    """Contents by file name, of cores that were made before."""
-    records = record(program, probe_points(program, SAMPLES))
-    both = list(zip(cores, records, strict=True))
-    samples: Arrays = {}
-    for core, seen in both:
-        samples |= _samples(core, seen)
-    found = {f"{core.name}.npz": _core_file(core.network, seen) for core, seen in both}
-    found["samples.npz"] = packed(samples)
-    own = files("pinnir.backends.spinnaker") / "exported"
-    found["runner.py"] = (own / "runner.py").read_bytes()
-    found["README.md"] = _README.encode()
-    found["program.json"] = program_json(program, core_rows(cores))
-    return found | host_files(program)
-
-
-def written_cores(program: Program) -> list[WrittenCore[Network]]:
-    """The cores as networks.
-
-    Raises:
-        LegalizeError: As :func:`write`.
-    """
-    return [
-        WrittenCore(label, whole, network(whole, largest))
-        for label, (whole, largest) in whole_cores(program).items()
-    ]
-
-
-def _samples(core: WrittenCore[Network], seen: CoreRecord) -> Arrays:
-    """Potentials to begin with, and what then has to come out."""
-    found: Arrays = {}
-    for group in core.network.groups:
-        potentials = group.potentials(seen.inputs[:SAMPLES])
-        found[f"{core.name}/{group.name}/potential"] = potentials.astype(np.int32)
-        found[f"{core.name}/{group.name}/offset"] = group.offsets(seen.inputs[:SAMPLES])
-        if group.node is not None:
-            spikes = seen.events[group.node][:SAMPLES]
-            found[f"{core.name}/{group.name}/spikes"] = spikes.astype(np.int8)
-    found[f"{core.name}/{SUMS}/outputs"] = sums_that_leave(core.whole, seen)[:SAMPLES]
+    cores, records = cores_of(program), recorded_samples(program)
+    found = folder_files(program, "spinnaker", _README, {core.label: core.row for core in cores})
+    found["samples.npz"] = packed(gathered(expected_of, cores, records))
+    for core, seen in zip(cores, records, strict=True):
+        found[f"{core.name}.npz"] = _core_file(core.network, seen)
     return found
 
 
-def _core_file(one: Network, seen: CoreRecord) -> bytes:
+def expected_of(core: SpinnakerCore, seen: CoreRecord) -> Arrays:
+    """Potentials and currents to begin with, and what then has to come out."""
+    found: Arrays = {}
+    for group in core.network.groups:
+        found[f"{group.name}/potential"] = group.potentials(seen.inputs).astype(np.int32)
+        found[f"{group.name}/offset"] = group.offsets(seen.inputs)
+        if group.node is not None:
+            found[f"{group.name}/spikes"] = seen.events[group.node].astype(np.int8)
+    return found | {f"{SUMS}/outputs": sums_that_leave(core.whole, seen)}
+
+
+def _core_file(one: SpinnakerNetwork, seen: CoreRecord) -> bytes:
     """Groups with the potentials and currents of the first sample, and synapses."""
     arrays: Arrays = {}
+    groups, synapses = [], []
     for group in one.groups:
+        keys = ("name", "begin", "steps", "shift", "reset")
+        groups.append({key: getattr(group, key) for key in keys})
         arrays[f"{group.name}/threshold"] = group.threshold
         arrays[f"{group.name}/sample"] = group.potentials(seen.inputs[:1])[0]
         arrays[f"{group.name}/offset"] = group.offsets(seen.inputs[:1])[0]
-    for number, synapses in enumerate(one.synapses):
-        arrays[f"synapses/{number}"] = synapses.weight.astype(np.int32)
-    told = json.dumps({
-        "steps": one.steps,
-        "groups": [{"name": g.name, "begin": g.begin, "steps": g.steps, "shift": g.shift,
-                    "reset": g.reset} for g in one.groups],
-        "synapses": [{"source": s.source, "target": s.target, "delay": s.delay}
-                     for s in one.synapses],
-    })  # fmt: skip
-    return packed(arrays | {"told": np.frombuffer(told.encode(), np.uint8)})
+    for number, found in enumerate(one.projections):
+        synapses.append({key: getattr(found, key) for key in ("source", "target", "delay")})
+        arrays[f"synapses/{number}"] = found.weight.astype(np.int32)
+    return core_file(arrays, {"steps": one.steps, "groups": groups, "synapses": synapses})
 
 
 _README = """# A spiking network for SpiNNaker

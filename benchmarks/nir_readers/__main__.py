@@ -13,7 +13,7 @@ from benchmarks.nir_readers.cases import program_cases
 from benchmarks.nir_readers.kinds import kind_cases
 from benchmarks.nir_readers.page import write
 from benchmarks.nir_readers.verdict import verdicts
-from pinnir.backends.nir.environments import READERS, create
+from pinnir.backends.environments import READERS, find_reader
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     names = list(READERS) if asked.only is None else [asked.only]
     found = {}
     for name in names:
-        create(name, asked.folder)
+        find_reader(name, asked.folder).install()
         found[name] = verdicts(name, cases, asked.folder)
         for case, one in found[name].items():
             print(f"{name}: {case}: {one.cell} {one.message}", flush=True)

@@ -11,7 +11,7 @@ import nir
 from ir_examples.build import DOMAINS, ROOT
 from pinnir import compile as compile_network
 from pinnir import read as read_program
-from pinnir.backends.nir.cores import StockProgram, expected, stock_program
+from pinnir.backends.nir.network import StockProgram, expected, stock_program
 from pinnir.backends.nir.reader_process import ReaderJob
 from pinnir.ir.evaluate import evaluate
 from pinnir.numerics.matrix import Array

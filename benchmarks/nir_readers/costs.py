@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.common import table
 from ir_examples.build import ROOT
 from pinnir import read as read_program
-from pinnir.backends.nir.cores import stock_program
+from pinnir.backends.nir.network import stock_program
 from pinnir.metrics.field_errors import relative_l2
 
 _EXAMPLES = ("function_regression", "poisson", "burgers")

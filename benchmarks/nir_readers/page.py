@@ -8,7 +8,7 @@ from benchmarks.common import table, write_page
 from benchmarks.nir_readers.cases import Case
 from benchmarks.nir_readers.costs import costs
 from benchmarks.nir_readers.verdict import ROUNDED, WRONG, Verdict
-from pinnir.backends.nir.environments import READERS
+from pinnir.backends.environments import READERS
 
 Found = Mapping[str, Mapping[str, Verdict]]
 

@@ -10,7 +10,7 @@ import click
 from pinnir.cli.app import as_json, of_program, output_option, to_json
 
 if TYPE_CHECKING:
-    from pinnir.backends.verify import Report
+    from pinnir.backends.verify import Verification
 
 
 @click.command()
@@ -62,11 +62,11 @@ def verify(program: Path, target: str, points: int, json_: bool) -> None:
     from pinnir.backends.verify import verify
     from pinnir.program.reading import read
 
-    report = verify(read(program), target, points)
+    found = verify(read(program), target, points)
     if json_:
-        click.echo(to_json(asdict(report)))
+        click.echo(to_json(asdict(found)))
     else:
-        print_verified(report)
+        print_verified(found)
 
 
 @click.command()
@@ -81,20 +81,20 @@ def install(name: str) -> None:
     click.echo("\n".join(map(str, install(name))))
 
 
-def print_verified(report: Report) -> None:
+def print_verified(verification: Verification) -> None:
     """What a verification found."""
     from rich.table import Table
     from rich.text import Text
 
     from pinnir.report.tables import add_row, console
 
-    table = Table(title=Text(f"run as {report.target}, compared with the oracle"))
+    table = Table(title=Text(f"run as {verification.target}, compared with the oracle"))
     table.add_column("figure")
     table.add_column("value", justify="right")
-    found = report.comparison
+    found = verification.comparison
     add_row(table, "events compared", f"{found.events:,}")
     add_row(table, "events that differ", f"{found.differing:,}")
     add_row(table, "outputs that differ", f"{found.outputs:,}")
-    for name, value in report.figures.items():
+    for name, value in verification.figures.items():
         add_row(table, name.replace("_", " "), f"{round(value, 3):,}")
     console().print(table)

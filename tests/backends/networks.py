@@ -97,10 +97,8 @@ def mlp(
 def constrained() -> onnx.ModelProto:
     """``(1 - x^2) t N(x, t)``: zero at both ends in x and at the start in t."""
     nodes, weights = layers(3, (2, 6, 6, 1), "Tanh", "p", "n")
-    fixed = {
-        "zero": np.array([0]), "one": np.array([1]), "two": np.array([2]),
-        "unit": np.array(1.0, np.float32),
-    }  # fmt: skip
+    fixed = {name: np.array([number]) for number, name in enumerate(("zero", "one", "two"))}
+    fixed["unit"] = np.array(1.0, np.float32)
     nodes += [
         helper.make_node("Slice", ["p", "zero", "one", "one"], ["x"], "take_x"),
         helper.make_node("Slice", ["p", "one", "two", "one"], ["t"], "take_t"),

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 import pinnir
-from pinnir.backends.export import EXPORTERS, export, plain_nir
+from pinnir.backends.export import EXPORTERS, export
+from pinnir.backends.nir.write import write as plain_nir
 from pinnir.base.errors import PinnirError, ProgramFileError
 from pinnir.cli.app import main
 from pinnir.ir.evaluate import evaluate
@@ -32,11 +33,11 @@ def run_files(files: dict[str, bytes], values: dict[str, np.ndarray]) -> list[np
         given = [values[name] for name in part["inputs"]]
         if part["file"].endswith(".onnx"):
             session = onnxruntime.InferenceSession(files[part["file"]])
-            kinds = [np.float32 if i.type == "tensor(float)" else np.float64
-                     for i in session.get_inputs()]  # fmt: skip
+            kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+            types = [kinds[one.type] for one in session.get_inputs()]
             feed = {
                 name: value.astype(kind)
-                for name, value, kind in zip(part["inputs"], given, kinds, strict=True)
+                for name, value, kind in zip(part["inputs"], given, types, strict=True)
             }
             outputs = session.run(part["outputs"], feed)
         else:

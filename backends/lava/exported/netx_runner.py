@@ -8,6 +8,7 @@ netx imports lava-dl's training part, slayer, and PyTorch, and uses neither for 
 they are missing, empty modules stand in for them.
 """
 
+import functools
 import importlib.util
 import json
 import sys
@@ -35,8 +36,9 @@ def stand_in(name, **attributes):
         setattr(sys.modules[name], key, value)
 
 
+@functools.cache
 def load_netx():
-    """The class that reads files."""
+    """The class that reads files; modules are stood in for once, whatever cores there are."""
     if importlib.util.find_spec("torch") is None:
         stand_in("torch", tensor=np.ndarray, is_tensor=lambda value: False)
         import lava.lib.dl  # noqa: F401

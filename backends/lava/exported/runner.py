@@ -39,7 +39,7 @@ MESSAGE_BITS = 24
 STOCK_SHIFT = 6
 
 
-class Core:
+class RunningCore:
     """One core as Lava processes.
 
     Args:
@@ -150,7 +150,7 @@ class Core:
 
 def run(label, inputs, tag):
     """Events and outputs of a core, by name."""
-    return Core(label, tag).run(inputs)
+    return RunningCore(label, tag).run(inputs)
 
 
 if __name__ == "__main__":

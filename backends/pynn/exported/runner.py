@@ -46,8 +46,8 @@ class Axons(BaseNeuronGroup):
 
     def __init__(self, n: int, equations: Any, **parameters: Any) -> None:
         above = f"v >= {float(parameters.pop('v_thresh')[0] / brian2.mV)!r}*mV"
-        super().__init__(n, equations, threshold=above, reset="", refractory=above,
-                         method=self.method, **parameters)  # fmt: skip
+        own = {"threshold": above, "reset": "", "refractory": above, "method": self.method}
+        super().__init__(n, equations, **own, **parameters)
 
 
 class AxonsByRungeKutta(Axons):
@@ -56,31 +56,32 @@ class AxonsByRungeKutta(Axons):
     method = "rk4"
 
 
+# Of the axon, in PyNN and in the equations; unit and default value.
+PARAMETERS = (
+    ("cm", "c_m", brian2.nF, 1.0),
+    ("gbar_Na", "gbar_Na", brian2.uS, 120.0),
+    ("gbar_K", "gbar_K", brian2.uS, 36.0),
+    ("g_leak", "g_leak", brian2.uS, 0.3),
+    ("e_rev_Na", "e_rev_Na", brian2.mV, 50.0),
+    ("e_rev_K", "e_rev_K", brian2.mV, -77.0),
+    ("e_rev_leak", "e_rev_leak", brian2.mV, -54.387),
+    ("v_thresh", "v_thresh", brian2.mV, -20.0),
+    ("i_offset", "i_offset", brian2.nA, 0.0),
+)
+
+
 class SquidAxon(StandardCellType):
     """Hodgkin and Huxley's axon (1952), of 0.1 mm2: 1 uA/cm2 is 1 nA.
 
     PyNN's own ``HH_cond_exp`` has the kinetics of Traub and Miles (1991) instead.
     """
 
-    default_parameters: ClassVar[Any] = {"cm": 1.0, "gbar_Na": 120.0, "gbar_K": 36.0, "g_leak": 0.3,
-                          "e_rev_Na": 50.0, "e_rev_K": -77.0, "e_rev_leak": -54.387,
-                          "v_thresh": -20.0, "i_offset": 0.0}  # fmt: skip
+    default_parameters: ClassVar[Any] = {name: value for name, _, _, value in PARAMETERS}
     default_initial_values: ClassVar[Any] = {"v": -65.0, "m": 0.0, "h": 1.0, "n": 0.0}
     recordable: ClassVar[Any] = ["spikes", "v"]
     receptor_types = ()
-    units: ClassVar[Any] = {
-        "v": "mV",
-        "m": "dimensionless",
-        "h": "dimensionless",
-        "n": "dimensionless",
-    }
-    translations = build_translations(
-        ("cm", "c_m", brian2.nF), ("gbar_Na", "gbar_Na", brian2.uS),
-        ("gbar_K", "gbar_K", brian2.uS), ("g_leak", "g_leak", brian2.uS),
-        ("e_rev_Na", "e_rev_Na", brian2.mV), ("e_rev_K", "e_rev_K", brian2.mV),
-        ("e_rev_leak", "e_rev_leak", brian2.mV), ("v_thresh", "v_thresh", brian2.mV),
-        ("i_offset", "i_offset", brian2.nA),
-    )  # fmt: skip
+    units: ClassVar[Any] = {"v": "mV"} | dict.fromkeys("mhn", "dimensionless")
+    translations = build_translations(*(row[:3] for row in PARAMETERS))
     state_variable_translations = build_translations(
         ("v", "v", brian2.mV), ("m", "m", 1), ("h", "h", 1), ("n", "n", 1)
     )
@@ -113,7 +114,7 @@ class SquidAxonByRungeKutta(SquidAxon):
     brian2_model = AxonsByRungeKutta
 
 
-class Izhikevich(sim.Izhikevich):
+class IzhikevichCellByRungeKutta(sim.Izhikevich):
     """PyNN's cell, by Runge-Kutta 4."""
 
     brian2_model = IzhikevichByRungeKutta
@@ -122,7 +123,7 @@ class Izhikevich(sim.Izhikevich):
 # (model, integrator) -> cell type, and nA of one unit of current
 CELLS = {
     ("izhikevich", "euler"): (sim.Izhikevich, PICOAMPERE),
-    ("izhikevich", "rk4"): (Izhikevich, PICOAMPERE),
+    ("izhikevich", "rk4"): (IzhikevichCellByRungeKutta, PICOAMPERE),
     ("hodgkin-huxley", "euler"): (SquidAxon, 1.0),
     ("hodgkin-huxley", "rk4"): (SquidAxonByRungeKutta, 1.0),
 }

@@ -45,7 +45,7 @@ def architecture(sanafe: Any) -> Any:
         return sanafe.load_arch(path)
 
 
-class Core:
+class ChipRun:
     """One spiking core on a chip of its own."""
 
     def __init__(self, sanafe: Any, path: Path) -> None:
@@ -157,7 +157,7 @@ def costs_of(told: Any) -> dict[str, float]:
 
 def run(sanafe: Any, name: str, inputs: Any) -> tuple[dict[str, Any], dict[str, float]]:
     """Everything that a core does at all points."""
-    core = Core(sanafe, HERE / f"{name}.npz")
+    core = ChipRun(sanafe, HERE / f"{name}.npz")
     found: dict[str, list[Any]] = {}
     total: dict[str, float] = {}
     for row in inputs.astype(np.float64):

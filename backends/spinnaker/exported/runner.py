@@ -47,17 +47,15 @@ def build(sim: Any, told: Any, data: Any) -> dict[str, Any]:
     made = {}
     for group in told["groups"]:
         name = group["name"]
-        threshold = data[f"{name}/threshold"]
+        offset, threshold = (
+            (data[f"{name}/{key}"] * UNIT).tolist() for key in ("offset", "threshold")
+        )
+        reset, sums = group["reset"] * UNIT, [SHARE * 2.0 ** group["shift"]] * 2
+        own = {"i_offset": offset, "v_reset": reset, "v_thresh": threshold}
+        cell = sim.extra_models.IFTruncDelta(tau_m=1.0, cm=1.0, tau_refrac=0.0, **own)
         made[name] = one = sim.Population(
-            len(threshold),
-            sim.extra_models.IFTruncDelta(
-                tau_m=1.0, cm=1.0, tau_refrac=0.0,
-                i_offset=(data[f"{name}/offset"] * UNIT).tolist(),
-                v_reset=group["reset"] * UNIT, v_thresh=(threshold * UNIT).tolist(),
-            ),
-            label=name,
-            max_expected_summed_weight=[SHARE * 2.0 ** group["shift"]] * 2,
-        )  # fmt: skip
+            len(threshold), cell, label=name, max_expected_summed_weight=sums
+        )
         one.initialize(v=(data[f"{name}/sample"] * UNIT).tolist())
     for number, one in enumerate(told["synapses"]):
         for sign, receptor in ((1, "excitatory"), (-1, "inhibitory")):
@@ -67,10 +65,8 @@ def build(sim: Any, told: Any, data: Any) -> dict[str, Any]:
             if len(to):
                 chosen = weight[source, to] * UNIT
                 rows = np.column_stack([source, to, chosen, np.full(len(to), one["delay"])])
-                sim.Projection(
-                    made[one["source"]], made[one["target"]],
-                    sim.FromListConnector(rows), receptor_type=receptor,
-                )  # fmt: skip
+                ends = made[one["source"]], made[one["target"]]
+                sim.Projection(*ends, sim.FromListConnector(rows), receptor_type=receptor)
     return made
 
 
@@ -102,15 +98,15 @@ class Image:
     def units(self, name: str) -> dict[str, Any]:
         """Potentials, currents, thresholds and resets of a population, ``(units,)``."""
         found: dict[str, list[Any]] = {
-            "potential": [], "offset": [], "threshold": [], "reset": []
-        }  # fmt: skip
+            key: [] for key in ("potential", "offset", "threshold", "reset")
+        }
         for _, count, core in sorted(self.cores[name]):
             words = self.words(core, NEURON_PARAMS).view("<i4")
             # Steps a millisecond; V, cm, tau_m, I, V_reset, tau_refrac, timer, millisecond of
             # every unit; the millisecond again; thresholds; synapses' own state.
             neurons = words[1 : 1 + 8 * count].reshape(count, 8)
-            if words[0] != 1 or np.any(neurons[:, [1, 2, 5, 6, 7]] != [1 << 15, 1 << 15, 0, 0,
-                                                                       1 << 15]):  # fmt: skip
+            fixed = [1 << 15, 1 << 15, 0, 0, 1 << 15]
+            if words[0] != 1 or np.any(neurons[:, [1, 2, 5, 6, 7]] != fixed):
                 sys.exit(f"{name}: the image holds other parameters than the network")
             found["potential"].append(neurons[:, 0])
             found["offset"].append(neurons[:, 3])
@@ -127,7 +123,7 @@ class Image:
                 sys.exit(f"{name}: sPyNNaker shifts the weights by {told[-2:]}, not {shift}")
             bits = (int(told[2]), int(told[3]))
             for source, rows in self.rows(core):
-                for row, synapses in rows:
+                for row, synapses in enumerate(rows):
                     self.decode(found, source, row, synapses, bits, first, (sizes[name], sizes))
             assert count <= 1 << bits[0]
         return found
@@ -153,7 +149,7 @@ class Image:
                 delays[target[own], row] = delay[own]
 
     def rows(self, core: tuple[int, int, int]) -> Any:
-        """Rows of the synaptic matrices of a core: source population, its unit, synapses."""
+        """Rows of the synaptic matrices of a core: source population, synapses of its units."""
         table, matrix = self.words(core, POPULATION_TABLE), self.words(core, SYNAPTIC_MATRIX)
         entries, addresses = int(table[0]), table[2 + 5 * int(table[0]) :]
         for key, _, start, _, _ in table[2 : 2 + 5 * entries].reshape(entries, 5):
@@ -162,8 +158,7 @@ class Image:
             for entry in addresses[int(start) & 0x1FFF :][: int(start) >> 16]:
                 length, place = (int(entry) & 0xFF) + 1 + HEADER, (int(entry) >> 8) * 4
                 block = matrix[place : place + length * units].reshape(units, length)
-                yield source, [(n, row[HEADER : HEADER + int(row[1])]) for n, row in
-                               enumerate(block)]  # fmt: skip
+                yield source, [row[HEADER : HEADER + int(row[1])] for row in block]
 
 
 def check(told: Any, data: Any, image: Image) -> tuple[dict[str, Any], dict[str, int]]:

@@ -38,9 +38,14 @@ def test_events_and_outputs_are_equal(name, coding):
 
 @pytest.mark.parametrize(
     ("name", "coding"),
-    [("skip", "delta"), ("piratenet", "population"), ("constrained_fourier", "delta"),
-     ("mionet", "rate"), ("pfnn", "delta")],
-)  # fmt: skip
+    [
+        ("skip", "delta"),
+        ("piratenet", "population"),
+        ("constrained_fourier", "delta"),
+        ("mionet", "rate"),
+        ("pfnn", "delta"),
+    ],
+)
 def test_activations_that_fall_several_inputs_and_many_cores(name, coding):
     assert verify(program(name, coding), "c", 12).comparison.equal
 
@@ -67,8 +72,8 @@ def test_a_difference_beyond_the_samples_is_counted(monkeypatch):
     made = program("resnet", "delta")
     honest = run._streamed
 
-    def forged(folder, number, core, seen):
-        told = bytearray(honest(folder, number, core, seen))
+    def forged(folder, number, seen):
+        told = bytearray(honest(folder, number, seen))
         told[0] ^= 1
         return bytes(told)
 
@@ -83,10 +88,8 @@ def test_the_export_checks_itself(tmp_path):
     assert {"network.c", "spiking.c", "check.c", "samples.h", "README.md"} <= {
         path.name for path in files
     }
-    done = subprocess.run(
-        ["make", "--quiet", "check"], cwd=tmp_path / "out", capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
+    command = ["make", "--quiet", "check"]
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
     assert "0 differ; 0 outputs differ" in done.stdout
     told = json.loads((tmp_path / "out" / "program.json").read_text())
     assert [part.get("function") for part in told["segments"] if "function" in part] == [
@@ -108,9 +111,8 @@ def test_no_float_and_no_allocation():
 
 
 def test_tables_are_narrow():
-    assert [width(np.array([v])) for v in (0, 127, -128, 128, 2**15 - 1, 2**15, -(2**31))] == [
-        8, 8, 8, 16, 16, 32, 32,
-    ]  # fmt: skip
+    bits = {0: 8, 127: 8, -128: 8, 128: 16, 2**15 - 1: 16, 2**15: 32, -(2**31): 32}
+    assert {value: width(np.array([value])) for value in bits} == bits
 
 
 def test_programs_without_integers():

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-import pytest
-
 import pinnir
-from pinnir.backends.lava.environment import INSTALL, folder, python_of
 from pinnir.base.targets import TARGETS
 from pinnir.passes import pipelines
 from pinnir.program.program import Program
+from tests.backends.targets import needs
 from tests.networks import family
 
 # Marks tests that run Lava itself.
-lava = pytest.mark.skipif(
-    not python_of(folder()).exists(), reason=f"Lava is not installed; {INSTALL}"
-)
+lava = needs("lava")
 FORMS = {
     "rate": pipelines.rate(4, 2),
     "signed rate": pipelines.rate_signed(4),  # which feeds itself, once its signs are split

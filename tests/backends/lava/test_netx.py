@@ -10,31 +10,22 @@ import h5py
 import numpy as np
 import pytest
 
-from pinnir.backends.lava.environment import netx_interpreter
+from pinnir.backends.lava.network import cores_of
 from pinnir.backends.lava.netx_network import dense_layers
-from pinnir.backends.lava.netx_write import write
-from pinnir.backends.lava.stock_verify import on_netx
-from pinnir.backends.lava.write import chip_cores
+from pinnir.backends.lava.verify import on_netx
+from pinnir.backends.lava.write import write_netx as write
 from pinnir.backends.recording import probe_points
-from pinnir.base.errors import BackendError, LegalizeError
+from pinnir.base.errors import LegalizeError
 from pinnir.mapping.flat_units import FlatCore
 from pinnir.mapping.integer_cores import Whole
 from pinnir.program.program import Program
 from tests.backends.lava.chip import unpacked
 from tests.backends.lava.programs import program
-from tests.backends.targets import whole_program
+from tests.backends.targets import needs, whole_program
 
 
 def stock() -> Program:
     return whole_program("rate", "lava-stock")
-
-
-def problem() -> str:
-    try:
-        netx_interpreter()
-    except BackendError as error:
-        return str(error)
-    return ""
 
 
 def simulate(file: h5py.File, told: dict, inputs: Whole) -> dict[str, Whole]:
@@ -99,7 +90,7 @@ def test_what_is_no_chain_is_refused():
 
 def changed(**fields: Whole):
     """The core of the chain with other numbers of its second population."""
-    (core,) = chip_cores(stock(), "lava-stock")
+    (core,) = cores_of(stock(), "lava-stock")
     first, second, *rest = core.flat.populations
     flat = FlatCore((first, replace(second, **fields), *rest), core.flat.leaving, core.flat.steps)
     core.__dict__["flat"] = flat
@@ -131,9 +122,10 @@ def test_large_biases_take_several_relays():
     assert ones[:8].sum() == 1000
 
 
-@pytest.mark.skipif(bool(problem()), reason=problem())
-def test_netx_fires_as_the_oracle():
-    running = stock()
+@needs("lava-netx")
+@pytest.mark.parametrize("make", [stock, lambda: program("spinn", "rate", "lava-stock")])
+def test_netx_fires_as_the_oracle(make):
+    running = make()
     report = on_netx(running, probe_points(running, 3))
     assert report.comparison.events > 0
     assert report.comparison.equal

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
-from pinnir.backends.lava.stock_verify import on_lava
-from pinnir.backends.lava.stock_write import sums_of, write
-from pinnir.backends.lava.write import chip_cores, entering, events_of
+from pinnir.backends.lava.network import cores_of
+from pinnir.backends.lava.stock_network import sums_of
+from pinnir.backends.lava.verify import on_lava_stock
+from pinnir.backends.lava.write import events_of, inputs_of
+from pinnir.backends.lava.write import write_stock as write
 from pinnir.backends.recording import probe_points, record
 from pinnir.base.errors import LegalizeError
 from pinnir.neurons import HardResetIF
@@ -37,14 +39,13 @@ def test_the_exported_network_does_what_the_oracle_does(name):
 
 
 def test_numbers_fit_lavas_neurons():
-    for core in chip_cores(stock(), "lava-stock"):
-        neurons = [node.op for node in core.whole.core.nodes if isinstance(node.op, HardResetIF)]
+    for core in cores_of(stock(), "lava-stock"):
+        neurons = [node for node in core.whole.core.nodes if isinstance(node.op, HardResetIF)]
         assert neurons
-        for op in neurons:
-            (threshold,) = np.unique(op.threshold)
+        for node in neurons:
+            (threshold,) = np.unique(node.op.threshold)
             assert 16 <= threshold < 2**17
-        assert max(core.whole.reach[node] for node in core.whole.core.nodes
-                   if isinstance(node.op, HardResetIF)) < 2**17  # fmt: skip
+        assert max(core.whole.reach[node] for node in neurons) < 2**17
 
 
 def test_a_connection_of_spikes_is_one_dense():
@@ -60,10 +61,10 @@ def test_a_connection_of_spikes_is_one_dense():
 def test_what_is_said_of_the_read_out_gives_the_outputs():
     running = stock()
     told = json.loads(write(running)["program.json"])
-    (core,) = chip_cores(running, "lava-stock")
+    (core,) = cores_of(running, "lava-stock")
     (seen,) = record(running, probe_points(running, 4))
     (part,) = (part for part in told["segments"] if "core" in part)
-    events, inputs = events_of(core, seen), entering(seen)
+    events, inputs = events_of(core, seen), inputs_of(core, seen)["inputs"]
     rates = [events[name].mean(axis=1) for name in part["from"]]
     x = np.concatenate([*rates, inputs], axis=1)
     outputs = x @ np.array(part["weight"]).T + part["bias"]
@@ -90,7 +91,7 @@ def test_programs_for_other_neurons_have_no_form_here(form, kind):
 @lava
 def test_every_event_equals_the_oracles():
     running = stock()
-    report = on_lava(running, probe_points(running, 3))
+    report = on_lava_stock(running, probe_points(running, 3))
     assert report.comparison.events > 0
     assert report.comparison.equal
     assert set(report.figures) == {"rel_l2_soft_reset", "rel_l2_hard_reset"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pinnir.backends.export import export
-from pinnir.backends.lava.network import ChipCore, signed_digits
-from pinnir.backends.lava.write import chip_cores, write
+from pinnir.backends.lava.network import LavaCore, cores_of, signed_digits
+from pinnir.backends.lava.write import write
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from tests.backends.lava.chip import network, simulate, unpacked
@@ -60,7 +61,7 @@ def test_several_cores_are_several_networks():
 
 
 def test_what_skips_a_layer_is_delayed():
-    (core,) = chip_cores(program("resnet", "delta"))
+    (core,) = cores_of(program("resnet", "delta"))
     delays = {one.delay for one in core.synapses()}
     assert {1, 2} <= delays
     for one in core.synapses():
@@ -68,14 +69,14 @@ def test_what_skips_a_layer_is_delayed():
 
 
 def test_fine_units_hear_their_layer_a_step_after_the_coarse_ones():
-    (core,) = chip_cores(program("resnet", "population"))
+    (core,) = cores_of(program("resnet", "population"))
     coarse, fine = (core.names[node.node] for node in core.flat.populations[:2])
     assert (core.depths[coarse], core.depths[fine]) == (1, 2)
 
 
 def test_feedback_gets_a_step_of_silence():
-    fed = chip_cores(program("resnet", "signed rate"))
-    plain = chip_cores(program("resnet", "rate"))
+    fed = cores_of(program("resnet", "signed rate"))
+    plain = cores_of(program("resnet", "rate"))
     assert [core.period - core.steps for core in (*fed, *plain)] == [1, 0]
 
 
@@ -100,10 +101,9 @@ def test_exported_files_do_not_need_pinnir():
 
 
 def test_numbers_that_do_not_fit_are_refused():
-    (core,) = chip_cores(program("resnet", "rate"))
+    (core,) = cores_of(program("resnet", "rate"))
     node = next(iter(core.whole.reach))
-    large = type(core.whole)(core.whole.core, core.whole.maps, core.whole.thresholds,
-                             core.whole.leaving, {**core.whole.reach, node: 2.0**23})  # fmt: skip
+    large = replace(core.whole, reach={**core.whole.reach, node: 2.0**23})
     with pytest.raises(LegalizeError) as caught:
-        ChipCore(core.label, large, core.largest_input).check(TARGETS["lava"])
+        LavaCore(core.label, large).check(TARGETS["lava"])
     assert "has sums of up to 8.39e+06, and the target holds 24 bits" in str(caught.value)

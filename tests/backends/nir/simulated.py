@@ -10,7 +10,8 @@ import numpy as np
 from pinnir.backends.nir.reader_process import ReaderResult
 from pinnir.backends.nir.stock.chain import Chain
 from pinnir.backends.nir.stock.stock import Stock, stage_name
-from pinnir.backends.nir.verify import Comparison, compare
+from pinnir.backends.nir.verify import compare
+from pinnir.backends.verify import Comparison
 from pinnir.numerics.matrix import Array
 
 
@@ -65,4 +66,4 @@ def simulate(chain: Chain, x: Array, habits: Habits) -> ReaderResult:
 
 def compared(core: Stock, x: Array, habits: Habits = Habits()) -> Comparison:
     """A simulated reader against the oracle."""
-    return compare("numpy", "core", core, x, simulate(core.chain, x, habits))
+    return compare("numpy", core, x, simulate(core.chain, x, habits))

@@ -14,13 +14,17 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.backends.nir import environments
+from pinnir.backends.environments import EXACT, READERS, find_reader
+from pinnir.backends.export import export
 from pinnir.backends.nir import reader_process as running
-from pinnir.backends.nir.environments import EXACT, READERS, find_python
-from pinnir.backends.nir.reader_process import ReaderJob, run_reader
-from pinnir.backends.nir.verify import check
-from pinnir.backends.nir.write import contents, write
-from pinnir.base.errors import BackendError, ProgramFileError
+from pinnir.backends.nir.environments import find_python
+from pinnir.backends.nir.network import stock_program
+from pinnir.backends.nir.reader_process import READERS_FOLDER, ReaderJob, run_reader
+from pinnir.backends.nir.verify import in_reader
+from pinnir.backends.nir.write import write_stock
+from pinnir.backends.recording import probe_points
+from pinnir.backends.verify import Comparison
+from pinnir.base.errors import BackendError
 from pinnir.program.program import Program
 from tests.backends.networks import DOMAIN, mlp, model
 from tests.networks import family
@@ -33,35 +37,37 @@ def program(**ask) -> Program:
     return pinnir.compile(model(NETWORK), DOMAIN, strip_source=True, **ask)
 
 
+def in_norse(written: Program, files: dict[str, bytes], folder: Path) -> dict[str, Comparison]:
+    """Compare with Norse as it is installed here; the folder holds no environments."""
+    pytest.importorskip("norse")
+    points = probe_points(written, 16)
+    return in_reader("norse", stock_program(written), files, points, folder)
+
+
 @pytest.mark.parametrize("ask", ASKED)
 def test_norse_runs_the_folder_exactly(tmp_path, ask):
-    pytest.importorskip("norse")
     written = program(**ask)
-    write(written, tmp_path)
-    (found,) = check(written, tmp_path, ("norse",), environments=tmp_path)
+    (found,) = in_norse(written, write_stock(written), tmp_path).values()
     assert found.equal, found
-    assert found.spikes == 16 * written.metrics["neurons"] * (8 if "coding" in ask else 1) - (
+    assert found.events == 16 * written.metrics["neurons"] * (8 if "coding" in ask else 1) - (
         # The start units of the two layers are clocks here.
         16 * 8 * 2 if "coding" in ask else 0
     )
 
 
 def test_several_cores_in_norse(tmp_path):
-    pytest.importorskip("norse")
     written = pinnir.compile(family("spinn"), "-1:1", levels=6)
-    write(written, tmp_path)
-    found = check(written, tmp_path, ("norse",), environments=tmp_path)
-    assert [one.core for one in found] == ["stock.core.1.nir", "stock.core.2.nir"]
-    assert all(one.equal for one in found)
+    found = in_norse(written, write_stock(written), tmp_path)
+    assert list(found) == ["stock.core.1.nir", "stock.core.2.nir"]
+    assert all(one.equal for one in found.values())
 
 
 def test_files():
-    files = contents(program(levels=12))
-    assert sorted(files) == [
-        "README.md", "core.1.nir", "points.npz", "program.json", "readers/harness.py",
-        "readers/norse.py", "readers/norse.txt", "readers/spikingjelly.py",
-        "readers/spikingjelly.txt", "stock.core.1.nir", "stock.core.1.npz", "stock.json",
-    ]  # fmt: skip
+    files = write_stock(program(levels=12))
+    plain = {"README.md", "core.1.nir", "program.json"}
+    stock = {"points.npz", "stock.core.1.nir", "stock.core.1.npz", "stock.json"}
+    scripts = {"harness.py", "norse.py", "norse.txt", "spikingjelly.py", "spikingjelly.txt"}
+    assert files.keys() == plain | stock | {f"readers/{name}" for name in scripts}
     told = json.loads(files["stock.json"])
     core = told["cores"]["stock.core.1.nir"]
     assert (core["steps"], core["read_out"], told["dt"]) == (3, "last", 1e-4)
@@ -74,13 +80,13 @@ def test_files():
 
 
 def test_the_same_program_gives_the_same_bytes():
-    assert contents(program(levels=12)) == contents(program(levels=12))
+    assert write_stock(program(levels=12)) == write_stock(program(levels=12))
 
 
 @pytest.mark.parametrize("ask", ASKED)
 def test_stock_files_are_what_readers_ask_for(ask):
     """One chain, loops' edges first, the same threshold and time constants in every unit."""
-    files = contents(program(**ask))
+    files = write_stock(program(**ask))
     graph = nir.read(io.BytesIO(files["stock.core.1.nir"]))
     kinds = {type(node) for node in graph.nodes.values()}
     assert kinds <= {nir.Input, nir.Output, nir.Affine, nir.Linear, nir.CubaLIF}
@@ -102,7 +108,7 @@ def loops_of(graph: nir.NIRGraph) -> set[str]:
 def test_the_folder_runs_by_itself(tmp_path):
     """As its README says, without pinnir."""
     pytest.importorskip("norse")
-    write(program(levels=12), tmp_path / "out")
+    export(program(levels=12), "nir-stock", tmp_path / "out")
     told = json.loads((tmp_path / "out/stock.json").read_text())
     core = told["cores"]["stock.core.1.nir"]
     kept = np.load(tmp_path / "out/stock.core.1.npz")
@@ -122,19 +128,15 @@ def test_the_folder_runs_by_itself(tmp_path):
 
 
 def test_a_damaged_file_is_found_out(tmp_path):
-    pytest.importorskip("norse")
     written = program(levels=12)
-    write(written, tmp_path)
-    file = tmp_path / "stock.core.1.nir"
-    graph = nir.read(file)
+    files = write_stock(written)
+    graph, damaged = nir.read(io.BytesIO(files["stock.core.1.nir"])), io.BytesIO()
     graph.nodes["read_out"].weight[:] *= 2
-    nir.write(file, graph)
-    (found,) = check(written, tmp_path, ("norse",), environments=tmp_path)
+    nir.write(damaged, graph)
+    files["stock.core.1.nir"] = damaged.getvalue()
+    (found,) = in_norse(written, files, tmp_path).values()
     assert not found.equal
-    assert (found.spikes_different, found.output_difference > 0) == (0, True)
-    file.unlink()
-    with pytest.raises(ProgramFileError, match=r"cannot read .*stock\.core\.1\.nir: No such file"):
-        check(written, tmp_path, ("norse",), environments=tmp_path)
+    assert (found.differing, found.outputs > 0) == (0, True)
 
 
 def test_what_a_reader_raises_is_a_result(tmp_path):
@@ -165,11 +167,10 @@ def run(graph, x, steps, dt):
 def test_jobs_that_crash_or_hang_are_results(tmp_path, monkeypatch):
     """A reader of its own, whose second job ends the process and whose third never ends."""
     (tmp_path / "abacus.py").write_text(SCRIPTED)
-    monkeypatch.setattr(environments, "READERS_FOLDER", tmp_path)
-    monkeypatch.setitem(environments.READERS, "abacus", environments.Reader("abacus", "1", ()))
+    monkeypatch.setattr(running, "READERS_FOLDER", tmp_path)
     monkeypatch.setattr(running, "find_python", lambda name, folder: Path(sys.executable))
     monkeypatch.setattr(running, "_SECONDS", 5.0)
-    graph = contents(program(levels=4))["stock.core.1.nir"]
+    graph = write_stock(program(levels=4))["stock.core.1.nir"]
     jobs = {f"job{n}": ReaderJob(graph, np.ones((2, 2)), n) for n in range(1, 5)}
     found = run_reader("abacus", jobs, tmp_path)
     assert [one.error for one in found.values()] == ["", "crashes: ", "hangs", ""]
@@ -198,15 +199,15 @@ def test_an_installed_environment_is_used(tmp_path):
     home = tmp_path / "spyx-1.0.0"
     (home / "bin").mkdir(parents=True)
     (home / "bin/python").touch()
-    told = "".join(f"{one}\n" for one in (*reader.requirements, *reader.bare))
+    told = "".join(f"{one}\n" for one in reader.packages)
     (home / "pinnir-requirements.txt").write_text(told)
     assert find_python("spyx", tmp_path) == home / "bin/python"
-    assert environments.create("spyx", tmp_path) == home
+    assert find_reader("spyx", tmp_path).install() == home
 
 
 def test_readers_have_scripts_and_pinned_versions():
     assert set(EXACT) <= set(READERS)
     for reader in READERS.values():
-        assert Path(reader.script).is_file()
-        assert f"{reader.name}=={reader.version}" in (*reader.requirements, *reader.bare)
-        assert all("==" in one for one in (*reader.requirements, *reader.bare))
+        assert (READERS_FOLDER / f"{reader.name}.py").is_file()
+        assert f"{reader.name}=={reader.version}" in reader.packages
+        assert all("==" in one for one in reader.packages)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 pytest.importorskip("norse")
 import torch
 
-from pinnir.backends.norse.backend import IntegrateFire, NorseBackend, ThresholdUnits
+from pinnir.backends.norse.backend import IntegrateFire, NorseBackend, ThresholdCell
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.errors import BackendError
 from pinnir.base.targets import TARGETS
@@ -137,15 +137,14 @@ def awkward(rng: np.random.Generator, potential: Array, threshold: Array) -> Arr
     """Currents that provoke roundings: ties, thresholds met exactly, nothing, far too much."""
     ulp = np.spacing(np.abs(potential))
     missing = threshold - potential
-    kinds = np.stack([
-        rng.normal(size=potential.shape),
-        rng.integers(-64, 65, potential.shape) / 64,
-        missing, np.nextafter(missing, -np.inf), np.nextafter(missing, np.inf),
-        ulp / 2, -ulp / 2, ulp / 4, -ulp / 4, 1.5 * ulp, 0.5000001 * ulp, 0.4999999 * ulp,
-        np.zeros(potential.shape), np.full(potential.shape, 5e-324), -threshold,
-        1e-300 * rng.normal(size=potential.shape), 1e-9 * rng.normal(size=potential.shape),
-        1e6 * rng.normal(size=potential.shape), -potential,
-    ])  # fmt: skip
+    shape = potential.shape
+    random = [rng.normal(size=shape), rng.integers(-64, 65, shape) / 64]
+    met = [missing, np.nextafter(missing, -np.inf), np.nextafter(missing, np.inf)]
+    parts = (1 / 2, -1 / 2, 1 / 4, -1 / 4, 1.5, 0.5000001, 0.4999999)
+    ties = [part * ulp for part in parts]
+    little = [np.zeros(shape), np.full(shape, 5e-324), -threshold]
+    scaled = [scale * rng.normal(size=shape) for scale in (1e-300, 1e-9, 1e6)]
+    kinds = np.stack([*random, *met, *ties, *little, *scaled, -potential])
     return kinds[rng.integers(len(kinds), size=potential.shape), np.arange(potential.size)]
 
 
@@ -194,7 +193,7 @@ def test_threshold_cell_is_exact():
     threshold = np.array([0.0, 1.0, -1.0, 1 / 3, 5e-324, -5e-324, 1e300, np.inf])
     count = threshold.size
     op = Threshold(threshold, np.ones(count, np.int32), np.zeros(count, np.int32))
-    cell = ThresholdUnits(op, torch.float64)
+    cell = ThresholdCell(op, torch.float64)
     above, below = np.nextafter(threshold[:-1], np.inf), np.nextafter(threshold[:-1], -np.inf)
     for current in (threshold[:-1], above, below, np.zeros(count - 1), np.full(count - 1, -1e308)):
         given_ = np.append(current, 1e308)[None]

@@ -14,8 +14,13 @@ from pinnir.points.domain import Domain
 from pinnir.program.program import Program
 
 DOMAIN = Domain(("x",), np.array([-1.0]), np.array([1.0]))
-SUBSTEPS = {"lif": 1, "fitzhugh-nagumo": 4, "izhikevich": 4, "izhikevich-fast": 4,
-            "hodgkin-huxley": 40}  # fmt: skip
+SUBSTEPS = {
+    "lif": 1,
+    "fitzhugh-nagumo": 4,
+    "izhikevich": 4,
+    "izhikevich-fast": 4,
+    "hodgkin-huxley": 40,
+}
 
 
 @cache

@@ -19,9 +19,13 @@ from tests.backends.targets import needs
 @needs("pynn")
 @pytest.mark.parametrize(
     ("neuron", "integrator"),
-    [("izhikevich", "euler"), ("izhikevich-fast", "rk4"), ("hodgkin-huxley", "euler"),
-     ("hodgkin-huxley", "rk4")],
-)  # fmt: skip
+    [
+        ("izhikevich", "euler"),
+        ("izhikevich-fast", "rk4"),
+        ("hodgkin-huxley", "euler"),
+        ("hodgkin-huxley", "rk4"),
+    ],
+)
 def test_brian2_fires_every_spike_of_the_oracle(neuron: str, integrator: str) -> None:
     of = program(neuron, integrator)
     report = on_brian2(of, probe_points(of, 4))

@@ -12,7 +12,8 @@ import pytest
 import pinnir
 from pinnir.backends.c.write import write as write_c
 from pinnir.backends.export import export
-from pinnir.backends.pynn.write import constant_cores, write
+from pinnir.backends.pynn.network import cores_of
+from pinnir.backends.pynn.write import write
 from pinnir.backends.recording import probe_points, record
 from pinnir.base.errors import LegalizeError
 from tests.backends.networks import DOMAIN as BOX
@@ -37,7 +38,7 @@ def test_the_folder_holds_cells_and_what_is_expected(neuron: str) -> None:
 def test_maps_are_the_programs() -> None:
     """Outputs from recorded spikes, and currents as the layer has them."""
     of = program("izhikevich")
-    (core,) = constant_cores(of)
+    (core,) = cores_of(of)
     (seen,) = record(of, probe_points(of, 8))
     rates = seen.events[core.population].mean(axis=1)
     weight, bias = core.decode

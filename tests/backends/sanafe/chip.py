@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pinnir.backends.sanafe.network import UNIT, Group, Network
+from pinnir.backends.sanafe.network import UNIT, LoihiNetwork, SomaGroup
 from pinnir.numerics.matrix import Array
 
 
@@ -22,7 +22,7 @@ class Chip:
         accesses: Somas visited: all of them in every step.
     """
 
-    network: Network
+    network: LoihiNetwork
     spikes: dict[str, list[Array]] = field(default_factory=dict)
     synops: int = 0
     updates: int = 0
@@ -34,12 +34,12 @@ class Chip:
         self.spikes = {group.name: [] for group in groups}
         potential = {group.name: np.zeros(group.units) for group in groups}
         bias = {group.name: np.zeros(group.units) for group in groups}
-        for step in range(max(group.begin for group in groups) + self.network.steps):
+        for step in range(self.network.steps):
             for group in groups:
                 if step == group.begin:
                     potential[group.name] = group.potential.copy()
                     bias[group.name] = group.bias + group.from_input @ inputs
-                elif step == group.begin + self.network.steps:
+                elif step == group.begin + group.steps:
                     potential[group.name][:] = bias[group.name][:] = 0.0
             for group in groups:
                 v = potential[group.name]
@@ -51,19 +51,19 @@ class Chip:
                 if group.reset == "soft":
                     v -= group.threshold * fired
                 self.spikes[group.name].append(fired.astype(np.int8))
-        for one in self.network.synapses:
+        for one in self.network.projections:
             fired = np.sum(self.spikes[one.source], axis=0)
             self.synops += int(np.count_nonzero(one.weight, axis=0) @ fired)
         return np.asarray(potential["sums"] / UNIT)
 
-    def events(self, group: Group) -> Array:
+    def events(self, group: SomaGroup) -> Array:
         """Spikes of a population's own steps, ``(steps, units)``."""
-        return np.array(self.spikes[group.name])[group.begin : group.begin + self.network.steps]
+        return np.array(self.spikes[group.name])[group.begin : group.begin + group.steps]
 
-    def _arriving(self, group: Group, step: int) -> tuple[Array, Array]:
+    def _arriving(self, group: SomaGroup, step: int) -> tuple[Array, Array]:
         total, reached = np.zeros(group.units), np.zeros(group.units, bool)
-        for one in self.network.synapses:
-            sent = step - 1 - one.waits
+        for one in self.network.projections:
+            sent = step - one.delay
             if one.target == group.name and sent >= 0:
                 fired = self.spikes[one.source][sent]
                 total += one.weight @ fired * UNIT

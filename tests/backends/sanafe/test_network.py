@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pinnir.backends.exported_parts import value_of_sums
 from pinnir.backends.recording import probe_points, record
+from pinnir.backends.sanafe.network import cores_of
 from pinnir.backends.sanafe.placement import place
-from pinnir.backends.sanafe.write import write, written_cores
+from pinnir.backends.sanafe.write import write
 from pinnir.base.chips import LOIHI_1
 from pinnir.base.errors import LegalizeError
 from pinnir.program.placing import place_program
@@ -25,7 +27,7 @@ CODINGS = ("population", "rate", "signed")
 @pytest.mark.parametrize("coding", CODINGS)
 def test_every_spike_and_sum_is_the_oracles(coding: str) -> None:
     program = whole_program(coding, "sanafe")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 8))
     fired = 0
     for sample, inputs in enumerate(seen.inputs):
@@ -35,7 +37,7 @@ def test_every_spike_and_sum_is_the_oracles(coding: str) -> None:
             assert group.node is not None
             assert np.array_equal(chip.events(group), seen.events[group.node][sample])
             fired += int(chip.events(group).sum())
-        assert np.array_equal(sums * core.network.unit, seen.outputs[sample])
+        assert np.array_equal(sums * value_of_sums(core.whole), seen.outputs[sample])
         # Nothing fires before its population begins, or after it ends.
         assert all(
             np.sum(chip.spikes[group.name]) == chip.events(group).sum()
@@ -45,12 +47,12 @@ def test_every_spike_and_sum_is_the_oracles(coding: str) -> None:
 
 
 def test_populations_of_one_layer_begin_one_after_the_other() -> None:
-    (core,) = written_cores(whole_program("population", "sanafe"))
+    (core,) = cores_of(whole_program("population", "sanafe"))
     begin = {group.name: group.begin for group in core.network.groups}
     assert list(begin.values()) == sorted(begin.values())
-    for one in core.network.synapses:
-        assert begin[one.target] == begin[one.source] + 1 + one.waits
-    assert {one.waits for one in core.network.synapses} == {0, 1, 2}
+    for one in core.network.projections:
+        assert begin[one.target] == begin[one.source] + one.delay
+    assert {one.delay for one in core.network.projections} == {1, 2, 3}
 
 
 def test_the_folder_holds_the_network_and_what_is_expected() -> None:
@@ -70,7 +72,7 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
 def test_units_go_where_the_program_was_placed() -> None:
     plain = whole_program("population", "sanafe")
     placed, _ = place_program(plain, LOIHI_1)
-    cores = written_cores(plain)
+    cores = cores_of(plain)
     (here,) = place(plain, cores)
     groups = cores[0].network.groups
     assert [one.size for one in here] == [group.units for group in groups]

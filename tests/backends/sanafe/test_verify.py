@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.export import export
 from pinnir.backends.recording import probe_points, record
+from pinnir.backends.sanafe.network import cores_of
 from pinnir.backends.sanafe.verify import on_sanafe
-from pinnir.backends.sanafe.write import written_cores
 from pinnir.cli.app import main
 from tests.backends.sanafe.chip import Chip
 from tests.backends.targets import needs, whole_program
@@ -30,7 +30,7 @@ def test_sanafe_fires_as_the_oracle_and_its_energy_adds_up(coding: str) -> None:
     assert report.comparison.equal
     assert report.comparison.events > 0
 
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, points)
     chips = [Chip(core.network) for _ in points]
     for chip, inputs in zip(chips, seen.inputs, strict=True):

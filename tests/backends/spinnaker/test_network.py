@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.backends.recording import probe_points, record
-from pinnir.backends.spinnaker.groups import CLOCK, SUMS
+from pinnir.backends.spinnaker.groups import CLOCK
+from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.neuron import LOWEST, MOST_RING, ONE, TruncatedIF, ring
 from pinnir.backends.spinnaker.verify import compare, plain_units, run_network
-from pinnir.backends.spinnaker.write import write, written_cores
+from pinnir.backends.spinnaker.write import write
+from pinnir.backends.stepped_core import SUMS
 from pinnir.base.errors import LegalizeError
 from pinnir.mapping.integer_cores import Whole
 from tests.backends.networks import small_program
@@ -27,7 +29,7 @@ def whole(*values: int) -> Whole:
 
 def test_every_spike_and_sum_is_the_oracles() -> None:
     program = whole_program("population", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 32))
     trace = run_network(core, seen)
     found = compare(core, seen, trace)
@@ -38,14 +40,14 @@ def test_every_spike_and_sum_is_the_oracles() -> None:
 
 
 def test_units_are_held_down_until_their_step() -> None:
-    (core,) = written_cores(whole_program("population", "spinnaker"))
+    (core,) = cores_of(whole_program("population", "spinnaker"))
     begin = {group.name: group.begin for group in core.network.groups}
-    held = {one.target for one in core.network.synapses if one.source == CLOCK}
+    held = {one.target for one in core.network.projections if one.source == CLOCK}
     assert held
     for group in core.network.groups:
         if group.begin and group.node is not None:
             assert np.all(group.potential < group.threshold)
-    for one in core.network.synapses:
+    for one in core.network.projections:
         assert begin[one.source] + one.delay == begin[one.target]
 
 
@@ -57,9 +59,8 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
     network = np.load(io.BytesIO(files[core["file"]]))
     samples = np.load(io.BytesIO(files["samples.npz"]))
     name = core["file"].removesuffix(".npz")
-    assert json.loads(bytes(network["told"]))["groups"][0] == {
-        "name": CLOCK, "begin": 0, "steps": 1, "shift": 0, "reset": LOWEST,
-    }  # fmt: skip
+    clock = {"name": CLOCK, "begin": 0, "steps": 1, "shift": 0, "reset": LOWEST}
+    assert json.loads(bytes(network["told"]))["groups"][0] == clock
     assert np.array_equal(network["p0/sample"], samples[f"{name}/p0/potential"][0])
     assert samples[f"{name}/p0/spikes"].shape == (16, 1, network["p0/threshold"].size)
     assert files == write(program)
@@ -67,7 +68,7 @@ def test_the_folder_holds_the_network_and_what_is_expected() -> None:
 
 def test_every_spike_and_sum_of_a_rate_program_is_the_oracles() -> None:
     program = whole_program("rate", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 32))
     trace = run_network(core, seen)
     found = compare(core, seen, trace)
@@ -81,13 +82,13 @@ def test_every_spike_and_sum_of_a_rate_program_is_the_oracles() -> None:
 
 def test_integrating_units_begin_at_their_floor_with_their_potential() -> None:
     program = whole_program("rate", "spinnaker")
-    (core,) = written_cores(program)
+    (core,) = cores_of(program)
     (seen,) = record(program, probe_points(program, 4))
     for group in core.network.groups:
         if group.node is not None and group.begin:
             assert np.all(group.potential == LOWEST)
-            (clock,) = (s for s in core.network.synapses
-                        if (s.source, s.target) == (CLOCK, group.name))  # fmt: skip
+            reaching = [one for one in core.network.projections if one.target == group.name]
+            (clock,) = (one for one in reaching if one.source == CLOCK)
             assert np.array_equal(clock.weight[:, group.begin - 1], group.node.op.potential)
             highest = group.offsets(seen.inputs).max(axis=0)
             assert np.all(clock.weight[:, : group.begin - 1] <= -highest[:, None])
@@ -99,9 +100,9 @@ def test_soft_reset_is_refused() -> None:
 
 
 def test_sums_that_ring_buffers_do_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinnir.backends.spinnaker.neuron.MOST_RING", 10)
+    monkeypatch.setattr("pinnir.backends.spinnaker.groups.MOST_RING", 10)
     with pytest.raises(LegalizeError, match="ring buffers hold 10"):
-        written_cores(whole_program("population", "spinnaker"))
+        cores_of(whole_program("population", "spinnaker"))
 
 
 def test_numbers_that_are_not_whole_are_refused() -> None:

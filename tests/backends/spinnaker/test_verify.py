@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.export import export
 from pinnir.backends.recording import probe_points
+from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.verify import on_virtual_board
-from pinnir.backends.spinnaker.write import written_cores
 from pinnir.base.errors import BackendError
 from pinnir.cli.app import main
 from tests.backends.targets import needs, whole_program
@@ -23,8 +23,8 @@ def test_the_image_is_the_network_and_fires_as_the_oracle() -> None:
     program = whole_program("population", "spinnaker")
     report = on_virtual_board(program, probe_points(program, 8))
     assert report.comparison.equal
-    (core,) = written_cores(program)
-    synapses = sum(np.count_nonzero(one.weight) for one in core.network.synapses)
+    (core,) = cores_of(program)
+    synapses = sum(np.count_nonzero(one.weight) for one in core.network.projections)
     units = sum(group.units for group in core.network.groups)
     assert report.figures["image_synapses"] == synapses
     assert report.figures["image_parameters"] == 4 * units

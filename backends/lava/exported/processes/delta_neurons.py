@@ -1,13 +1,10 @@
 """Neurons that send what their level changed by."""
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import FIXED_STATE, FLOAT_STATE, Fixed, Float, ScheduledModel
+from processes.schedule import ScheduledModel, models
 
 
 class DeltaNeurons(AbstractProcess):
@@ -50,25 +47,6 @@ class _DeltaNeuronsModel(ScheduledModel):
         self.s_out.send(events)
 
 
-@implements(proc=DeltaNeurons, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class DeltaNeuronsFixed(Fixed, _DeltaNeuronsModel):
-    """24-bit integers."""
-
-    z: np.ndarray = FIXED_STATE
-    k: np.ndarray = FIXED_STATE
-    boundaries: np.ndarray = FIXED_STATE
-    levels: np.ndarray = FIXED_STATE
-
-
-@implements(proc=DeltaNeurons, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class DeltaNeuronsFloat(Float, _DeltaNeuronsModel):
-    """Floating point."""
-
-    z: np.ndarray = FLOAT_STATE
-    k: np.ndarray = FLOAT_STATE
-    boundaries: np.ndarray = FLOAT_STATE
-    levels: np.ndarray = FLOAT_STATE
+DeltaNeuronsFixed, DeltaNeuronsFloat = models(
+    DeltaNeurons, _DeltaNeuronsModel, ("z", "k", "boundaries", "levels"), ("a_in",)
+)

@@ -1,21 +1,10 @@
 """What leaves the network: sums without a threshold."""
 
-import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.variable import Var
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import (
-    FIXED_STATE,
-    FLOAT_STATE,
-    Scheduled,
-    ScheduledFixed,
-    ScheduledFloat,
-    ScheduledModel,
-)
+from processes.schedule import ScheduledModel, ScheduledProcess, models
 
 
-class ReadOut(Scheduled):
+class ReadOut(ScheduledProcess):
     """Sums that leave, sent in every step as graded events.
 
     In the first step of an inference ``u = bias + c_in`` and ``r = r0``; in every step
@@ -25,7 +14,7 @@ class ReadOut(Scheduled):
     Args:
         r0: Sum before the first step, ``(outputs,)``.
         keep: 1 adds up all steps, 0 gives the last one.
-        schedule: As of ``Scheduled``.
+        schedule: As of ``ScheduledProcess``.
     """
 
     def __init__(self, *, r0, keep, **schedule):
@@ -43,21 +32,4 @@ class _ReadOutModel(ScheduledModel):
         return self.r
 
 
-@implements(proc=ReadOut, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class ReadOutFixed(ScheduledFixed, _ReadOutModel):
-    """24-bit integers."""
-
-    r0: np.ndarray = FIXED_STATE
-    r: np.ndarray = FIXED_STATE
-
-
-@implements(proc=ReadOut, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class ReadOutFloat(ScheduledFloat, _ReadOutModel):
-    """Floating point."""
-
-    r0: np.ndarray = FLOAT_STATE
-    r: np.ndarray = FLOAT_STATE
+ReadOutFixed, ReadOutFloat = models(ReadOut, _ReadOutModel, ("bias", "current", "r0", "r"))

@@ -1,14 +1,10 @@
 """Keeps what a population sent, on the host."""
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from processes.schedule import models
 
 
 class Recorder(AbstractProcess):
@@ -39,19 +35,4 @@ class _RecorderModel(PyLoihiProcessModel):
             np.save(self.proc_params["path"], np.stack(self.seen))
 
 
-@implements(proc=Recorder, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class RecorderFixed(_RecorderModel):
-    """Of integers."""
-
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-
-
-@implements(proc=Recorder, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class RecorderFloat(_RecorderModel):
-    """Of floating point numbers."""
-
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+RecorderFixed, RecorderFloat = models(Recorder, _RecorderModel, (), ("s_in",), ())

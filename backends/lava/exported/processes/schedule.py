@@ -8,18 +8,23 @@ last events of a sample pass before the next one begins.
 """
 
 import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 # A state has 24 bits. The compiler has proven that no sum reaches the end.
 LARGEST = 2**23 - 1
+# Kinds of models by their tag: how their names end, and the numbers that they hold.
+KINDS = {"fixed_pt": ("Fixed", np.int32, 24), "floating_pt": ("Float", float, None)}
 
 
-class Scheduled(AbstractProcess):
+class ScheduledProcess(AbstractProcess):
     """A population with constant currents.
 
     Args:
@@ -48,8 +53,6 @@ class Scheduled(AbstractProcess):
 class ScheduledModel(PyLoihiProcessModel):
     """What all models share: one chip step, with silence where no inference runs."""
 
-    saturates = True
-
     def run_spk(self):
         """One chip step."""
         arriving, entering = self.a_in.recv(), self.c_in.recv()
@@ -76,42 +79,17 @@ class ScheduledModel(PyLoihiProcessModel):
         raise NotImplementedError
 
 
-# What models of either kind hold: a state, a port that listens, a port that sends.
-FIXED_STATE = LavaPyType(np.ndarray, np.int32, precision=24)
-FIXED_IN = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-FIXED_OUT = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-FLOAT_STATE = LavaPyType(np.ndarray, float)
-FLOAT_IN = LavaPyType(PyInPort.VEC_DENSE, float)
-FLOAT_OUT = LavaPyType(PyOutPort.VEC_DENSE, float)
+def models(process, shared, states, listens=("a_in", "c_in"), sends=("s_out",)):
+    """A fixed-point and a floating-point model of a process, which differ by their types alone.
 
-
-class Fixed:
-    """24-bit integers: the ports that every population has."""
-
-    a_in: PyInPort = FIXED_IN
-    s_out: PyOutPort = FIXED_OUT
-
-
-class Float:
-    """Floating point: the ports that every population has."""
-
-    saturates = False
-
-    a_in: PyInPort = FLOAT_IN
-    s_out: PyOutPort = FLOAT_OUT
-
-
-class ScheduledFixed(Fixed):
-    """What a ``Scheduled`` population has besides, in 24-bit integers."""
-
-    c_in: PyInPort = FIXED_IN
-    bias: np.ndarray = FIXED_STATE
-    current: np.ndarray = FIXED_STATE
-
-
-class ScheduledFloat(Float):
-    """What a ``Scheduled`` population has besides, in floating point."""
-
-    c_in: PyInPort = FLOAT_IN
-    bias: np.ndarray = FLOAT_STATE
-    current: np.ndarray = FLOAT_STATE
+    ``shared`` is what both compute; the others name the process's variables, its ports that listen
+    and those that send. Lava finds models by name in the process's module.
+    """
+    names = {np.ndarray: states, PyInPort.VEC_DENSE: listens, PyOutPort.VEC_DENSE: sends}
+    found = []
+    for kind, (suffix, number, bits) in KINDS.items():
+        types = {n: LavaPyType(held, number, bits) for held, some in names.items() for n in some}
+        own = {"__module__": process.__module__, "saturates": kind == "fixed_pt"}
+        model = type(f"{process.__name__}{suffix}", (shared,), types | own)
+        found.append(implements(process, LoihiProtocol)(requires(CPU)(tag(kind)(model))))
+    return found

@@ -1,21 +1,10 @@
 """Integrate-and-fire units with reset by subtraction."""
 
-import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.variable import Var
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import (
-    FIXED_STATE,
-    FLOAT_STATE,
-    Scheduled,
-    ScheduledFixed,
-    ScheduledFloat,
-    ScheduledModel,
-)
+from processes.schedule import ScheduledModel, ScheduledProcess, models
 
 
-class SoftResetIF(Scheduled):
+class SoftResetIF(ScheduledProcess):
     """Non-leaky integrate-and-fire units.
 
     In the first step of an inference ``v = v0`` and ``u = bias + c_in``; in every step
@@ -29,7 +18,7 @@ class SoftResetIF(Scheduled):
         potential: ``v0``, ``(units,)``.
         signed: Whether units fire -1, in graded events.
         centred: Whether signed units fire it at 0.
-        schedule: As of ``Scheduled``.
+        schedule: As of ``ScheduledProcess``.
     """
 
     def __init__(self, *, threshold, potential, signed, centred, **schedule):
@@ -53,23 +42,6 @@ class _SoftResetIFModel(ScheduledModel):
         return events
 
 
-@implements(proc=SoftResetIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class SoftResetIFFixed(ScheduledFixed, _SoftResetIFModel):
-    """24-bit integers."""
-
-    threshold: np.ndarray = FIXED_STATE
-    potential: np.ndarray = FIXED_STATE
-    v: np.ndarray = FIXED_STATE
-
-
-@implements(proc=SoftResetIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class SoftResetIFFloat(ScheduledFloat, _SoftResetIFModel):
-    """Floating point."""
-
-    threshold: np.ndarray = FLOAT_STATE
-    potential: np.ndarray = FLOAT_STATE
-    v: np.ndarray = FLOAT_STATE
+SoftResetIFFixed, SoftResetIFFloat = models(
+    SoftResetIF, _SoftResetIFModel, ("bias", "current", "threshold", "potential", "v")
+)

@@ -1,21 +1,10 @@
 """Memoryless threshold units."""
 
-import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.variable import Var
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from processes.schedule import (
-    FIXED_STATE,
-    FLOAT_STATE,
-    Scheduled,
-    ScheduledFixed,
-    ScheduledFloat,
-    ScheduledModel,
-)
+from processes.schedule import ScheduledModel, ScheduledProcess, models
 
 
-class ThresholdUnits(Scheduled):
+class ThresholdUnits(ScheduledProcess):
     """Units that compare their input with a threshold and remember nothing of it.
 
     In the first step of an inference ``u = bias + c_in``; in every step
@@ -24,7 +13,7 @@ class ThresholdUnits(Scheduled):
 
     Args:
         threshold: ``theta``, ``(units,)``.
-        schedule: As of ``Scheduled``.
+        schedule: As of ``ScheduledProcess``.
     """
 
     def __init__(self, *, threshold, **schedule):
@@ -38,19 +27,6 @@ class _ThresholdUnitsModel(ScheduledModel):
         return fires.astype(self.current.dtype)
 
 
-@implements(proc=ThresholdUnits, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class ThresholdUnitsFixed(ScheduledFixed, _ThresholdUnitsModel):
-    """24-bit integers."""
-
-    threshold: np.ndarray = FIXED_STATE
-
-
-@implements(proc=ThresholdUnits, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class ThresholdUnitsFloat(ScheduledFloat, _ThresholdUnitsModel):
-    """Floating point."""
-
-    threshold: np.ndarray = FLOAT_STATE
+ThresholdUnitsFixed, ThresholdUnitsFloat = models(
+    ThresholdUnits, _ThresholdUnitsModel, ("bias", "current", "threshold")
+)

@@ -1,4 +1,4 @@
-"""A rate program as a folder of Lava's own neurons: Dense and LIF, with hard reset.
+"""A core of Lava's own neurons: Dense and LIF, with hard reset.
 
 A LIF without leak compares ``v > vth`` with one threshold for a whole population, and a spike sets
 ``v = 0``: the units of a program compiled for ``lava-stock``. Its own bias would run before a
@@ -13,51 +13,29 @@ from collections.abc import Iterator
 import numpy as np
 
 from pinnir.backends.exported_parts import value_of_sums
-from pinnir.backends.lava.network import INPUT, ChipCore, ChipPopulation, Synapses, signed_digits
-from pinnir.backends.lava.write import (
-    Network,
-    about,
-    chip_cores,
+from pinnir.backends.lava.network import (
+    INPUT,
+    DenseSynapses,
+    Described,
+    LavaCore,
+    LavaPopulation,
     described,
-    events_of,
-    network_files,
-    samples_file,
+    signed_digits,
 )
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.graph import Node
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import Whole
-from pinnir.program.program import Program
 
 # Bits of LIF's threshold.
 _THRESHOLD_BITS = 17
 
 
-def write(program: Program) -> dict[str, bytes]:
-    """Contents by file name.
+def stock_network(core: LavaCore) -> Described:
+    """A core on Lava's own neurons, as the runner reads it.
 
     Raises:
-        LegalizeError: If the program is not for these neurons, or its numbers are too large.
+        LegalizeError: If its thresholds are not what these neurons have.
     """
-    cores = chip_cores(program, "lava-stock")
-    found = network_files({core.label: network(core) for core in cores})
-    found["samples.npz"] = samples_file(program, cores, events_of)
-    return found | about(program, {core.label: read_out(core) for core in cores})
-
-
-def sums_of(core: ChipCore, inputs: Whole, events: dict[str, Whole]) -> Whole:
-    """What leaves by some events, as ``parts.sums_that_leave`` says it, ``(samples, columns)``."""
-    weights, bias = core.flat.sums
-    total = np.tile(core.steps * bias, (len(inputs), 1))
-    for source, weight in weights.items():
-        name = core.names[source]
-        arrived = core.steps * inputs if name == INPUT else events[name].sum(axis=1)
-        total += arrived @ weight.T
-    return total
-
-
-def network(core: ChipCore) -> Network:
-    """What the runner builds a core from."""
     populations = [_population(core, one) for one in core.flat.populations]
     between = (one for layer in core.flat.populations for one in _synapses(core, layer))
     told, arrays = described(core, populations, between)
@@ -67,7 +45,7 @@ def network(core: ChipCore) -> Network:
     return told, arrays
 
 
-def _population(core: ChipCore, one: FlatPopulation) -> ChipPopulation:
+def _population(core: LavaCore, one: FlatPopulation) -> LavaPopulation:
     (threshold, *others) = np.unique(one.thresholds).tolist()
     if others or threshold >= 2**_THRESHOLD_BITS:
         raise LegalizeError(
@@ -80,30 +58,34 @@ def _population(core: ChipCore, one: FlatPopulation) -> ChipPopulation:
     name = core.names[one.node]
     # Lava compares with >.
     settings = {"vth": threshold - 1}
-    return ChipPopulation(name, "LIF", core.depths[name], {"v": one.potentials}, settings)
+    return LavaPopulation(name, "LIF", core.depths[name], {"v": one.potentials}, settings)
 
 
-def _synapses(core: ChipCore, one: FlatPopulation) -> Iterator[Synapses]:
+def _synapses(core: LavaCore, one: FlatPopulation) -> Iterator[DenseSynapses]:
     """The last input is the source of ones."""
     name = core.names[one.node]
-    depth = core.depths[name]
-    entering_ = np.pad(one.from_input, ((0, 0), (0, 1)))
-    ones = np.zeros_like(entering_)
+    entering = np.pad(one.from_input, ((0, 0), (0, 1)))
+    ones = np.zeros_like(entering)
     ones[:, -1] = one.bias
-    for weights in (entering_, ones):
+    for weights in (entering, ones):
         for exponent, digits in signed_digits(weights):
-            yield Synapses(INPUT, name, digits, exponent, depth, True, False)
+            yield DenseSynapses(INPUT, name, digits, exponent, core.depths[name], True, False)
     for source, weight in one.synapses.items():
-        yield from _between(core, source, name, weight)
+        yield from core.synapses_between(source, name, weight)
 
 
-def _between(core: ChipCore, source: Node, name: str, weight: Whole) -> Iterator[Synapses]:
-    delay = core.depths[name] - core.depths[core.names[source]]
-    for exponent, digits in signed_digits(weight):
-        yield Synapses(core.names[source], name, digits, exponent, delay, False, False)
+def sums_of(core: LavaCore, inputs: Whole, events: dict[str, Whole]) -> Whole:
+    """What leaves by some events, as ``sums_that_leave`` says it, ``(samples, columns)``."""
+    weights, bias = core.flat.sums
+    total = np.tile(core.steps * bias, (len(inputs), 1))
+    for source, weight in weights.items():
+        name = core.names[source]
+        arrived = core.steps * inputs if name == INPUT else events[name].sum(axis=1)
+        total += arrived @ weight.T
+    return total
 
 
-def read_out(core: ChipCore) -> dict[str, object]:
+def read_out(core: LavaCore) -> dict[str, object]:
     """A map of the spike rates of some populations, and of the inputs."""
     weights, bias = core.flat.sums
     unit = value_of_sums(core.whole) * core.steps

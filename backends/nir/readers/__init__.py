@@ -1,1 +1,0 @@
-"""One file a reader of NIR, run by ``harness.py`` in the reader's own Python."""
