@@ -16,7 +16,7 @@ from pinnir.backends.recording import CoreRecord, probe_points, record
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
 from pinnir.ir.graph import Neuron
-from pinnir.mapping.integer_cores import Whole, WholeCore, whole_core
+from pinnir.mapping.integer_cores import IntegerCore, Whole, integer_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
 from pinnir.passes.parsing import parse_pipeline
@@ -62,7 +62,7 @@ class NetworkCore(ExportedCore, Generic[Network]):
         network: What is written.
     """
 
-    whole: WholeCore
+    whole: IntegerCore
     network: Network
 
     @property
@@ -154,7 +154,7 @@ def gathered(
     }
 
 
-def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
+def whole_cores(program: Program) -> dict[str, tuple[IntegerCore, float]]:
     """Every core in whole numbers, and the largest magnitude of what enters, by label.
 
     Raises:
@@ -163,14 +163,14 @@ def whole_cores(program: Program) -> dict[str, tuple[WholeCore, float]]:
     text = program.manifest["pipeline"]  # empty where no passes made the program
     largest = largest_input(parse_pipeline(text) if text else ())
     return {
-        segment.label: (whole_core(segment.running, largest), largest)
+        segment.label: (integer_core(segment.running, largest), largest)
         for segment in program.segments
         if segment.running is not None
     }
 
 
 def network_cores(
-    program: Program, network: Callable[[WholeCore, float], Network]
+    program: Program, network: Callable[[IntegerCore, float], Network]
 ) -> list[NetworkCore[Network]]:
     """Every core with its network.
 
@@ -185,7 +185,7 @@ def network_cores(
     return [NetworkCore(label, whole, network(whole, most)) for label, (whole, most) in cores]
 
 
-def check_neurons(whole: WholeCore, target: Target) -> None:
+def check_neurons(whole: IntegerCore, target: Target) -> None:
     """Find out whether a target has all neurons of a core.
 
     Start units need not be there: chips are told the initial potentials that they stand for.
@@ -206,7 +206,7 @@ def check_neurons(whole: WholeCore, target: Target) -> None:
             )
 
 
-def sums_that_leave(whole: WholeCore, seen: CoreRecord) -> Whole:
+def sums_that_leave(whole: IntegerCore, seen: CoreRecord) -> Whole:
     """What left a core, as the whole sums that a target gives, ``(samples, outputs)``.
 
     Of a mean over the steps it is the sum over them.
@@ -214,7 +214,7 @@ def sums_that_leave(whole: WholeCore, seen: CoreRecord) -> Whole:
     return np.asarray(np.rint(seen.outputs / value_of_sums(whole)), np.int64)
 
 
-def value_of_sums(whole: WholeCore) -> Array:
+def value_of_sums(whole: IntegerCore) -> Array:
     """What one of :func:`sums_that_leave` is worth, ``(outputs,)``."""
     steps = whole.core.steps if whole.core.read_out == "mean" else 1
     unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps

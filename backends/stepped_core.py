@@ -16,7 +16,7 @@ from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Node, width
 from pinnir.mapping.chip_steps import after, first_steps, waiting
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
-from pinnir.mapping.integer_cores import Whole, WholeCore, check_range
+from pinnir.mapping.integer_cores import IntegerCore, Whole, check_range
 
 SUMS = "sums"
 
@@ -85,7 +85,7 @@ class SteppedCore:
         most_waiting: Steps that a synapse can make a spike wait, beyond the one that any takes.
     """
 
-    whole: WholeCore
+    whole: IntegerCore
     most_waiting: int
 
     @cached_property

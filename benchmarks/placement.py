@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pinnir
 from benchmarks.common import DOCS, own_cases, table, write_page
-from pinnir.base.chips import CHIPS, Cores
+from pinnir.base.chips import CHIPS, Chip
 from pinnir.base.errors import LegalizeError
 from pinnir.mapping.connectivity import connectivity
 from pinnir.passes import pipelines
@@ -93,7 +93,7 @@ def _programs() -> Iterator[tuple[str, str, Program]]:
             )
 
 
-def _row(name: str, coding: str, program: Program, chip: Cores) -> list[object]:
+def _row(name: str, coding: str, program: Program, chip: Chip) -> list[object]:
     wiring, chips = connectivity(program.running), CHIP_COUNTS.get(chip.name, 1)
     row: list[object] = [
         name,
@@ -151,7 +151,7 @@ def _chips() -> str:
     return table(headings, rows)
 
 
-def _bits(chip: Cores) -> str:
+def _bits(chip: Chip) -> str:
     if chip.block is None:
         return f"{chip.bits_per_synapse}"
     return (

@@ -30,7 +30,7 @@ from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Input, Neuron, Node
-from pinnir.mapping.integer_cores import WholeCore, WholeMap, check_range
+from pinnir.mapping.integer_cores import IntegerCore, IntegerMap, check_range
 from pinnir.neurons import IF, Delta, Threshold
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
@@ -58,7 +58,7 @@ class CoreSource(ExportedCore):
         whole: Its integers.
     """
 
-    whole: WholeCore
+    whole: IntegerCore
 
     @property
     def streams(self) -> bool:
@@ -237,7 +237,7 @@ class CoreSource(ExportedCore):
             first = total
         return lines, first
 
-    def _map(self, map_: WholeMap) -> Iterator[str]:
+    def _map(self, map_: IntegerMap) -> Iterator[str]:
         node, first = map_.node, map_.node.operands[0]
         lines: list[str] = []
         if isinstance(first.op, Neuron):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pinnir.ir.graph import Staircase
-from pinnir.mapping.integer_cores import Whole, WholeMap, bits_of
+from pinnir.mapping.integer_cores import IntegerMap, Whole, bits_of
 from pinnir.neurons import IF
 
 _WIDTHS = (8, 16, 32)
@@ -28,7 +28,7 @@ def width(values: Whole) -> int:
     return next(bits for bits in _WIDTHS if bits >= needed)
 
 
-def in_event_order(map_: WholeMap) -> Whole:
+def in_event_order(map_: IntegerMap) -> Whole:
     """One run of weights for each input: what its event adds."""
     return map_.weight.swapaxes(1, 2) if map_.is_blocks else map_.weight.T
 

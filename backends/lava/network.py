@@ -29,7 +29,7 @@ from pinnir.base.targets import TARGETS, Integers, Target
 from pinnir.ir.graph import Input, Node
 from pinnir.mapping.chip_steps import after, first_steps
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
-from pinnir.mapping.integer_cores import Whole, WholeCore, bits_of, check_range
+from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, check_range
 from pinnir.neurons import IF, Delta
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
@@ -109,7 +109,7 @@ class LavaCore(ExportedCore):
         whole: Its integers.
     """
 
-    whole: WholeCore
+    whole: IntegerCore
 
     @property
     def prefix(self) -> str:

@@ -25,7 +25,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Neuron
 from pinnir.mapping.flat_units import FlatPopulation
-from pinnir.mapping.integer_cores import WholeCore
+from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
@@ -76,7 +76,7 @@ def cores_of(program: Program) -> list[LoihiCore]:
     return network_cores(program, lambda whole, _: network(whole))
 
 
-def network(whole: WholeCore) -> LoihiNetwork:
+def network(whole: IntegerCore) -> LoihiNetwork:
     """The network of a core.
 
     Raises:
@@ -105,7 +105,7 @@ def network(whole: WholeCore) -> LoihiNetwork:
     return ChipNetwork((*groups, sums), (*projections, *leaving))
 
 
-def _check_neurons(whole: WholeCore) -> None:
+def _check_neurons(whole: IntegerCore) -> None:
     target = TARGETS["sanafe"]
     for node in whole.core.nodes:
         op, kind = node.op, type(node.op).__name__

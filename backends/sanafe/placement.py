@@ -14,10 +14,10 @@ from pinnir.program.placing import place_program
 from pinnir.program.program import Program
 
 # Of every group of a network, the core of each of its units.
-Cores = list[NDArray[np.int32]]
+Chip = list[NDArray[np.int32]]
 
 
-def place(program: Program, networks: Sequence[LoihiCore]) -> list[Cores]:
+def place(program: Program, networks: Sequence[LoihiCore]) -> list[Chip]:
     """The core of every unit, ``(units,)`` for each group of each network.
 
     A placement on one Loihi 1 that the program brings is kept to; else it is placed here.
@@ -36,7 +36,7 @@ def place(program: Program, networks: Sequence[LoihiCore]) -> list[Cores]:
         )
     found = []
     for one in networks:
-        groups: Cores = []
+        groups: Chip = []
         for group in one.network.groups:
             if group.node is None:
                 groups.append(np.full(group.units, placed.used, np.int32))

@@ -19,7 +19,7 @@ from pinnir.backends.exported_parts import (
 )
 from pinnir.backends.recording import CoreRecord
 from pinnir.backends.sanafe.network import LoihiCore, LoihiNetwork, cores_of
-from pinnir.backends.sanafe.placement import Cores, place
+from pinnir.backends.sanafe.placement import Chip, place
 from pinnir.program.program import Program
 
 
@@ -53,7 +53,7 @@ def expected_of(core: LoihiCore, seen: CoreRecord) -> Arrays:
     return found | {"outputs": sums_that_leave(core.whole, seen)}
 
 
-def _core_file(one: LoihiNetwork, placed: Cores) -> bytes:
+def _core_file(one: LoihiNetwork, placed: Chip) -> bytes:
     arrays: Arrays = {}
     groups, synapses = [], []
     for group, cores in zip(one.groups, placed, strict=True):

@@ -37,7 +37,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Neuron
 from pinnir.mapping.chip_steps import waiting
 from pinnir.mapping.flat_units import FlatPopulation
-from pinnir.mapping.integer_cores import WholeCore
+from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import FlooredIF, Threshold
 from pinnir.program.program import Program
 
@@ -51,7 +51,7 @@ def cores_of(program: Program) -> list[SpinnakerCore]:
     return network_cores(program, network)
 
 
-def network(whole: WholeCore, largest_input: float) -> SpinnakerNetwork:
+def network(whole: IntegerCore, largest_input: float) -> SpinnakerNetwork:
     """The network of a core.
 
     Args:
@@ -74,7 +74,7 @@ def network(whole: WholeCore, largest_input: float) -> SpinnakerNetwork:
     return ChipNetwork(groups, tuple(one for _, reaching in found for one in reaching))
 
 
-def _check_neurons(whole: WholeCore) -> None:
+def _check_neurons(whole: IntegerCore) -> None:
     for node in whole.core.nodes:
         if isinstance(node.op, Neuron) and not isinstance(node.op, Threshold | FlooredIF):
             raise LegalizeError(

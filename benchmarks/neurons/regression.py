@@ -20,8 +20,8 @@ from pinnir.base.targets import TARGETS
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node, Op
 from pinnir.ir.printing import print_graph
+from pinnir.ir.rules import check_rules
 from pinnir.ir.sample_axes import layouts
-from pinnir.ir.verify import verify
 from pinnir.metrics.source_cost import source_cost
 from pinnir.neurons import LIF, Integrated
 from pinnir.neurons.membranes.conversion import Conversion
@@ -129,7 +129,7 @@ class RegressionLayer:
         plain = self._graph(Level.TENSOR, Activation("tanh"), steps=1, read_out="last")
         context = Context(plain, domain.sample(_POINTS, 0), target)
         graph = Legalise().apply(self.graph, context)
-        verify(graph)
+        check_rules(graph)
         known = {node.name: layout for node, layout in layouts(plain).items()}
         segments, known = build_segments(graph, "float64", known)
         manifest = {

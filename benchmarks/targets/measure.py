@@ -10,7 +10,7 @@ from typing import Any
 import pinnir
 from benchmarks.common import DOCS, Case
 from pinnir.backends.verify import verify
-from pinnir.base.chips import LOIHI_1, LOIHI_2, SPINNAKER_1, Cores
+from pinnir.base.chips import LOIHI_1, LOIHI_2, SPINNAKER_1, Chip
 from pinnir.base.targets import TARGETS, Integers
 from pinnir.passes import pipelines
 from pinnir.pipeline.manager import Passes
@@ -47,7 +47,7 @@ class Run:
     target: str
     programs: Mapping[str, tuple[int, ...]]
     points: int
-    chip: tuple[Cores, int] | None = None
+    chip: tuple[Chip, int] | None = None
 
     def pipeline(self, coding: str) -> Passes:
         """In floating point."""

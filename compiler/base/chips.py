@@ -12,7 +12,7 @@ from pinnir.base.registry import look_up
 
 
 @dataclass(frozen=True)
-class Cores:
+class Chip:
     """Limits of the cores of a chip; None where there is no such limit, or none is published.
 
     Attributes:
@@ -54,7 +54,7 @@ class Cores:
         return np.asarray(-(-bits // self.word_bits) * self.word_bits, np.int64)
 
 
-LOIHI_1 = Cores(
+LOIHI_1 = Chip(
     "loihi1",
     "Loihi 1: limits and synapse format of nengo-loihi (block.py), dense synapses of 8 bits",
     cores_per_chip=128,
@@ -69,7 +69,7 @@ LOIHI_1 = Cores(
 """Its 128 x 1 Mbit are the 130 M synapses of 1 bit that Intel gives for a chip. Synapses without
 indices: in the sparse format every synapse takes index bits as well."""
 
-LOIHI_2 = Cores(
+LOIHI_2 = Chip(
     "loihi2",
     "Loihi 2: 128 cores, 1 M neurons (open-neuromorphic.org); 192 KB a core is unverified",
     cores_per_chip=128,
@@ -79,7 +79,7 @@ LOIHI_2 = Cores(
 """Neurons a core are 1 M / 128. Unverified: the synapse memory, and that a synapse of 8 bits takes
 no more of it. Limits of axons were not found."""
 
-SPINNAKER_1 = Cores(
+SPINNAKER_1 = Chip(
     "spinnaker1",
     "SpiNNaker 1: 256 neurons a core (sPyNNaker 7); 17 cores and their SDRAM are unverified",
     cores_per_chip=17,
@@ -92,7 +92,7 @@ one is the monitor, and the chip's 128 MB of memory, of which a core is given an
 Packets are multicast by the router, so axons have no limit a core; the router's 1023 entries are
 not counted."""
 
-SANAFE_LOIHI = Cores(
+SANAFE_LOIHI = Chip(
     "sanafe",
     "SANA-FE's model of Loihi 1: 32 tiles x 4 cores x 1024 neurons; limits nothing else",
     cores_per_chip=128,
@@ -100,12 +100,10 @@ SANAFE_LOIHI = Cores(
 )
 """The simulator counts what synapses and axons cost, but lets a core hold any number of them."""
 
-CHIPS: dict[str, Cores] = {
-    chip.name: chip for chip in (LOIHI_1, LOIHI_2, SPINNAKER_1, SANAFE_LOIHI)
-}
+CHIPS: dict[str, Chip] = {chip.name: chip for chip in (LOIHI_1, LOIHI_2, SPINNAKER_1, SANAFE_LOIHI)}
 
 
-def find_chip(name: str) -> Cores:
+def find_chip(name: str) -> Chip:
     """The chip of that name.
 
     Raises:

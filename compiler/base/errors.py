@@ -54,7 +54,7 @@ class DomainError(PinnirError, ValueError):
     """A domain, or points that should lie in it, is missing, malformed or of the wrong width."""
 
 
-class VerifyError(PinnirError, ValueError):
+class GraphError(PinnirError, ValueError):
     """A graph breaks a rule of its level: a pass made something that is not allowed."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.base.registry import look_up
 from pinnir.ir.graph import (
     Activation,
@@ -67,7 +67,7 @@ def evaluate(
     for node in graph.nodes:
         if isinstance(node.op, Input):
             if node.name not in inputs:
-                raise node.error(VerifyError, "no value was given")
+                raise node.error(GraphError, "no value was given")
             values[node] = np.asarray(inputs[node.name], np.float64)
         elif isinstance(node.op, Constant):
             values[node] = node.op.value
@@ -95,13 +95,13 @@ def compute_node(node: Node, values: Mapping[Node, Array]) -> Array:
         return apply_activation(op, total)
     if isinstance(op, Staircase):
         return op(total)
-    raise node.error(VerifyError, "has no value outside a simulation")
+    raise node.error(GraphError, "has no value outside a simulation")
 
 
 def _affine(op: Affine, x: Array, name: str) -> Array:
     columns = op.weight.shape[1]
     if x.shape[-1:] != (columns,):
-        raise VerifyError(
+        raise GraphError(
             f"takes {columns} columns, but its operand has shape {x.shape}", node=name, op="Affine"
         )
     return apply(op.weight, x) + op.bias
@@ -231,7 +231,7 @@ def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") 
         with np.errstate(all="ignore"):
             return OPERATORS[kind].value(operands, attributes)
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-        raise VerifyError(
+        raise GraphError(
             f"cannot be computed: {error}",
             node=name,
             op=kind,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.base.errors import PinnirError, VerifyError
+from pinnir.base.errors import GraphError, PinnirError
 from pinnir.numerics.matrix import Array, Matrix
 from pinnir.numerics.operators import OPERATORS, Operator
 
@@ -29,7 +29,7 @@ CORE = "core"
 
 
 class Level(Enum):
-    """What a graph may hold; the rules of each level are in ``verify.py``."""
+    """What a graph may hold; the rules of each level are in ``rules.py``."""
 
     TENSOR = "tensor"
     STAIRCASE = "staircase"
@@ -355,7 +355,7 @@ class Graph:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise VerifyError("the graph has no such node", node=name)
+        raise GraphError("the graph has no such node", node=name)
 
     def rewrite(self, change: Callable[[Node], Node], **fields: Any) -> Graph:
         """Rebuild the graph bottom-up: ``change`` sees each node with its new operands.
@@ -407,7 +407,7 @@ def width(node: Node) -> int:
         VerifyError: If the model leaves it open.
     """
     if not isinstance(node.op, Input) or node.op.width is None:
-        raise VerifyError(
+        raise GraphError(
             "the number of columns of this input is not fixed in the model",
             node=node.name,
             op="Input",

@@ -12,7 +12,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from pinnir.base.bounds import Count, Size
-from pinnir.base.chips import Cores, find_chip
+from pinnir.base.chips import Chip, find_chip
 
 # Of cores or units.
 Index: TypeAlias = NDArray[np.int64]
@@ -32,7 +32,7 @@ class Placement:
         method: Which start of the search it came from (``partition.py``).
     """
 
-    chip: Cores
+    chip: Chip
     chips: int
     cores: Mapping[str, Index]
     messages: float

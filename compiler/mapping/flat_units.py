@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnir.ir.graph import Neuron, Node, width
-from pinnir.mapping.integer_cores import Whole, WholeCore, WholeMap
+from pinnir.mapping.integer_cores import IntegerCore, IntegerMap, Whole
 from pinnir.mapping.multiplied_out import Chains
 from pinnir.neurons import IF, FlooredIF
 from pinnir.neurons.start_units import is_start
@@ -82,7 +82,7 @@ class FlatCore:
         return found, bias
 
 
-def flatten(whole: WholeCore) -> FlatCore:
+def flatten(whole: IntegerCore) -> FlatCore:
     """The core of units and synapses that does the same.
 
     Args:
@@ -108,7 +108,7 @@ def _sums(maps: Chains[Whole], nodes: tuple[Node, ...]) -> tuple[dict[Node, Whol
 
 
 def _population(
-    whole: WholeCore, node: Node, starts: set[Node], sums: tuple[dict[Node, Whole], Whole]
+    whole: IntegerCore, node: Node, starts: set[Node], sums: tuple[dict[Node, Whole], Whole]
 ) -> FlatPopulation:
     op, (synapses, bias) = node.op_as(Neuron), sums
     (entry,) = whole.core.inputs
@@ -129,7 +129,7 @@ def _population(
     )
 
 
-def _matrix(map_: WholeMap) -> Whole:
+def _matrix(map_: IntegerMap) -> Whole:
     """The map's weights, whole and dense."""
     weight = map_.weight << map_.shift
     if not map_.is_blocks:

@@ -28,7 +28,7 @@ _EXACT = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
-class WholeMap:
+class IntegerMap:
     """An affine map of whole numbers, ``y = 2^shift (weight x) + bias``.
 
     Attributes:
@@ -64,7 +64,7 @@ class Leaving:
 
 
 @dataclass(frozen=True, eq=False)
-class WholeCore:
+class IntegerCore:
     """A core whose numbers are whole.
 
     Attributes:
@@ -78,7 +78,7 @@ class WholeCore:
     """
 
     core: Graph
-    maps: Mapping[Node, WholeMap]
+    maps: Mapping[Node, IntegerMap]
     thresholds: Mapping[Node, Whole]
     leaving: tuple[Leaving, ...]
     reach: Mapping[Node, float]
@@ -89,7 +89,7 @@ def bits_of(values: Whole) -> int:
     return int(max(-values.min(initial=0) - 1, values.max(initial=0))).bit_length() + 1
 
 
-def check_range(whole: WholeCore, integers: Integers) -> None:
+def check_range(whole: IntegerCore, integers: Integers) -> None:
     """Find out whether the integers of a target hold every sum, for any input.
 
     Raises:
@@ -104,7 +104,7 @@ def check_range(whole: WholeCore, integers: Integers) -> None:
             )
 
 
-def whole_core(core: Graph, largest_input: float) -> WholeCore:
+def integer_core(core: Graph, largest_input: float) -> IntegerCore:
     """The integers of a core.
 
     Args:
@@ -115,7 +115,7 @@ def whole_core(core: Graph, largest_input: float) -> WholeCore:
         LegalizeError: If a number is not whole, or sums may be too large to be exact.
     """
     ends = _ends(core)
-    maps: dict[Node, WholeMap] = {}
+    maps: dict[Node, IntegerMap] = {}
     thresholds: dict[Node, Whole] = {}
     for node in core.nodes:
         if isinstance(node.op, Affine) and node not in ends and node is not core.outputs[0]:
@@ -123,7 +123,7 @@ def whole_core(core: Graph, largest_input: float) -> WholeCore:
         elif isinstance(node.op, Neuron):
             thresholds[node] = _thresholds(node)
     leaving = tuple(Leaving(node.operands, _unit(node)) for node in ends)
-    return WholeCore(core, maps, thresholds, leaving, _reach(core, maps, largest_input))
+    return IntegerCore(core, maps, thresholds, leaving, _reach(core, maps, largest_input))
 
 
 def _ends(core: Graph) -> tuple[Node, ...]:
@@ -165,11 +165,11 @@ def _whole(node: Node, values: Array, what: str) -> Whole:
     return whole.astype(np.int64)
 
 
-def _whole_map(node: Node, op: Affine) -> WholeMap:
+def _whole_map(node: Node, op: Affine) -> IntegerMap:
     weight = _whole(node, entries(op.weight), "weights")
     any_bit = int(np.bitwise_or.reduce(np.abs(weight), axis=None, initial=0))
     shift = (any_bit & -any_bit).bit_length() - 1 if any_bit else 0
-    return WholeMap(node, weight >> shift, shift, _whole(node, op.bias, "biases"))
+    return IntegerMap(node, weight >> shift, shift, _whole(node, op.bias, "biases"))
 
 
 def _thresholds(node: Node) -> Whole:
@@ -192,7 +192,7 @@ def _saturated(values: Array) -> Whole:
     return np.clip(values, -_EXACT, _EXACT).astype(np.int64)
 
 
-def _reach(core: Graph, maps: Mapping[Node, WholeMap], largest_input: float) -> dict[Node, float]:
+def _reach(core: Graph, maps: Mapping[Node, IntegerMap], largest_input: float) -> dict[Node, float]:
     """Largest magnitudes: of a map's value, and of a neuron's potential."""
     most: dict[Node, Array] = {}
     reach: dict[Node, float] = {}

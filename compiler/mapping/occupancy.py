@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.ir.placement import Index
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.numerics.matrix import Array
@@ -48,7 +48,7 @@ class Occupancy:
         """Messages per inference between cores."""
         return float(self.traffic.sum())
 
-    def limits(self, chip: Cores) -> dict[str, tuple[Index, int]]:
+    def limits(self, chip: Chip) -> dict[str, tuple[Index, int]]:
         """What each core holds, and the most that it can, of everything that the chip limits."""
         held = {
             "neurons": (self.neurons, chip.neurons_per_core),
@@ -59,7 +59,7 @@ class Occupancy:
         return {name: (used, most) for name, (used, most) in held.items() if most is not None}
 
 
-def occupancy(wiring: Connectivity, rates: Array, cores: Index, chip: Cores) -> Occupancy:
+def occupancy(wiring: Connectivity, rates: Array, cores: Index, chip: Chip) -> Occupancy:
     """What cores hold and send.
 
     Args:

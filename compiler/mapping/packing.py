@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.ir.placement import Index
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.numerics.matrix import Array
@@ -67,7 +67,7 @@ class Packing:
         refusals: How often a core had no room for a group, by the limit.
     """
 
-    def __init__(self, wiring: Connectivity, rates: Array, chip: Cores, most: int) -> None:
+    def __init__(self, wiring: Connectivity, rates: Array, chip: Chip, most: int) -> None:
         self.wiring, self.rates, self.chip, self.most = wiring, rates, chip, most
         self.core = np.full(wiring.units, NOWHERE)
         self.used = 0

@@ -20,7 +20,7 @@ import numpy as np
 from networkx.algorithms.community import kernighan_lin_bisection
 from scipy.sparse import csr_array
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import Index, Placement
 from pinnir.mapping.connectivity import Connectivity
@@ -37,7 +37,7 @@ MOST_EDGES = 100_000
 
 
 def partition(
-    wiring: Connectivity, rates: Array, chip: Cores, chips: int, seed: int
+    wiring: Connectivity, rates: Array, chip: Chip, chips: int, seed: int
 ) -> Placement | None:
     """Spread units over the cores of so many chips; None if they do not fit.
 
@@ -76,7 +76,7 @@ def partition(
     return Placement(chip, chips, cores, best.messages(), greedy, method)
 
 
-def fitting_groups(wiring: Connectivity, rates: Array, chip: Cores) -> list[Group]:
+def fitting_groups(wiring: Connectivity, rates: Array, chip: Chip) -> list[Group]:
     """Groups that fit on an empty core: those of single neurons, split where they do not.
 
     Raises:

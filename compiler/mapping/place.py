@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import Connectivity
@@ -23,7 +23,7 @@ _COUNTED = dict(zip(LIMITS, ("neurons", "bits", "axons", "axons"), strict=True))
 def place(
     wiring: Connectivity,
     rates: Mapping[str, Array],
-    chip: Cores,
+    chip: Chip,
     chips: int = 1,
     seed: int = 0,
 ) -> tuple[Placement, Occupancy]:
@@ -50,7 +50,7 @@ def place(
     return found, occupancy(wiring, flat, cores, chip)
 
 
-def refusal(wiring: Connectivity, rates: Array, chip: Cores, chips: int) -> LegalizeError:
+def refusal(wiring: Connectivity, rates: Array, chip: Chip, chips: int) -> LegalizeError:
     """What does not fit, and what would."""
     most, groups = chips * chip.cores_per_chip, fitting_groups(wiring, rates, chip)
     packing = Packing(wiring, rates, chip, wiring.units)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 from pinnir.base.errors import PinnirError, PipelineError
 from pinnir.ir.graph import Graph, Level
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.options import (
     Limits,
@@ -118,14 +118,14 @@ class PassManager:
             PipelineError: If a pass gets a graph of the wrong level.
             PinnirError: What a pass or the verifier raises, with a note of where.
         """
-        verify(graph)
+        check_rules(graph)
         for index, current in enumerate(self.passes):
             try:
                 before, started = graph, time.perf_counter()
                 _check_level(current, before)
                 graph = current.apply(before, context)
                 seconds = time.perf_counter() - started
-                verify(graph)
+                check_rules(graph)
                 if current.retrains:
                     context = replace(context, retrained=graph)
             except PinnirError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.graph import Activation, Affine, Constant, Node, Primitive
 from pinnir.numerics.matrix import dense
 from pinnir.numerics.operators import OPERATORS
@@ -122,4 +122,4 @@ def _node_protos(
             helper.make_node("MatMul", [operands[0], weight], [product]),
             helper.make_node("Add", [product, bias], [node.name], node.name),
         ]
-    raise VerifyError("cannot run on the host", node=node.name, op=type(op).__name__)
+    raise GraphError("cannot run on the host", node=node.name, op=type(op).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.ir.placement import Placement
 from pinnir.mapping.connectivity import connectivity
 from pinnir.mapping.firing_rates import LINES, POINTS
@@ -15,7 +15,7 @@ from pinnir.program.simulators import find_backend
 
 
 def place_program(
-    program: Program, chip: Cores, chips: int = 1, seed: int = 0
+    program: Program, chip: Chip, chips: int = 1, seed: int = 0
 ) -> tuple[Placement, Occupancy]:
     """Place a program's units on the cores of a chip.
 

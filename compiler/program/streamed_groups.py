@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import ProgramFileError
 from pinnir.ir.exact_sums import is_whole
 from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op, Scheduled, columns_of, width
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import PROGRAMMABLE, Programmable
 from pinnir.neurons.programmable import LevelNeuron
 from pinnir.numerics.matrix import BlockDiagonal, Matrix, entries
@@ -86,7 +86,7 @@ def read_core(datasets: Datasets, label: str) -> Graph:
     """
     try:
         core = _read(datasets, label)
-        verify(core)
+        check_rules(core)
         _check_sums(core)
     except Exception as error:  # what is read may be anything, and so may be what goes wrong
         raise ProgramFileError(

@@ -14,7 +14,7 @@ from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.diagnosis.pass_log import PassLog
 from pinnir.ir.graph import Graph, Level
 from pinnir.ir.sample_axes import layouts
-from pinnir.mapping.integer_cores import check_range, whole_core
+from pinnir.mapping.integer_cores import check_range, integer_core
 from pinnir.metrics.confidence import upper_bound
 from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
 from pinnir.numerics.matrix import Array
@@ -88,7 +88,7 @@ def _check_integers(segments: Sequence[Segment], passes: Passes, integers: Integ
     largest = largest_input(passes)
     for segment in segments:
         if segment.running is not None:
-            check_range(whole_core(segment.running, largest), integers)
+            check_range(integer_core(segment.running, largest), integers)
 
 
 def with_manifest(program: Program, **told: Any) -> Program:

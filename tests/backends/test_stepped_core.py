@@ -11,12 +11,12 @@ from pinnir.backends.exported_parts import whole_cores
 from pinnir.backends.recording import probe_points, record
 from pinnir.backends.stepped_core import SUMS, SteppedCore
 from pinnir.base.errors import LegalizeError
-from pinnir.mapping.integer_cores import WholeCore
+from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
 from tests.backends.targets import whole_program
 
 
-def whole(coding: str) -> WholeCore:
+def whole(coding: str) -> IntegerCore:
     ((core, _),) = whole_cores(whole_program(coding, "sanafe")).values()
     return core
 

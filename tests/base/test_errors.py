@@ -34,7 +34,7 @@ def test_text(fields, text):
     [
         ("FrontendError", ValueError),
         ("DomainError", ValueError),
-        ("VerifyError", ValueError),
+        ("GraphError", ValueError),
         ("PipelineError", ValueError),
         ("LegalizeError", ValueError),
         ("BackendError", RuntimeError),

@@ -80,7 +80,7 @@ def test_errors_of_pinnir_arrive_whole(run):
         run(body)
     error = caught.value
     assert (type(error).__name__, error.message, error.node, error.op, error.hint) == (
-        "VerifyError",
+        "GraphError",
         "m",
         "n",
         "o",

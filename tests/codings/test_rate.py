@@ -10,7 +10,7 @@ import pytest
 from pinnir.base.errors import LegalizeError
 from pinnir.codings.rate import RateCoding
 from pinnir.ir.graph import Activation, Graph, Node, Staircase
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import potentials, with_potentials
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
@@ -116,7 +116,7 @@ def test_initial_potentials(rounding, potential):
     stairs = quantised(-2.0, 2.0, 9 if rounding == "nearest" else 17, rounding)
     graph = RateCoding().lower(stairs, context(stairs), 8)
     after = with_potentials(graph, "act0", np.array([potential]))
-    verify(after)
+    check_rules(after)
     np.testing.assert_array_equal(potentials(after.node("act0")), [potential])
     at = 2.5 * points(after, 64, 0)
     neuron = after.node("act0").op

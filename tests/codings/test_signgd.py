@@ -16,7 +16,7 @@ from pinnir.codings.schedule_search import Wish, choose
 from pinnir.codings.signgd import SignGradientCoding
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Graph, Level, Neuron, Scheduled
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import SignGradient, Threshold
 from pinnir.numerics.step_schedules import Schedule
 from pinnir.passes.lowering.legalise import Legalise
@@ -37,7 +37,7 @@ def programmable(graph: Graph) -> Context:
 
 def error(graph: Graph, steps: int, **options: object) -> float:
     lowered = Lower(SignGradientCoding(**options), steps).apply(graph, programmable(graph))
-    verify(lowered)
+    check_rules(lowered)
     return relative_error(graph, lowered, points(graph, 256, 7))
 
 

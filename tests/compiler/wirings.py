@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from pinnir.base.chips import Cores
+from pinnir.base.chips import Chip
 from pinnir.mapping.connectivity import Connectivity
 from pinnir.numerics.matrix import Array
 
@@ -42,12 +42,12 @@ def wirings(draw: st.DrawFn) -> Connectivity:
 
 
 @st.composite
-def chips(draw: st.DrawFn) -> Cores:
+def chips(draw: st.DrawFn) -> Chip:
     """A chip with some limits, most of them tight."""
     blocks: dict[str, Any] = draw(
         st.sampled_from(({}, {"block": 4, "header_bits": 3, "word_bits": 16}))
     )
-    return Cores(
+    return Chip(
         "small",
         "a chip",
         cores_per_chip=draw(st.integers(1, 16)),
@@ -64,7 +64,7 @@ def rates_of(wiring: Connectivity, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 256, wiring.units) / 64
 
 
-def counted(wiring: Connectivity, rates: Array, cores: Array, chip: Cores) -> dict[str, Any]:
+def counted(wiring: Connectivity, rates: Array, cores: Array, chip: Chip) -> dict[str, Any]:
     """Everything that ``occupancy`` says, from one unit, axon and spike after the other."""
     count, heard = int(cores.max(initial=-1)) + 1, wiring.fan_in.toarray()[wiring.row]
     found: dict[str, Any] = {
@@ -90,7 +90,7 @@ def counted(wiring: Connectivity, rates: Array, cores: Array, chip: Cores) -> di
     return found
 
 
-def bits(synapses: int, chip: Cores) -> int:
+def bits(synapses: int, chip: Chip) -> int:
     """Memory of one axon, block by block."""
     total = 0
     while synapses:

@@ -17,7 +17,7 @@ from hypothesis import given, seed, settings
 from pinnir.frontend.reader import IMPORTERS, import_bytes
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.numerics.matrix import Array
 from pinnir.passes.tidying.drop_identity import DropIdentity
 from pinnir.passes.tidying.fold_constants import FoldConstants
@@ -68,7 +68,7 @@ def assert_close(actual: list[Array], expected: list[np.ndarray], bound: float) 
 
 def check_import(model: RandomModel) -> None:
     source = import_bytes(model.proto.SerializeToString())
-    verify(source.graph)
+    check_rules(source.graph)
     values, scale = values_of(source.graph, model.inputs)
     twin, double = double_twin(model.proto)
     expected = run(nameless(twin), model.inputs, np.float64)
@@ -92,7 +92,7 @@ def check_passes(model: RandomModel) -> None:
     values, scale = values_of(graph, model.inputs)
     for step in PASSES:
         graph = step.apply(graph, context(graph, samples=1))
-        verify(graph)
+        check_rules(graph)
         assert_close(evaluate(graph, model.inputs), values, scale * SAME)
     check_host(source.graph, dtype, model.inputs)
     check_host(graph, dtype, model.inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
 from pinnir.neurons import IF
@@ -61,13 +61,13 @@ def test_constants_and_inputs_can_be_outputs():
 
 
 def test_missing_input():
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         evaluate(core_graph(0, (1, 1), ()), {"y": np.zeros((1, 1))})
     assert str(caught.value) == "Input 'x': no value was given"
 
 
 def test_an_affine_map_of_too_many_columns():
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         evaluate(Graph(Level.TENSOR, (X,), (scaled("y", 2.0, X),)), {"x": np.ones((4, 3))})
     assert str(caught.value) == "Affine 'y': takes 1 columns, but its operand has shape (4, 3)"
 
@@ -77,7 +77,7 @@ def test_op_without_a_meaning():
         pass
 
     graph = Graph(Level.TENSOR, (X,), (Node("u", Unknown(), (X,)),))
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         evaluate(graph, {"x": np.zeros((1, 1))})
     assert str(caught.value) == "Unknown 'u': has no value outside a simulation"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.graph import (
     Activation,
     Affine,
@@ -67,7 +67,7 @@ def test_one_segment_without_labels():
 
 def test_node_by_name():
     assert GRAPH.node("sine") is SINE
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         GRAPH.node("nothing")
     assert str(caught.value) == "'nothing': the graph has no such node"
 
@@ -109,7 +109,7 @@ def test_bind_splits_points_into_inputs():
 def test_width():
     assert width(X) == 2
     for node in (Node("x", Input()), SINE):
-        with pytest.raises(VerifyError) as caught:
+        with pytest.raises(GraphError) as caught:
             width(node)
         assert str(caught.value) == (
             f"Input '{node.name}': the number of columns of this input is not fixed in the model\n"
@@ -139,9 +139,9 @@ def test_an_operation_of_a_known_kind():
 
 
 def test_errors_name_the_node():
-    error = PRODUCT.error(VerifyError, "is wrong", "put it right")
+    error = PRODUCT.error(GraphError, "is wrong", "put it right")
     assert str(error) == "Mul 'product': is wrong\nhint: put it right"
-    assert str(SINE.error(VerifyError, "is wrong")) == "Activation 'sine': is wrong"
+    assert str(SINE.error(GraphError, "is wrong")) == "Activation 'sine': is wrong"
 
 
 # staircases

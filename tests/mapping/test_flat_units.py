@@ -8,7 +8,7 @@ import pytest
 from pinnir.backends.recording import probe_points, record
 from pinnir.ir.graph import Node
 from pinnir.mapping.flat_units import FlatCore, flatten
-from pinnir.mapping.integer_cores import whole_core
+from pinnir.mapping.integer_cores import integer_core
 from pinnir.neurons import IF
 from tests.integer_programs import program
 
@@ -42,7 +42,7 @@ def simulate(flat: FlatCore, inputs: np.ndarray) -> tuple[dict[Node, np.ndarray]
 def test_spikes_and_outputs(name, coding):
     made = program(name, coding)
     for seen in record(made, probe_points(made, 20)):
-        flat = flatten(whole_core(seen.core, 2.0**15))
+        flat = flatten(integer_core(seen.core, 2.0**15))
         spikes, outputs = simulate(flat, seen.inputs)
         for node, found in spikes.items():
             np.testing.assert_array_equal(found, seen.events[node])
@@ -53,7 +53,7 @@ def test_spikes_and_outputs(name, coding):
 def test_start_units_become_potentials():
     made = program("resnet", "rate")
     (core,) = made.running
-    flat = flatten(whole_core(core, 2.0**15))
+    flat = flatten(integer_core(core, 2.0**15))
     names = {p.node.name for p in flat.populations}
     assert names
     assert not any(name.endswith("_start") for name in names)

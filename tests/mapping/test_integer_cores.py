@@ -9,7 +9,7 @@ import pinnir
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS, Integers
 from pinnir.ir.evaluate import evaluate
-from pinnir.mapping.integer_cores import bits_of, check_range, whole_core
+from pinnir.mapping.integer_cores import bits_of, check_range, integer_core
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import entries
 from pinnir.passes import pipelines
@@ -34,7 +34,7 @@ def test_maps_are_their_weights(name, coding):
     if name == "skip" and coding == "signed":
         pytest.skip("a SiLU has no signed neuron")
     for core in program(name, coding).running:
-        whole = whole_core(core, LARGEST)
+        whole = integer_core(core, LARGEST)
         for node, map_ in whole.maps.items():
             np.testing.assert_array_equal(map_.weight << map_.shift, entries(node.op.weight))
             assert map_.shift == 0 or (map_.weight & 1).any()
@@ -47,7 +47,7 @@ def test_no_sum_exceeds_its_reach(name, coding):
     """For random inputs, and for the corners of what may enter."""
     rng = np.random.default_rng(0)
     for core in program(name, coding).running:
-        whole = whole_core(core, LARGEST)
+        whole = integer_core(core, LARGEST)
         columns = core.inputs[0].op.width
         x = np.rint(rng.uniform(-LARGEST, LARGEST, (40, columns)))
         x[:20] = LARGEST * np.sign(x[:20])
@@ -73,13 +73,13 @@ def test_weights_are_coarser_where_sums_would_not_fit(coding, state_bits):
     pipeline = pipelines.in_integers(PIPELINES[coding], integers)
     made = pinnir.compile(family("spinn"), "-1:1", target="programmable", pipeline=pipeline)
     for core in made.running:
-        check_range(whole_core(core, largest_input(pipeline)), integers)
+        check_range(integer_core(core, largest_input(pipeline)), integers)
 
 
 def test_what_is_not_whole():
     plain = pinnir.compile(family("resnet"), "-1:1", pipeline=pipelines.population(8))
     with pytest.raises(LegalizeError, match=r"has no units at its end|not whole numbers") as caught:
-        whole_core(plain.running[0], LARGEST)
+        integer_core(plain.running[0], LARGEST)
     assert "compile for this target, or with the passes quantise-inputs and quantise" in str(
         caught.value
     )
@@ -93,7 +93,7 @@ def test_inputs_that_nothing_rounds():
 
 def test_sums_that_do_not_fit():
     core = program("resnet", "population").running[0]
-    whole = whole_core(core, LARGEST)
+    whole = integer_core(core, LARGEST)
     integers = TARGETS["c"].integers
     assert integers is not None
     check_range(whole, integers)
@@ -115,7 +115,7 @@ def test_levels_for_a_target_of_integers(coding):
     )
     assert "quantise{" in found.manifest["pipeline"] or "quantise," in found.manifest["pipeline"]
     for core in found.running:
-        whole_core(core, LARGEST)
+        integer_core(core, LARGEST)
 
 
 def test_the_search_is_in_integers():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnir.base.chips import CHIPS, LOIHI_1, Cores, find_chip
+from pinnir.base.chips import CHIPS, LOIHI_1, Chip, find_chip
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import StoredPlacement
 from pinnir.mapping.connectivity import connectivity
@@ -21,7 +21,7 @@ from pinnir.program.placing import place_program
 from tests.backends.networks import small_program
 from tests.compiler.wirings import bits, chips, counted, rates_of, wiring, wirings
 
-SMALL = Cores("small", "a chip", cores_per_chip=4, neurons_per_core=20)
+SMALL = Chip("small", "a chip", cores_per_chip=4, neurons_per_core=20)
 
 
 @settings(max_examples=30, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from pinnir.base.chips import LOIHI_1, Cores
+from pinnir.base.chips import LOIHI_1, Chip
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.placement import Index, Placement
 from pinnir.mapping import partition as partition_module
@@ -25,7 +25,7 @@ from tests.compiler.wirings import chips, counted, rates_of, wiring, wirings
 WIDE = replace(LOIHI_1, neurons_per_core=8, axons_in=None, axons_out=None)
 
 
-def found(wiring: Connectivity, rates: Array, chip: Cores, seed: int = 0) -> Placement | None:
+def found(wiring: Connectivity, rates: Array, chip: Chip, seed: int = 0) -> Placement | None:
     try:
         return partition(wiring, rates, chip, 1, seed)
     except LegalizeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.evaluate import compute
 
 ONE = np.ones(1)
@@ -34,7 +34,7 @@ WIDE, TALL = np.ones((1, 2**14)), np.ones((2**14, 1))
     ],
 )
 def test_too_large(kind, operands, attributes):
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         compute(kind, attributes, operands, "n")
     assert str(caught.value).startswith(f"{kind} 'n': cannot be computed: its value would take ")
     assert str(caught.value).endswith(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.evaluate import compute
 from pinnir.numerics.operators import OPERATORS
 
@@ -381,7 +381,7 @@ def test_slice_equals_onnx_runtime(ranges, axes):
     ],
 )
 def test_operands_that_do_not_fit(kind, operands, cause):
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         compute(kind, {}, operands, "node")
     assert isinstance(caught.value.__cause__, cause)
     assert str(caught.value) == (

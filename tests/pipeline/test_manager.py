@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.base.errors import PinnirError, PipelineError, VerifyError
+from pinnir.base.errors import GraphError, PinnirError, PipelineError
 from pinnir.codings.rate import RateCoding
 from pinnir.ir.graph import Graph, Level, Node
 from pinnir.passes import PASSES
@@ -219,7 +219,7 @@ def test_a_pass_that_breaks_a_rule():
     manager = PassManager(
         (Example(count=2), Example(kind="broken")), (lambda *event: seen.append(event),)
     )
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         manager.run(GRAPH, context(GRAPH))
     assert str(caught.value) == "Affine 'same': has the name of another node"
     assert caught.value.__notes__ == ["in pass example{kind=broken} after example{count=2}"]
@@ -228,7 +228,7 @@ def test_a_pass_that_breaks_a_rule():
 
 def test_a_broken_graph_is_refused_before_the_first_pass():
     broken = Example(kind="broken").apply(GRAPH, context(GRAPH))
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         PassManager((Example(),)).run(broken, context(GRAPH))
     assert not hasattr(caught.value, "__notes__")
 
@@ -238,7 +238,7 @@ def test_no_passes():
 
 
 def test_the_first_pass_comes_after_the_frontend():
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         PassManager((Example(kind="broken"),)).run(GRAPH, context(GRAPH))
     assert caught.value.__notes__ == ["in pass example{kind=broken} after the frontend"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from onnx import helper, load_from_string
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.evaluate import evaluate
@@ -100,6 +100,6 @@ def test_the_same_nodes_give_the_same_bytes():
 
 @pytest.mark.parametrize("op", [Activation("clip", (0.0, 1.0)), Input(2)])
 def test_what_cannot_run_on_the_host(op):
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         to_onnx([Node("y", op, (X,))], [X], [], "float32", shapes(X))
     assert str(caught.value) == f"{type(op).__name__} 'y': cannot run on the host"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pinnir.base.chips import Cores, find_chip
+from pinnir.base.chips import Chip, find_chip
 from pinnir.cli.app import main
 from pinnir.program.placing import place_program
 from pinnir.report.placement import placement_row, plot_placement
 from tests.backends.networks import small_program
 
-SMALL = Cores(
+SMALL = Chip(
     "small",
     "a chip",
     cores_per_chip=16,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Node
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
@@ -48,7 +48,7 @@ def split(source: Graph, steps: int) -> Graph:
 def calibrated(source: Graph, graph: Graph, **options) -> Graph:
     few = {"iterations": 40, "rates": 1, "rate": 0.1, "batch": 32, "checks": 4} | options
     after = CalibrateAdvanced(**few).apply(graph, context(source))
-    verify(after)
+    check_rules(after)
     return after
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Affine, Graph
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import potentials
 from pinnir.numerics.matrix import Array
@@ -33,7 +33,7 @@ def maps(graph: Graph) -> dict[str, Affine]:
 
 def calibrated(source: Graph, graph: Graph, **options) -> Graph:
     after = CalibrateLight(**options).apply(graph, context(source))
-    verify(after)
+    check_rules(after)
     return after
 
 

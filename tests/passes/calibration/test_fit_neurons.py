@@ -9,7 +9,7 @@ from pinnir.base.errors import LegalizeError, PinnirError, PipelineError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Level
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF, Integrated
 from pinnir.neurons.membranes.conversion import CONVERSIONS
 from pinnir.neurons.membranes.response import Response
@@ -28,7 +28,7 @@ LOWER = f"lower{{coding=rate,steps={STEPS}}}"
 def after(pipeline, target="programmable"):
     manager = PassManager(parse_pipeline(pipeline))
     graph = manager.run(SOURCE, context(SOURCE, target=TARGETS[target]))
-    verify(graph)
+    check_rules(graph)
     return graph
 
 

@@ -11,7 +11,7 @@ from pinnir.base.errors import PipelineError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Affine, Graph, Level
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.numerics.matrix import Array
 from pinnir.numerics.ridge import regression
 from pinnir.passes.calibration.refit import Refit
@@ -43,7 +43,7 @@ def refitted(source: Graph, graph: Graph, samples: int = 512, **options) -> tupl
     where = context(source, samples=samples)
     options = {"points": 512, **options}
     after = Refit(**options).apply(graph, where)
-    verify(after)
+    check_rules(after)
     return after, where.fresh(options["points"], 0)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Level
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.numerics.matrix import Array
 from pinnir.passes.calibration.split_thresholds import SplitThresholds
@@ -21,7 +21,7 @@ from tests.strategies import core_graphs
 
 def split(graph: Graph, **options) -> Graph:
     after = SplitThresholds(**options).apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     assert after.level is Level.TENSOR
     return after
 

@@ -14,8 +14,8 @@ from pinnir.base.targets import TARGETS, Integers
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Graph, Neuron
 from pinnir.ir.printing import print_graph
-from pinnir.ir.verify import verify
-from pinnir.mapping.integer_cores import bits_of, check_range, whole_core
+from pinnir.ir.rules import check_rules
+from pinnir.mapping.integer_cores import bits_of, check_range, integer_core
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.numerics.matrix import Array
@@ -45,7 +45,7 @@ def on(core: Graph, *, floor: bool) -> Context:
 
 def hard(core: Graph, *, floor: bool, before: str = "", **options: int) -> Graph:
     made = HardReset(points=256, **options).apply(rate(core, before), on(core, floor=floor))
-    verify(made)
+    check_rules(made)
     return made
 
 
@@ -98,7 +98,7 @@ def test_integers_are_whole_and_fit(seed, floor, bits, state, step):
     options = {"weight_bits": bits, "state_bits": state, "step_bits": step}
     after = hard(core, floor=floor, before="quantise-inputs{bits=6},", **options)
     (segment,) = [one for one in _segments(after) if one.running is not None]
-    whole = whole_core(segment.running, 31.0)
+    whole = integer_core(segment.running, 31.0)
     check_range(whole, Integers(bits, 6, state))
     maps = [one for one in whole.maps.values() if not one.node.name.endswith("_start_out")]
     assert all(bits_of(one.weight) <= bits for one in maps)

@@ -10,7 +10,7 @@ import pytest
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS, Target
 from pinnir.ir.graph import Affine, Graph, Neuron, Node
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array
 from pinnir.passes.lowering.legalise import Legalise
@@ -38,7 +38,7 @@ CHIP = Target(
 
 def legal(graph: Graph, **changes) -> Graph:
     after = Legalise().apply(graph, context(CORE, target=replace(CHIP, **changes)))
-    verify(after)
+    check_rules(after)
     return after
 
 
@@ -74,7 +74,7 @@ def runs(target: Target, graph: Graph) -> bool:
 )
 def test_values_are_the_same(graph, target):
     after = Legalise().apply(graph, context(CORE, target=target))
-    verify(after)
+    check_rules(after)
     assert_same_values(graph, after, points(CORE, 64, 1), tolerance=1e-9)
     assert (after.level, after.steps, after.read_out) == (graph.level, graph.steps, graph.read_out)
 

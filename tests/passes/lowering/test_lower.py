@@ -13,7 +13,7 @@ from pinnir.base.errors import PipelineError
 from pinnir.codings import find_coding, population
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node, Primitive, Staircase
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF, Threshold
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
@@ -34,7 +34,7 @@ from tests.strategies import SEEDS, core_graphs
 
 def lowered(graph: Graph, coding: str = "population", steps: int = 1) -> Graph:
     after = Lower(find_coding(coding)(), steps).apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     assert after.level is Level.SPIKING
     return after
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import pinnir
-from pinnir.base.errors import LegalizeError, PipelineError, ProgramFileError, VerifyError
+from pinnir.base.errors import GraphError, LegalizeError, PipelineError, ProgramFileError
 from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.printing import print_graph
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.mapping.firing_rates import graph_rates
 from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
@@ -58,7 +58,7 @@ def test_only_a_note_is_added(pipeline):
     placed = Place(chip="loihi2", seed=3).apply(graph, context(graph))
     assert replace(placed, placement=None).nodes == graph.nodes
     assert placed.placement is not None and placed.placement.chip.name == "loihi2"
-    verify(placed)
+    check_rules(placed)
     sizes = {node.name: node.op.units for node in graph.nodes if isinstance(node.op, Neuron)}
     assert {name: one.size for name, one in placed.placement.cores.items()} == sizes
     first, *rest = print_graph(placed).splitlines()
@@ -82,8 +82,8 @@ def test_unknown_chip():
 def test_what_changes_populations_may_not_follow():
     graph = lowered(SIGNED_RATE.removesuffix(",legalise"))
     placed = Place().apply(graph, context(graph))
-    with pytest.raises(VerifyError) as caught:
-        verify(SplitSigns().apply(placed, context(graph)))
+    with pytest.raises(GraphError) as caught:
+        check_rules(SplitSigns().apply(placed, context(graph)))
     assert str(caught.value) == (
         "IF 'act0': is not the population that was placed; place must run last"
     )

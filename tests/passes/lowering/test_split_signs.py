@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import with_potentials
 from pinnir.passes.lowering.split_signs import SplitSigns
@@ -44,7 +44,7 @@ def signed_graph(seed: int, sizes: tuple[int, ...], steps: int) -> Graph:
 
 def split(graph: Graph) -> Graph:
     after = SplitSigns().apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     return after
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import evaluate, preactivations
 from pinnir.ir.graph import Affine, Graph, Staircase
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.numerics.matrix import entries
 from pinnir.passes.rounding.quantise import Quantise
 from tests.helpers import compiled, context, core_graph, points, relative_error, residual_core
@@ -28,7 +28,7 @@ SIGNED = (
 def quantised(graph: Graph, pipeline: str, **options: int) -> tuple[Graph, Graph]:
     before = compiled(graph, pipeline)
     after = Quantise(**{"points": 512, **options}).apply(before, context(graph))
-    verify(after)
+    check_rules(after)
     return before, after
 
 

@@ -11,7 +11,7 @@ from pinnir.base.errors import PipelineError
 from pinnir.diagnosis.sensitivity import sensitivities
 from pinnir.ir.evaluate import apply_activation, evaluate, preactivations, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node, Primitive, Staircase
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate, spreads_of
@@ -32,7 +32,7 @@ from tests.strategies import core_graphs
 
 def quantised(graph: Graph, **options) -> Graph:
     after = QuantiseActivations(**options).apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     return after
 
 

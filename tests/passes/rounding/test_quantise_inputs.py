@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Constant, Input
-from pinnir.ir.verify import verify
+from pinnir.ir.rules import check_rules
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.rounding.quantise_inputs import QuantiseInputs
 from tests.helpers import context, points, relative_error
@@ -25,7 +25,7 @@ from tests.strategies import SEEDS, core_graphs
 def test_values_that_enter_are_whole_and_in_range(graph, bits, seed):
     one = QuantiseInputs(bits)
     after = one.apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     x = 3.0 * points(graph, 40, seed % 1000)  # some beyond what was seen
     (whole,) = trace(after, after.bind(x), {"x:whole"}).values()
     np.testing.assert_array_equal(whole, np.rint(whole))
@@ -37,7 +37,7 @@ def test_families_with_fine_integers(name):
     graph = cores_of(name)
     where = context(graph)
     after = QuantiseInputs(24).apply(graph, where)
-    verify(after)
+    check_rules(after)
     assert relative_error(graph, after, where.calibration[:32]) < 1e-5
     for node in after.nodes:
         for operand in node.operands:

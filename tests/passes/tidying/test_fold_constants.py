@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
 from pinnir.passes.tidying.fold_constants import FoldConstants
@@ -46,7 +46,7 @@ def test_a_whole_constant_subgraph_collapses():
 def test_constants_that_do_not_fit():
     two, three = (Node(f"c{n}", Constant(np.ones(n))) for n in (2, 3))
     graph = Graph(Level.TENSOR, (), (Node("total", Primitive("Add"), (two, three)),))
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(GraphError) as caught:
         FoldConstants().apply(graph, None)
     assert str(caught.value) == (
         f"Add 'total': cannot be computed: {caught.value.__cause__}\n"

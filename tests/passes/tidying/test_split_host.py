@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from pinnir.base.errors import LegalizeError
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.rules import check_rules
 from pinnir.ir.sample_axes import axes_of, layouts
-from pinnir.ir.verify import verify
 from pinnir.passes.tidying.linear_chains import is_linear
 from pinnir.passes.tidying.split_host import SplitHost
 from tests.backends.networks import fourier, model
@@ -38,7 +38,7 @@ def network(prefix: str, width: int, x: Node) -> Node:
 def split(*outputs: Node) -> dict[str, str]:
     graph = Graph(Level.TENSOR, (X,), outputs)
     after = SplitHost().apply(graph, context(graph))
-    verify(after)
+    check_rules(after)
     return {node.name: node.segment for node in after.nodes if node.segment}
 
 
@@ -92,7 +92,7 @@ def test_a_value_that_is_an_output_as_well_stays_in_the_core():
 
 def assert_legal(before: Graph, after: Graph) -> None:
     """Everything has a segment, what a core holds is linear or spikes, and the order is right."""
-    verify(after)
+    check_rules(after)
     known = layouts(after)
     for node in after.nodes:
         assert bool(node.segment) == (not isinstance(node.op, Input | Constant))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.graph import (
     Activation,
     Affine,
@@ -22,7 +22,7 @@ from pinnir.ir.graph import (
     Scheduled,
     Staircase,
 )
-from pinnir.ir.verify import RULES, verify, violations
+from pinnir.ir.rules import RULES, check_rules, violations
 from pinnir.neurons import IF, Threshold
 from pinnir.numerics.matrix import BlockDiagonal
 from tests.helpers import core_graph, staircase_graph
@@ -184,8 +184,8 @@ BROKEN = [
 
 @pytest.mark.parametrize(("rule", "graph", "text"), BROKEN)
 def test_broken_rule(rule, graph, text):
-    with pytest.raises(VerifyError) as caught:
-        verify(graph)
+    with pytest.raises(GraphError) as caught:
+        check_rules(graph)
     assert str(caught.value) == text
     rules = RULES[graph.level]
     (found,) = {one.__name__ for one in rules for node in graph.nodes if one(graph, node)}
@@ -199,8 +199,8 @@ def test_every_rule_is_broken_somewhere():
 
 def test_names_are_unique():
     twice = Graph(Level.TENSOR, (X,), (Node("x", Activation("tanh"), (X,)),))
-    with pytest.raises(VerifyError) as caught:
-        verify(twice)
+    with pytest.raises(GraphError) as caught:
+        check_rules(twice)
     assert str(caught.value) == "Activation 'x': has the name of another node"
 
 
@@ -215,13 +215,13 @@ def test_all_violations_are_listed():
 
 def test_linear_operators_may_stand_in_a_core_until_they_are_gathered():
     chain = MAP, Primitive("Neg"), Activation("tanh"), Primitive("Neg")
-    verify(at(Level.TENSOR, *chain))
-    verify(at(Level.TENSOR, *chain[:3]))
+    check_rules(at(Level.TENSOR, *chain))
+    check_rules(at(Level.TENSOR, *chain[:3]))
 
 
 def test_rules_of_one_level_do_not_bind_another():
     unlabelled = at(Level.TENSOR, MAP, Activation("tanh"), segment="")
-    verify(unlabelled)
+    check_rules(unlabelled)
     names = {level: [rule.__name__ for rule in rules] for level, rules in RULES.items()}
     labelled = [level for level in Level if "_segment_is_labelled" in names[level]]
     assert labelled == [Level.STAIRCASE, Level.SPIKING]
@@ -229,12 +229,12 @@ def test_rules_of_one_level_do_not_bind_another():
 
 @given(graph=core_graphs())
 def test_good_graphs(graph):
-    verify(graph)
-    verify(staircase_graph(graph, 0, 8))
+    check_rules(graph)
+    check_rules(staircase_graph(graph, 0, 8))
 
 
 def test_good_spiking_graph():
     units = np.zeros(2, np.int32)
-    verify(at(Level.SPIKING, MAP, Threshold(ONES * np.inf, units, units), MAP))
-    verify(at(Level.SPIKING, MAP, IF(ONES), MAP))
-    verify(core_graph(0, (2, 1), ()))
+    check_rules(at(Level.SPIKING, MAP, Threshold(ONES * np.inf, units, units), MAP))
+    check_rules(at(Level.SPIKING, MAP, IF(ONES), MAP))
+    check_rules(core_graph(0, (2, 1), ()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pinnir.base.errors import VerifyError
+from pinnir.base.errors import GraphError
 from pinnir.ir.graph import (
     CORE,
     HOST,
@@ -151,14 +151,14 @@ RULES: dict[Level, tuple[Rule, ...]] = {
 }
 
 
-def verify(graph: Graph) -> None:
+def check_rules(graph: Graph) -> None:
     """Check every rule of the graph's level.
 
     Raises:
         VerifyError: For the first broken rule, naming the node.
     """
     for node, problem in violations(graph):
-        raise VerifyError(problem, node=node.name, op=type(node.op).__name__)
+        raise GraphError(problem, node=node.name, op=type(node.op).__name__)
 
 
 def violations(graph: Graph) -> Iterator[tuple[Node, str]]:
