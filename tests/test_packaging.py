@@ -156,7 +156,7 @@ def test_every_installed_module_imports(installed: Path, tmp_path: Path) -> None
 
 
 def test_console_script_is_installed(installed: Path, tmp_path: Path) -> None:
-    assert SETTINGS["project"]["scripts"] == {"pinnir": "pinnir.cli.app:main"}
+    assert SETTINGS["project"]["scripts"] == {"pinnir": "pinnir.cli:main"}
     script = installed / "bin" / "pinnir"
     assert "Usage: pinnir" in run(script, "--help", cwd=tmp_path, PYTHONPATH=str(installed))
 

@@ -27,6 +27,7 @@ from pinnir.frontend.reader import IMPORTERS
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.passes import PASSES
 from pinnir.passes.pipelines import TIDY
+from pinnir.pipeline.manager import pipeline_text
 from pinnir.program.simulators import BACKENDS
 from pinnir.program.smoothing import smooth_run
 from tests.backends.networks import (
@@ -186,7 +187,7 @@ def test_compile_dump(folder):
 
 
 TRAINED = (
-    f"{TIDY},anticipate-rounding{{levels=16,iterations=6,rounds=2,points=64,least=0}},"
+    f"{pipeline_text(TIDY)},anticipate-rounding{{levels=16,iterations=6,rounds=2,points=64,least=0}},"
     "quantise-activations{levels=16},distill{iterations=6,checks=3,points=64,batch=16},"
     "lower{coding=population},legalise"
 )
