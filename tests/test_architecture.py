@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +19,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 # A page names files as `compiler/ir/graph.py`, `codings/rate.py` or `graph.py`, and folders with a
 # slash at the end; `my_...` is a file that the reader is to write.
 NAMED = re.compile(r"`((?:[\w.-]+/)*[\w.*{},-]+(?:\.(?:py|md|c|h|ini|toml|json|png)|/))`")
+DOTTED = re.compile(r"\b(?:pinnir|benchmarks)(?:\.[a-z_]\w*)+(?:\.[A-Z]\w*)?")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 # Files of other projects, and what commands write.
 FOREIGN = {"block.py", "program.json", "stock.json", "OUT.nir.seconds.json", "README.md", "out/"}
@@ -63,6 +65,14 @@ def test_paths_that_a_page_names_exist(path: Path) -> None:
     missing = [one for one in named if not exists(one)]
     missing += [one for one in LINK.findall(text) if not (path.parent / one).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_names_of_python_that_a_page_gives_are_there(path: Path) -> None:
+    for name in set(DOTTED.findall(path.read_text(encoding="utf-8"))):
+        module, _, attribute = name.rpartition(".")
+        found = hasattr(importlib.import_module(module), attribute)
+        assert found or importlib.import_module(name), name
 
 
 def exists(named: str) -> bool:
