@@ -16,7 +16,7 @@ import numpy as np
 from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.neurons import Threshold
 from pinnir.numerics.matrix import Array, BlockDiagonal, entries
-from pinnir.passes.fitting.operations import affine, with_ops
+from pinnir.passes.fitting.operations import with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -39,7 +39,8 @@ class RoundLaterals(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Round every lateral map that is wider."""
-        laterals = {node.name: affine(node) for node in graph.nodes if _is_lateral(graph, node)}
+        nodes = [node for node in graph.nodes if _is_lateral(graph, node)]
+        laterals = {node.name: node.op_as(Affine) for node in nodes}
         rounded = {
             name: Affine(BlockDiagonal(self._rounded(entries(op.weight))), op.bias)
             for name, op in laterals.items()

@@ -9,7 +9,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
-from pinnir.passes.fitting.operations import affine, refusal
+from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.trainable_core import TrainableCore
 
 _HINT = "run gather-synapses first"
@@ -53,7 +53,7 @@ def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
     stairs = tuple(node for node in nodes if isinstance(node.op, Staircase))
     joins = tuple(n for n in nodes if n not in stairs and isinstance(n.operands[0].op, Affine))
     for node in joins:
-        op = affine(node)
+        op = node.op_as(Affine)
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
             problem = "is a map of a map, and integers have no scale for its weights"
