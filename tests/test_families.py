@@ -16,6 +16,8 @@ import pinnir
 from pinnir.ir.evaluate import evaluate
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.numerics.matrix import Array
+from pinnir.passes.parsing import parse_pipeline
+from pinnir.passes.pipelines import staircase_of
 from pinnir.program.execute import Points
 from pinnir.program.program import Program
 from pinnir.program.simulators import Backend, find_backend
@@ -61,7 +63,7 @@ def test_a_population_program_equals_its_staircase_network(name):
     """But for values that the host rounds across a boundary."""
     found = program(name)
     job = prepare(family(name), "-1:1")
-    graph = job.lower(found.manifest["pipeline"].partition(",lower")[0])
+    graph = job.lower(staircase_of(parse_pipeline(found.manifest["pipeline"])))
     points = job.selection[:512]
     wanted = job.outputs_of(graph, points)
     outputs = found.run(job.combined(points)).outputs

@@ -13,6 +13,7 @@ from pinnir.passes.calibration.anticipate_rounding import AnticipateRounding, Te
 from pinnir.passes.fitting.trainable_core import core_labels
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.pipelines import TIDY
+from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.search.compile import prepare
 from tests.backends.networks import EXAMPLES
 from tests.helpers import (
@@ -75,9 +76,9 @@ def test_a_core_of_both_axes():
 
 def test_an_example():
     job = prepare(EXAMPLES / "burgers_spinn" / "model.onnx", "x=-1:1,t=0:1")
-    text = "{0},{1}quantise-activations{{levels=32,allocation=sensitivity}}"
-    train = "anticipate-rounding{levels=32,iterations=20,rounds=1,points=256},"
-    old, new = (job.lower(text.format(TIDY, more)) for more in ("", train))
+    train = AnticipateRounding(levels=32, iterations=20, rounds=1, points=256)
+    round_ = QuantiseActivations(levels=32, allocation="sensitivity")
+    old, new = (job.lower((*TIDY, *more, round_)) for more in ((), (train,)))
     at = job.selection[:96]
     assert relative_error(job.tidy, new, at) < 0.9 * relative_error(job.tidy, old, at)
 

@@ -17,7 +17,7 @@ from pinnir.numerics.ridge import regression
 from pinnir.passes.calibration.refit import Refit
 from pinnir.passes.fitting.trainable_core import core_labels
 from pinnir.passes.parsing import parse_pipeline
-from pinnir.passes.pipelines import TIDY
+from pinnir.passes.pipelines import TIDY, staircase
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
 from pinnir.search.compile import prepare
@@ -80,8 +80,8 @@ def test_the_error_of_families_falls(name, levels):
 
 def test_a_separable_example():
     job = prepare(EXAMPLES / "burgers_spinn" / "model.onnx", "x=-1:1,t=0:1")
-    rounded = job.lower(f"{TIDY},quantise-activations{{levels=32}}")
-    after = job.lower(f"{TIDY},quantise-activations{{levels=32}},refit{{points=1024}}")
+    rounded = job.lower(staircase(32))
+    after = job.lower((*staircase(32), Refit(points=1024)))
     at = job.selection[:96]
     assert relative_error(job.tidy, after, at) < 0.7 * relative_error(job.tidy, rounded, at)
 
