@@ -86,11 +86,10 @@ def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) 
     scale = Affine(BlockDiagonal(op.gain[:, None, None]), op.offset)
     current = Node(f"{node.name}_current", scale, sources, node.segment)
     entries: tuple[Node, ...] = (current,)
-    if op.conversion.kick:
-        kick = np.full(op.base.size, op.conversion.kick)
+    if op.kick:
+        kick = np.full(op.base.size, op.kick)
         entries = (current, start_synapses(node, current, kick, steps))
-    model, scheme, synapse = op.conversion.model, op.conversion.scheme, op.conversion.synapse
-    membranes = Integrated(model, scheme, op.by_current(steps), synapse)
+    membranes = Integrated(op.model, op.scheme, op.by_current(steps), op.synapse)
     return _one_population(op, Node(node.name, membranes, entries, node.segment), steps)
 
 

@@ -16,6 +16,7 @@ from pinnir.ir.graph import Staircase
 from pinnir.neurons.membranes.conversion import Conversion
 from pinnir.neurons.membranes.integrators import Scheme, integrate, start
 from pinnir.neurons.membranes.membrane import Membrane
+from pinnir.neurons.membranes.synapse import Synapse
 from pinnir.numerics.matrix import Array
 
 # Currents that a response is measured at, over twice the range that a ramp has.
@@ -27,14 +28,20 @@ class Response(Staircase):
     """A staircase that a population of membranes executes: its levels are counts of spikes.
 
     Attributes:
-        conversion: The membrane, and what it runs at.
+        model: The membrane.
+        scheme: How it is simulated.
         gain: From the pre-activation to the current, ``(neurons,)``.
         offset: Current at pre-activation zero, ``(neurons,)``.
+        kick: Current that is added in the first step.
+        synapse: What makes the current of what arrives, if anything does.
     """
 
-    conversion: Conversion
+    model: Membrane
+    scheme: Scheme
     gain: Array
     offset: Array
+    kick: float
+    synapse: Synapse | None
 
     def by_current(self, steps: int) -> Staircase:
         """The share of steps in which a unit fires, by current instead of pre-activation."""
@@ -74,12 +81,13 @@ def measured(conversion: Conversion, ends: tuple[Array, Array], steps: int) -> R
     Returns:
         Its values follow the ramps as well as counts can, by least squares over the ramps.
     """
+    model, scheme, kick = conversion.model, conversion.scheme, conversion.kick
     (low, high), (weak, strong) = ends, conversion.drive
     margin = (strong - weak) / 2
     currents = np.linspace(weak - margin, strong + margin, _CURRENTS)
     synapse = conversion.synapse
     bounded = currents if synapse is None else synapse.saturated(currents)
-    found = counts(conversion.model, conversion.scheme, bounded, steps, conversion.kick)
+    found = counts(model, scheme, bounded, steps, kick)
     changes = np.diff(found).astype(int)
     between = np.repeat((currents[1:] + currents[:-1]) / 2, np.abs(changes))
     directions = np.repeat(np.sign(changes), np.abs(changes)).astype(np.int8)
@@ -91,7 +99,16 @@ def measured(conversion: Conversion, ends: tuple[Array, Array], steps: int) -> R
     width = high - low
     gain = (strong - weak) / width
     offset = weak - gain * low
-    boundaries = (between[None, :] - offset[:, None]) / gain[:, None]
-    directions = np.broadcast_to(directions, boundaries.shape).copy()
-    start, base = np.full(low.size, int(found[0]), np.int32), low + width * silent
-    return Response(boundaries, directions, start, base, width * slope, conversion, gain, offset)
+    return Response(
+        (between[None, :] - offset[:, None]) / gain[:, None],
+        np.broadcast_to(directions, (low.size, directions.size)).copy(),
+        np.full(low.size, int(found[0]), np.int32),
+        low + width * silent,
+        width * slope,
+        model,
+        scheme,
+        gain,
+        offset,
+        kick,
+        synapse,
+    )

@@ -78,7 +78,7 @@ def test_staircases_carry_their_membranes():
     graph = after(FIT.format("izhikevich", 8))
     ops = [node.op for node in graph.nodes if isinstance(node.op, Response)]
     assert [op.base.size for op in ops] == [24, 20]
-    assert all(op.conversion == CONVERSIONS["izhikevich"] for op in ops)
+    assert all(op.model == CONVERSIONS["izhikevich"].model for op in ops)
 
 
 def test_options_replace_the_table():
