@@ -45,8 +45,7 @@ class FixedPoint(Pass):
         bounds: dict[Node, Array] = {}
         for node in graph.nodes:
             if reads_levels(node):
-                read = node.operands[0].op
-                assert isinstance(read, Staircase)
+                read = node.operands[0].op_as(Staircase)
                 bounds[node] = reach(node.op_as(Affine), read)
         units = {node: unit_for(_together(node, graph, bounds), self.bits) for node in bounds}
         rounded = {node.name: _rounded(node.op_as(Affine), unit) for node, unit in units.items()}

@@ -9,7 +9,6 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
-from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.trainable_core import TrainableCore
 
 _HINT = "run gather-synapses first"
@@ -57,10 +56,10 @@ def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
             problem = "is a map of a map, and integers have no scale for its weights"
-            raise refusal(LegalizeError, node, problem, _HINT)
+            raise node.error(LegalizeError, problem, _HINT)
     for node in nodes:
         if stairs and core.graph.leaves(node):
             problem = "leaves the core in the units of the neurons that read it"
-            raise refusal(LegalizeError, node, problem, _HINT)
+            raise node.error(LegalizeError, problem, _HINT)
     maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
     return SumLayer(maps, joins, stairs)
