@@ -1,3 +1,3 @@
-"""What runs spiking cores. A new backend is one file here and one line in the table."""
+"""What runs or writes a program elsewhere, a folder each; nothing here changes a program."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All passes by name. A new pass is one file here and one line in this table."""
+"""Graph to graph, in running order: a file and a line of this table each; no search is here."""
 
 PASSES: dict[str, str] = {
     "fold-constants": "pinnir.passes.tidying.fold_constants:FoldConstants",

@@ -21,6 +21,8 @@ from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Graph, Node, Staircase
 from pinnir.neurons import Threshold
 from pinnir.numerics.matrix import Array
+from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
+from pinnir.passes.calibration.calibrate_light import CalibrateLight
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.passes.pipelines import rate_signed, staircase
 from pinnir.program.program import Program
@@ -159,14 +161,16 @@ def test_rate_program_in_numpy(tmp_path, function):
 
 
 @pytest.mark.parametrize("function", ["Tanh", "Sin"])
-@pytest.mark.parametrize("calibration", ["none", "light", "advanced"])
+@pytest.mark.parametrize(
+    "calibration",
+    [None, CalibrateLight(), CalibrateAdvanced(iterations=20, rates=1)],
+    ids=["none", "light", "advanced"],
+)
 def test_rate_program_with_feedback_in_numpy(tmp_path, function, calibration):
     """Signed neurons as pairs that hold each other back, one step later; and start units."""
-    few = "calibrate-advanced{iterations=20,rates=1}"
-    pipeline = rate_signed(32, calibration=calibration).replace("calibrate-advanced", few)
-    program = of(function, pipeline=pipeline)
+    program = of(function, pipeline=rate_signed(32, calibration))
     started = [node.name for node in program.cores[0].nodes if node.name.endswith("_start")]
-    assert bool(started) == (calibration != "none")
+    assert bool(started) == (calibration is not None)
     graph = read_plainly(program, tmp_path)
     assert len(loops(graph)) >= 2
     x = program.domain.sample(256, 3)

@@ -1,1 +1,1 @@
-"""C99 for microcontrollers."""
+"""C99 for microcontrollers; nothing here is of another target."""

@@ -1,1 +1,1 @@
-"""NIR, for the importers of other simulators."""
+"""NIR for the importers of other simulators; these run elsewhere and are never imported."""

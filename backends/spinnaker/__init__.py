@@ -1,1 +1,1 @@
-"""SpiNNaker through sPyNNaker."""
+"""SpiNNaker through sPyNNaker, which runs elsewhere and is never imported."""

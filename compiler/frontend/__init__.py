@@ -1,4 +1,4 @@
-"""ONNX to a tensor graph: one file per family of operators."""
+"""ONNX to a tensor graph, one file a family of operators; no pass and no rounding is here."""
 
 from pinnir.frontend.reader import Model, read_model
 

@@ -1,10 +1,10 @@
-"""Neuron models: one file each, a dataclass whose docstring is the equation."""
+"""Neuron models: a file each, its docstring the equation; no coding and no simulator is here."""
 
 from pinnir.neurons.delta import Delta as Delta
 from pinnir.neurons.hard_reset import FlooredIF as FlooredIF
 from pinnir.neurons.hard_reset import HardResetIF as HardResetIF
 from pinnir.neurons.integrate_fire import IF as IF
-from pinnir.neurons.membranes.fitzhugh_nagumo import FitzHughNagumo
+from pinnir.neurons.membranes.fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
 from pinnir.neurons.membranes.hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
 from pinnir.neurons.membranes.integrated import Integrated as Integrated
 from pinnir.neurons.membranes.izhikevich import Izhikevich as Izhikevich

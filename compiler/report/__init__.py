@@ -1,1 +1,1 @@
-"""What people look at: tables, figures, saved fields."""
+"""What people look at: tables, figures, saved fields; nothing here computes what it shows."""
