@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pinnir.base.errors import BackendError
-from pinnir.base.files import write_atomic
+from pinnir.base.files import check_writable, write_atomic
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program, RunResult
 from pinnir.report.fields import Where
@@ -26,13 +26,9 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
         ProgramFileError: If the file cannot be written.
     """
     check_format(path)
-    import matplotlib.figure
-
     panels = _panels(result)
     outputs = result.outputs.shape[1]
-    figure = matplotlib.figure.Figure(
-        figsize=(4.2 * len(panels), 3.4 * outputs), layout="constrained"
-    )
+    figure = new_figure(4.2 * len(panels), 3.4 * outputs)
     axes = figure.subplots(outputs, len(panels), squeeze=False)
     for row in range(outputs):
         fields = {title: values[:, row] for title, values in panels.items()}
@@ -40,6 +36,22 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
             fields = {f"{title}, output {row}": values for title, values in fields.items()}
         _draw_row(figure, axes[row], fields, program, where)
     figure.suptitle(_title(program, result))
+    save_figure(path, figure)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of a size in inches."""
+    import matplotlib.figure
+
+    return matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Write a figure in the format that the file's name asks for.
+
+    Raises:
+        ProgramFileError: If the file cannot be written.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format=picture_format(path), dpi=150)
     write_atomic(path, buffer.getvalue())
@@ -48,6 +60,17 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
 def picture_format(path: Path) -> str:
     """The format that a file's name asks for."""
     return path.suffix.lstrip(".").lower() or "png"
+
+
+def check_picture(path: Path) -> None:
+    """Find out before the work whether a picture can be drawn and written.
+
+    Raises:
+        BackendError: As :func:`check_format`.
+        ProgramFileError: If the file cannot be written.
+    """
+    check_writable(path)
+    check_format(path)
 
 
 def check_format(path: Path) -> None:
