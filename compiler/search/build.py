@@ -41,7 +41,7 @@ def build(
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
-    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
+    log = PassLog(lambda graph: job.outputs_of(graph, points), job.few_truths)
     observed = ObservedLayers(job.context)
     program = assemble(job, candidate, [log, observed, *observers])
     program = replace(program, initial=log.initial, passes=tuple(log.records))

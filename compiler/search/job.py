@@ -94,7 +94,6 @@ class Job:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     features: bool = False
     labels: Labels | None = None
-    _known: dict[int, Array] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -155,11 +154,10 @@ class Job:
         grid = side_by_side(values, shapes, sizes)
         return grid.reshape(-1, grid.shape[-1])
 
-    def truth(self, count: int) -> Array:
-        """The source network's outputs on the first ``count`` selection points."""
-        if count not in self._known:
-            self._known[count] = self.source(self.combined(self.selection[:count]))
-        return self._known[count]
+    @cached_property
+    def few_truths(self) -> Array:
+        """The source network's outputs on the first FEW_POINTS selection points."""
+        return self.source(self.combined(self.selection[:FEW_POINTS]))
 
     @cached_property
     def _selection_sets(self) -> list[tuple[Points, Array]]:

@@ -56,8 +56,9 @@ class StaircaseSearch:
             if not self._sufficient(index):
                 self._survey(index)
                 return None
-            if self._is_refuted(index):
-                self._go_on(index, self._error_of(self._evaluated[index]))
+            error = self._evaluated_error(index)
+            if error > self.wanted:
+                self._go_on(index, error)
                 continue
             self._survey(index)
             return self._found[index]
@@ -85,12 +86,11 @@ class StaircaseSearch:
         self._start = left[smallest(left, start, self._sufficient)]
         return self._start
 
-    def _is_refuted(self, index: int) -> bool:
+    def _evaluated_error(self, index: int) -> float:
+        """The bound on the evaluation points; 0 where only the program could tell."""
         if index not in self._evaluated:
             self._evaluated[index] = self.measure.on_evaluation(self.candidates[index])
-        return self._error_of(self._evaluated[index]) > self.wanted
-
-    def _error_of(self, errors: Errors | None) -> float:
+        errors = self._evaluated[index]
         return 0.0 if errors is None else upper_bound(errors.sets)
 
     def _survey(self, index: int) -> None:
