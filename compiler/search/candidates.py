@@ -18,7 +18,7 @@ from pinnir.passes import pipelines
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.pipeline.manager import Passes, pipeline_text
-from pinnir.program.frontier import CRITERIA, Candidate
+from pinnir.program.frontier import Candidate
 
 MAX_LEVELS = 256**2
 _STEPS = (8, 16, 32, 64, 128, 256)
@@ -211,14 +211,3 @@ def cheapest_first(candidates: Iterable[Candidate], criterion: str) -> list[Cand
     return sorted(
         candidates, key=lambda one: (one.weight(criterion), one.weight("spikes"), one.steps)
     )
-
-
-def check_criterion(name: str) -> None:
-    """Find out whether programs can be compared by this cost.
-
-    Raises:
-        PinnirError: If it is unknown.
-    """
-    if name not in CRITERIA:
-        known = ", ".join(CRITERIA)
-        raise PinnirError(f"programs cannot be minimised in {name!r}", hint=f"known are {known}")

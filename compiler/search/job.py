@@ -15,7 +15,7 @@ from pinnir.diagnosis.local_errors import error_budget
 from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.frontend import Model
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Activation, Graph, Input, Level
+from pinnir.ir.graph import Activation, Graph, Level
 from pinnir.ir.sample_axes import Layout, axes_of, layouts, side_by_side
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.metrics.source_cost import SourceCost, source_cost
@@ -98,11 +98,8 @@ class Job:
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
         """The model's inputs as ``(name, columns)``."""
-        return tuple(
-            (node.name, node.op.width)
-            for node in self.model.graph.inputs
-            if isinstance(node.op, Input) and node.op.width is not None
-        )
+        told = self.model.graph.model_inputs
+        return tuple((name, columns) for name, columns, _ in told if columns is not None)
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:
