@@ -14,6 +14,8 @@ from pinnir.base.errors import PipelineError
 from pinnir.ir.printing import diff
 from pinnir.program.program import Program, RunResult
 
+# What is told of a pass as it is.
+_MEASURED = ("neurons", "synapses", "error_before", "error_after")
 _REFERENCES = {
     "relative L2 error against the reference": "rel_l2_reference",
     "the network's own error against the reference": "source_rel_l2_reference",
@@ -124,14 +126,7 @@ def pass_rows(program: Program) -> list[dict[str, Any]]:
     """The pass log as plain values; ``seconds`` is None where it is not known."""
     seconds: Iterable[float | None] = program.seconds or [None] * len(program.passes)
     return [
-        {
-            "pass": record.call,
-            "seconds": took,
-            "neurons": record.neurons,
-            "synapses": record.synapses,
-            "error_before": record.error_before,
-            "error_after": record.error_after,
-        }
+        {"pass": record.call, "seconds": took} | {name: getattr(record, name) for name in _MEASURED}
         for record, took in zip(program.passes, seconds, strict=True)
     ]
 
