@@ -14,6 +14,13 @@ from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program, RunResult
 from pinnir.report.fields import Where
 
+# The text that says where a cut lies.
+_HELD: dict[str, Any] = {
+    "va": "top",
+    "fontsize": 7,
+    "bbox": {"facecolor": "white", "alpha": 0.7, "linewidth": 0},
+}
+
 
 def plot_field(path: Path, program: Program, where: Where, result: RunResult) -> None:
     """Write a figure with one row an output.
@@ -124,9 +131,8 @@ def _draw_row(
         x = program.domain.grid(where)[:, 0] if isinstance(where, tuple) else where[:, 0]
         order = np.argsort(x)
         for axis, (title, values) in zip(axes, fields.items(), strict=True):
-            axis.set_title(title)
             axis.plot(x[order], values[order], linewidth=1)
-            axis.set_xlabel(program.domain.columns[0])
+            axis.set(title=title, xlabel=program.domain.columns[0])
         return
     # Colours span what is drawn: the rest of a field may be much larger.
     cut = _cut(where)
@@ -160,26 +166,16 @@ def _map(axis: Any, values: Array, program: Program, where: Where, style: dict[s
     cut = _cut(where)
     if cut is None or not isinstance(where, tuple):
         points = program.domain.grid(where) if isinstance(where, tuple) else where
-        axis.set_xlabel(columns[1])
-        axis.set_ylabel(columns[0])
+        axis.set(xlabel=columns[1], ylabel=columns[0])
         return axis.scatter(points[:, 1], points[:, 0], c=values, s=4, **style)
     lines = program.domain.lines(where)
     a, b = (i for i, index in enumerate(cut) if isinstance(index, slice))
-    axis.set_xlabel(columns[b])
-    axis.set_ylabel(columns[a])
+    axis.set(xlabel=columns[b], ylabel=columns[a])
     held = [
         f"{columns[i]} = {lines[i][index]:.3g}"
         for i, index in enumerate(cut)
         if not isinstance(index, slice)
     ]
     if held:
-        axis.text(
-            0.02,
-            0.97,
-            ", ".join(held),
-            transform=axis.transAxes,
-            va="top",
-            fontsize=7,
-            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0},
-        )
+        axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, **_HELD)
     return axis.pcolormesh(lines[b], lines[a], values, shading="nearest", rasterized=True, **style)

@@ -29,6 +29,10 @@ _STYLES = {
     "delta": ("tab:green", "v"),
 }
 _OTHER = ("tab:red", "^")
+_POINT = {"linestyle": "none", "markersize": 6, "capsize": 2, "elinewidth": 1}
+_BEST = {"color": "0.6", "linewidth": 0.8, "zorder": 1}
+_TOLERANCE = {"color": "tab:red", "linestyle": "--", "linewidth": 1}
+_CHOSEN = {"s": 170, "facecolors": "none", "edgecolors": "black"}
 # What the table says of a point, by the heading.
 _COLUMNS: dict[str, Callable[[Frontier, Point], str]] = {
     "": lambda frontier, one: "chosen" if frontier.is_chosen(one) else "",
@@ -100,34 +104,17 @@ def print_frontier(frontier: Frontier) -> None:
 def _drawn(frontier: Frontier) -> Any:
     figure = new_figure(6.4, 4.4)
     axis = figure.subplots()
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set(xscale="log", yscale="log", xlabel=_AXES[frontier.criterion])
     by_coding: dict[str, list[Point]] = {}
     for one in frontier.points:
         by_coding.setdefault(one.candidate.coding, []).append(one)
     for coding, points in by_coding.items():
         _draw_coding(axis, frontier, coding, points)
-    best = frontier.non_dominated()
-    axis.plot(
-        *_places(frontier, best), color="0.6", linewidth=0.8, zorder=1, label="not beaten in both"
-    )
+    axis.plot(*_places(frontier, frontier.non_dominated()), label="not beaten in both", **_BEST)
     if frontier.rtol is not None:
-        axis.axhline(
-            frontier.rtol,
-            color="tab:red",
-            linestyle="--",
-            linewidth=1,
-            label=f"tolerance {frontier.rtol:.3g}",
-        )
+        axis.axhline(frontier.rtol, label=f"tolerance {frontier.rtol:.3g}", **_TOLERANCE)
     chosen = [one for one in frontier.points if frontier.is_chosen(one)]
-    axis.scatter(
-        *_places(frontier, chosen),
-        s=170,
-        facecolors="none",
-        edgecolors="black",
-        label="chosen" if chosen else None,
-    )
-    axis.set_xlabel(_AXES[frontier.criterion])
+    axis.scatter(*_places(frontier, chosen), label="chosen" if chosen else None, **_CHOSEN)
     axis.set_ylabel("relative L2 error against the network")
     axis.set_title("whiskers: what the error stays below on other points", fontsize=8)
     axis.xaxis.set_major_formatter(_plain)
@@ -153,19 +140,9 @@ def _draw_coding(axis: Any, frontier: Frontier, coding: str, points: list[Point]
             continue
         x, y = _places(frontier, shown)
         reach = [[0.0] * len(shown), [max(one.error - one.rel_l2, 0.0) for one in shown]]
-        axis.errorbar(
-            x,
-            y,
-            yerr=reach,
-            linestyle="none",
-            marker=marker,
-            markersize=6,
-            color=colour,
-            markerfacecolor=colour if proven else "white",
-            capsize=2,
-            elinewidth=1,
-            label=f"{coding}, {'evaluation' if proven else 'selection'} points",
-        )
+        label = f"{coding}, {'evaluation' if proven else 'selection'} points"
+        look = _POINT | {"color": colour, "markerfacecolor": colour if proven else "white"}
+        axis.errorbar(x, y, yerr=reach, marker=marker, label=label, **look)
 
 
 def _places(frontier: Frontier, points: list[Point]) -> tuple[list[float], list[float]]:

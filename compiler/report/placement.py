@@ -184,9 +184,8 @@ def _draw_tiles(
             axis.add_patch(Rectangle(place, 0.6, thick, facecolor="white", zorder=3))
             long = 0.6 * used[core] / most
             axis.add_patch(Rectangle(place, long, thick, facecolor=_COLOURS[name], zorder=4))
-    axis.set_xlim(-0.5, columns - 0.5)
-    axis.set_ylim(-((len(found) - 1) // columns) - 0.5, 0.5)
-    axis.set_aspect("equal")
+    lowest = -((len(found) - 1) // columns) - 0.5
+    axis.set(xlim=(-0.5, columns - 0.5), ylim=(lowest, 0.5), aspect="equal")
     axis.set_axis_off()
     named = {name: f"{name} (of {most:,})" for name, (_, most) in limits.items()}
     handles = [Patch(color=_COLOURS[name], label=label) for name, label in named.items()]
@@ -219,8 +218,7 @@ def _draw_traffic(figure: Any, axis: Any, held: Occupancy) -> None:
     image = axis.imshow(shown, cmap="magma_r", interpolation="nearest", vmin=0)
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel("to core")
-    axis.set_ylabel("from core")
+    axis.set(xlabel="to core", ylabel="from core")
     axis.set_title("messages between cores", fontsize=9)
     bar = figure.colorbar(image, ax=axis, shrink=0.7)
     bar.ax.tick_params(labelsize=7)
