@@ -12,7 +12,7 @@ from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
 from pinnir.ir.graph import CORE, HOST, Activation, Constant, Graph, Input, Node, kind_of
-from pinnir.ir.sample_axes import axes_of, columns_in, has_features, layouts, separate_axes
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in, has_features, layouts, separate_axes
 from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
@@ -170,17 +170,13 @@ def _placed(graph: Graph, split: Graph) -> list[NodeReport]:
             found[node] = next((u for u in users if u and u.in_core), users[0] if users else None)
     reports = []
     for node in graph.nodes:
-        place = found[node]
+        place, where, segment, reason = found[node], FOLDED, "", ""
         if isinstance(node.op, Input | Constant):
             continue
-        if place is None or isinstance(place.op, Constant):
-            reports.append(NodeReport(node.name, _op(node), FOLDED))
-        elif place.in_core:
-            reports.append(NodeReport(node.name, _op(node), CORE, place.segment))
-        else:
-            merges = len(axes_of(shapes[place])) > 1
-            reason = _why(int(place.segment[5:]), cores, merges=merges)
-            reports.append(NodeReport(node.name, _op(node), HOST, place.segment, reason))
+        if place is not None and not isinstance(place.op, Constant):
+            where, segment = CORE if place.in_core else HOST, place.segment
+            reason = "" if place.in_core else _why(place, cores, shapes[place])
+        reports.append(NodeReport(node.name, _op(node), where, segment, reason))
     return reports
 
 
@@ -189,8 +185,9 @@ def _op(node: Node) -> str:
     return node.op.function.capitalize() if isinstance(node.op, Activation) else kind_of(node)
 
 
-def _why(number: int, cores: Iterable[int], *, merges: bool) -> str:
-    if merges:
+def _why(place: Node, cores: Iterable[int], layout: Layout) -> str:
+    number = int(place.segment[5:])
+    if len(axes_of(layout)) > 1:
         return "combines samples of several axes"
     if number < min(cores):
         return "prepares the inputs"
