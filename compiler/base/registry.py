@@ -34,3 +34,8 @@ def imported(place: str) -> Any:
     """What stands at ``module:attribute``."""
     module, _, attribute = place.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def summary(thing: object) -> str:
+    """What a docstring says first, for listings."""
+    return (thing.__doc__ or "").strip().splitlines()[0]

@@ -59,6 +59,10 @@ class Request:
         """Limit of the memory that the function may ask for, in bytes."""
         return _MEMORY + self.size * MEMORY_PER_BYTE
 
+    def failed(self, why: str) -> PinnirError:
+        """The error about a file that the function cannot read."""
+        return self.error(f"{self.what} {why}", hint=_EXPORT_AGAIN)
+
     def encode(self) -> bytes:
         """What the child reads."""
         root = list(sys.modules["pinnir"].__path__)
@@ -128,9 +132,7 @@ def _ended(request: Request, code: int, log: bytes) -> PinnirError:
         return _too_slow(request)
     if code < 0:
         name = signal.Signals(-code).name
-        return request.error(
-            f"{request.what} crashes the library that reads it ({name})", hint=_EXPORT_AGAIN
-        )
+        return request.failed(f"crashes the library that reads it ({name})")
     lines = log.decode(errors="replace").strip().splitlines()
     return PinnirError(
         f"the process that reads {request.what} failed to start: {lines[-1] if lines else code}",
@@ -139,9 +141,7 @@ def _ended(request: Request, code: int, log: bytes) -> PinnirError:
 
 
 def _too_slow(request: Request) -> PinnirError:
-    return request.error(
-        f"{request.what} cannot be read within {request.seconds:.0f} s of work", hint=_EXPORT_AGAIN
-    )
+    return request.failed(f"cannot be read within {request.seconds:.0f} s of work")
 
 
 def _problem(request: Request, told: dict[str, str]) -> PinnirError:
@@ -149,8 +149,6 @@ def _problem(request: Request, told: dict[str, str]) -> PinnirError:
         kind: type[PinnirError] = getattr(errors, told["kind"])
         return kind(told["message"], node=told["node"], op=told["op"], hint=told["hint"])
     if told["problem"] == "memory":
-        return request.error(
-            f"{request.what} needs more than {request.memory / 2**30:.1f} GiB of memory to be read",
-            hint=_EXPORT_AGAIN,
-        )
-    return request.error(f"{request.what} is damaged ({told['message']})", hint=_EXPORT_AGAIN)
+        memory = f"{request.memory / 2**30:.1f} GiB of memory"
+        return request.failed(f"needs more than {memory} to be read")
+    return request.failed(f"is damaged ({told['message']})")

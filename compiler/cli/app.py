@@ -80,6 +80,14 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=1)
 
 
+def answer(json_: bool, told: Any, show: Callable[..., None], *shown: Any) -> None:
+    """Print what was found: as JSON, or by calling ``show`` for people."""
+    if json_:
+        click.echo(to_json(told))
+    else:
+        show(*shown)
+
+
 @contextmanager
 def progress_line(quiet: bool) -> Iterator[Callable[[str], None]]:
     """A line on the terminal that says what is being done; nothing in files and pipes."""

@@ -43,10 +43,9 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 
 def print_report(report: ModelReport) -> None:
     """One model, node by node."""
-    from rich.table import Table
     from rich.text import Text
 
-    from pinnir.report.tables import console
+    from pinnir.report.tables import console, make_table
 
     out = console()
     if not report.compiles:
@@ -62,9 +61,8 @@ def print_report(report: ModelReport) -> None:
     if report.hint:
         out.print(Text(report.hint))
     if report.nodes:
-        table = Table()
-        for heading in ("node", "operator", "runs on", "part", "because it"):
-            table.add_column(heading, overflow="fold")
+        headings = ("node", "operator", "runs on", "part", "because it")
+        table = make_table(None, headings, left=headings, overflow="fold")
         for node in report.nodes:
             table.add_row(*map(Text, (node.name, node.op, node.where, node.segment, node.reason)))
         out.print(table)
@@ -81,15 +79,13 @@ def _verdict(report: ModelReport) -> str:
 
 def print_reports(reports: Sequence[ModelReport]) -> None:
     """Several models, a line each."""
-    from rich.table import Table
     from rich.text import Text
 
     from pinnir.ir.graph import CORE
-    from pinnir.report.tables import console
+    from pinnir.report.tables import console, make_table
 
-    table = Table()
-    for heading in ("model", "compiles", "spikes", "cores", "domain", "why not"):
-        table.add_column(heading, overflow="fold")
+    headings = ("model", "compiles", "spikes", "cores", "domain", "why not")
+    table = make_table(None, headings, left=headings, overflow="fold")
     for report in reports:
         share = "" if report.core_mac_share is None else f"{report.core_mac_share:.1%}"
         cores = {node.segment for node in report.nodes if node.where == CORE}

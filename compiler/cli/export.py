@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinnir.cli.app import as_json, of_program, output_option, to_json
+from pinnir.cli.app import answer, as_json, of_program, output_option, to_json
 
 if TYPE_CHECKING:
     from pinnir.backends.verify import Verification
@@ -63,10 +63,7 @@ def verify(program: Path, target: str, points: int, json_: bool) -> None:
     from pinnir.program.reading import read
 
     found = verify(read(program), target, points)
-    if json_:
-        click.echo(to_json(asdict(found)))
-    else:
-        print_verified(found)
+    answer(json_, asdict(found), print_verified, found)
 
 
 @click.command()
@@ -83,18 +80,13 @@ def install(name: str) -> None:
 
 def print_verified(verification: Verification) -> None:
     """What a verification found."""
-    from rich.table import Table
-    from rich.text import Text
+    from pinnir.report.tables import print_figures
 
-    from pinnir.report.tables import add_row, console
-
-    table = Table(title=Text(f"run as {verification.target}, compared with the oracle"))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
     found = verification.comparison
-    add_row(table, "events compared", f"{found.events:,}")
-    add_row(table, "events that differ", f"{found.differing:,}")
-    add_row(table, "outputs that differ", f"{found.outputs:,}")
-    for name, value in verification.figures.items():
-        add_row(table, name.replace("_", " "), f"{round(value, 3):,}")
-    console().print(table)
+    figures = {
+        "events compared": f"{found.events:,}",
+        "events that differ": f"{found.differing:,}",
+        "outputs that differ": f"{found.outputs:,}",
+    }
+    figures |= {n.replace("_", " "): f"{round(v, 3):,}" for n, v in verification.figures.items()}
+    print_figures(f"run as {verification.target}, compared with the oracle", figures)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pinnir.cli.app import as_json, of_program, path_option, progress_line, to_json
+from pinnir.cli.app import answer, as_json, of_program, path_option, progress_line, to_json
 
 
 @click.command()
@@ -54,16 +54,10 @@ def inspect(
     loaded = read(program)
     if errors:
         budget = budget_of(loaded, program)
-        if json_:
-            click.echo(to_json(budget_row(budget)))
-        else:
-            print_budget(budget, program)
+        answer(json_, budget_row(budget), print_budget, budget, program)
         return
     if name is None:
-        if json_:
-            click.echo(to_json(pass_rows(loaded)))
-        else:
-            print_passes(loaded, program)
+        answer(json_, pass_rows(loaded), print_passes, loaded, program)
         return
     diffs = pass_diffs(loaded, name)
     click.echo(to_json(diffs) if json_ else "\n".join(f"{d['call']}\n{d['diff']}" for d in diffs))
@@ -73,23 +67,19 @@ def _inspect_placement(
     program: Path, chip: str, chips: int, figure: Path | None, json_: bool
 ) -> None:
     from pinnir.base.chips import find_chip
-    from pinnir.base.files import check_writable
     from pinnir.program.placing import place_program
     from pinnir.program.reading import read
-    from pinnir.report.figures import check_format
+    from pinnir.report.figures import check_picture
     from pinnir.report.placement import placement_row, plot_placement, print_placement
 
     limits = find_chip(chip)
     if figure is not None:
-        check_writable(figure)
-        check_format(figure)
+        check_picture(figure)
     loaded = read(program)
     with progress_line(json_) as progress:
         progress(f"placing on {chip}")
         placement, held = place_program(loaded, limits, chips)
     if figure is not None:
         plot_placement(figure, placement, held, loaded)
-    if json_:
-        click.echo(to_json(placement_row(placement, held)))
-    else:
-        print_placement(placement, held, loaded, program)
+    row = placement_row(placement, held)
+    answer(json_, row, print_placement, placement, held, loaded, program)

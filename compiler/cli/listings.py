@@ -13,6 +13,7 @@ from pinnir.cli.app import as_json, to_json
 @as_json
 def passes(json_: bool) -> None:
     """List the passes and their options."""
+    from pinnir.base.registry import summary
     from pinnir.passes import PASSES
     from pinnir.passes.parsing import pass_class
 
@@ -50,11 +51,6 @@ def backends(json_: bool) -> None:
     from pinnir.program.simulators import BACKENDS, describe
 
     _listing([{"name": name, **describe(name)} for name in BACKENDS], json_)
-
-
-def summary(one: object) -> str:
-    """What a docstring says first."""
-    return (one.__doc__ or "").strip().splitlines()[0]
 
 
 def _listing(rows: list[dict[str, Any]], json_: bool) -> None:

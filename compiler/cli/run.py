@@ -8,12 +8,12 @@ import click
 
 from pinnir.cli.app import (
     PATH,
+    answer,
     as_json,
     of_program,
     output_option,
     path_option,
     progress_line,
-    to_json,
 )
 
 
@@ -64,24 +64,21 @@ def run(
     from pinnir.points.held_out import load_labels
     from pinnir.points.point_files import load_points
     from pinnir.program.reading import read
+    from pinnir.program.smoothing import check_grid, parse_cutoff, smooth_run
     from pinnir.report.fields import save_field
+    from pinnir.report.figures import check_picture, plot_field
     from pinnir.report.tables import print_run
 
     if (points is None) == (grid is None):
         raise click.UsageError("give either --points or --grid")
     if smooth is not None and grid is None:
         raise click.UsageError("--smooth needs a --grid: points have no frequencies")
-    for path in filter(None, (output, plot)):
-        check_writable(path)
+    check_writable(output)
     if plot is not None:
-        from pinnir.report.figures import check_format
-
-        check_format(plot)
+        check_picture(plot)
     loaded = read(program)
     where = load_points(points)["points"] if points is not None else parse_grid(str(grid))
     if smooth is not None:
-        from pinnir.program.smoothing import check_grid, parse_cutoff, smooth_run
-
         check_grid(where)
         cutoff = parse_cutoff(smooth)
     started = perf_counter()
@@ -98,10 +95,7 @@ def run(
     seconds = perf_counter() - started
     save_field(output, loaded, where, result)
     if plot is not None:
-        from pinnir.report.figures import plot_field
-
         plot_field(plot, loaded, where, result)
-    if json_:
-        click.echo(to_json({**result.metrics, "layers": result.layers, "seconds": seconds}))
-    else:
-        print_run(loaded, result, seconds, [p for p in (output, plot) if p is not None])
+    told = {**result.metrics, "layers": result.layers, "seconds": seconds}
+    written = [path for path in (output, plot) if path is not None]
+    answer(json_, told, print_run, loaded, result, seconds, written)

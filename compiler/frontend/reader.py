@@ -12,7 +12,7 @@ import onnx
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import elementwise, images, linear, shapes
 from pinnir.frontend.loading import DEFAULT_DOMAINS, bad_input, load_isolated, not_onnx, opset_of
-from pinnir.frontend.table import Importer, OnnxNode, as_it_is, attributes_of, constant_value
+from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node
 from pinnir.numerics.operators import OPERATORS
 
@@ -108,7 +108,8 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
             if any(key and key not in values for key in item.input):
                 continue  # the node behind it is among the problems
             operands = tuple(values[key] if key else None for key in item.input)
-            given = importer(OnnxNode(name, item.op_type, attributes_of(item), operands, opset))
+            told = {a.name: onnx.helper.get_attribute_value(a) for a in item.attribute}
+            given = importer(OnnxNode(name, item.op_type, told, operands, opset))
         except FrontendError as error:
             problems.append(error)
             continue

@@ -114,8 +114,3 @@ def axes_as_operand(node: OnnxNode) -> Node:
         return as_it_is(node)
     axes = node.constant("axes", np.asarray(node.attributes["axes"], np.int64))
     return node.value(node.op_type, node.x, axes, **node.kept)
-
-
-def attributes_of(proto: onnx.NodeProto) -> dict[str, Any]:
-    """Attributes of a node as Python values."""
-    return {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}

@@ -28,19 +28,9 @@ from pinnir.ir.graph import (
     Scheduled,
     Staircase,
 )
-from pinnir.numerics.activations import ACTIVATIONS, ActivationSpec
+from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.numerics.matrix import Array, apply
 from pinnir.numerics.operators import OPERATORS, Tensor
-
-
-def activation(name: str) -> ActivationSpec:
-    """The table row of that name.
-
-    Raises:
-        PinnirError: If there is none.
-    """
-    return look_up(ACTIVATIONS, name, "activation")
-
 
 Observer = Callable[[int, Node, Array], None]
 
@@ -110,7 +100,7 @@ def _affine(op: Affine, x: Array, name: str) -> Array:
 def apply_activation(op: Activation, z: Array) -> Array:
     """Value of an activation for ``z`` of shape ``(samples, arguments x neurons)``."""
     if op.body is None:
-        return activation(op.function).function(z, *op.parameters)
+        return look_up(ACTIVATIONS, op.function, "activation").function(z, *op.parameters)
     names = [node.name for node in op.body.inputs]
     parts = [z] if op.arguments == 1 else np.split(z, op.arguments, axis=1)
     (value,) = evaluate(op.body, dict(zip(names, parts, strict=True)))

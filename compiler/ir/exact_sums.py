@@ -8,6 +8,7 @@ no sum reaches 2^53 of it, every order of adding gives the same number.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,7 @@ def short(unit: Array) -> Array:
 
 def in_units(op: Staircase, unit: Array) -> Staircase:
     """The staircase of pre-activations that are whole numbers of ``unit`` ``(neurons,)``."""
-    return Staircase(
-        np.ceil(op.boundaries / unit[:, None]), op.directions, op.start, op.base, op.step
-    )
+    return replace(op, boundaries=np.ceil(op.boundaries / unit[:, None]))
 
 
 def countable_unit(unit: Array, stairs: Iterable[Node]) -> Array:
@@ -124,7 +123,7 @@ def counted_in(op: Staircase, unit: Array, steps: int) -> Staircase:
     if not is_signed(op):
         low = np.rint((op.boundaries[:, 0] - spacing(op) / 2) / unit)
         boundaries = low[:, None] + height[:, None] * (places + 0.5)
-        return Staircase(boundaries, op.directions, op.start, op.base, op.step)
+        return replace(op, boundaries=boundaries)
     ups = op.boundaries[:, steps:]
     middle = (op.boundaries[:, :steps][:, ::-1] + ups).mean(axis=1) / 2
     first = np.rint(2 * (ups[:, 0] - middle) / spacing(op)) / 2  # 1/2, or 1 towards zero
@@ -133,7 +132,7 @@ def counted_in(op: Staircase, unit: Array, steps: int) -> Staircase:
     boundaries = np.concatenate(
         [np.nextafter(middle - ends[:, ::-1], np.inf), middle + ends], axis=1
     )
-    return Staircase(boundaries, op.directions, op.start, op.base, op.step)
+    return replace(op, boundaries=boundaries)
 
 
 def is_whole(map_: Affine, op: Staircase) -> bool:

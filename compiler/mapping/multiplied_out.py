@@ -7,7 +7,7 @@ that are not zero in ``connectivity.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,8 +25,6 @@ class Weights(Protocol):
 M = TypeVar("M", bound=Weights)
 # The source whose factor is a map's constant.
 ONE = Node("one", Constant(np.ones(1)))
-# A matrix for each source, and a constant.
-Form: TypeAlias = tuple[dict[Node, Array], Array]
 
 
 class Chains(Generic[M]):
@@ -81,16 +79,11 @@ def total(products: Iterable[tuple[Node, M]]) -> dict[Node, M]:
     return found
 
 
-def multiplied_out(node: Node) -> Form:
-    """A map's value by the populations, and values that enter its segment, it depends on.
+def multiplied_out(*nodes: Node) -> tuple[dict[Node, Array], Array]:
+    """The sum of maps' values by the populations, and values that enter its segment, it depends on.
 
     Returns:
         ``(rows, columns)`` for each of them, and the constant ``(rows,)``.
     """
-    return summed([node])
-
-
-def summed(nodes: Iterable[Node]) -> Form:
-    """The sum of several maps, likewise."""
     maps = Chains(lambda n: dense(n.op_as(Affine).weight), lambda n: n.op_as(Affine).bias)
     return maps.sum(nodes)

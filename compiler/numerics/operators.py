@@ -97,11 +97,6 @@ def _pow(x: Tensor, y: Tensor) -> Tensor:
     return np.asarray(np.power(x.astype(np.float64) if whole else x, y)).astype(x.dtype)
 
 
-def _mod(x: Tensor, y: Tensor, *, fmod: int = 0) -> Tensor:
-    """With the sign of the divisor, or with ``fmod`` that of the dividend."""
-    return np.asarray((np.fmod if fmod else np.mod)(x, y))
-
-
 def _shrink(x: Tensor, *, lambd: float = 0.5, bias: float = 0.0) -> Tensor:
     return np.where(x < -lambd, x + bias, np.where(x > lambd, x - bias, 0))
 
@@ -151,10 +146,6 @@ def _squeeze(x: Tensor, axes: Tensor | None = None) -> Tensor:
     return np.squeeze(x, None if axes is None else tuple(int(axis) for axis in axes))
 
 
-def _transpose(x: Tensor, *, perm: list[int] | None = None) -> Tensor:
-    return np.transpose(x, perm)
-
-
 def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def reduced(
         x: Tensor, axes: Tensor | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
@@ -166,10 +157,6 @@ def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return np.asarray(function(x, axis=where, keepdims=bool(keepdims))).astype(x.dtype)
 
     return reduced
-
-
-def _l2(x: Tensor, *, axis: tuple[int, ...] | None, keepdims: bool) -> Tensor:
-    return np.asarray(np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)))
 
 
 def _cumsum(x: Tensor, axis: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
@@ -236,14 +223,6 @@ def _expand(x: Tensor, shape: Tensor) -> Tensor:
     return np.asarray(x * np.ones([int(size) for size in shape], x.dtype))
 
 
-def _constant_of_shape(shape: Tensor, *, value: float = 0.0, dtype: str = "float64") -> Tensor:
-    return np.full([int(size) for size in shape], value, dtype)
-
-
-def _einsum(*operands: Tensor, equation: str) -> Tensor:
-    return np.asarray(np.einsum(equation, *operands, optimize=True))
-
-
 def _each(compute: Callable[..., Tensor], *attributes: str, **more: Any) -> Operator:
     """An element-wise operator."""
     return Operator(compute, attributes, size=sizes.broadcast, elementwise=True, **more)
@@ -301,7 +280,8 @@ OPERATORS: dict[str, Operator] = {
     "Mean": _each(lambda *x: sum(x) / len(x)),
     "Min": _each(lambda *x: np.minimum.reduce(np.broadcast_arrays(*x))),
     "Mish": _each(lambda x: x * np.tanh(np.logaddexp(0, x))),
-    "Mod": _each(_mod, "fmod"),
+    # Of the sign of the divisor, or with fmod of the dividend.
+    "Mod": _each(lambda x, y, fmod=0: (np.fmod if fmod else np.mod)(x, y), "fmod"),
     "Mul": _each(np.multiply, linear="each", synapses=True, multiplications=sizes.one_an_entry),
     "Neg": _each(np.negative, linear="all", synapses=True),
     "Not": _truth(np.logical_not),
@@ -330,7 +310,10 @@ OPERATORS: dict[str, Operator] = {
     # linear algebra, reductions, normalisations
     "CumSum": Operator(_cumsum, ("exclusive", "reverse"), linear="first"),
     "Einsum": Operator(
-        _einsum, size=sizes.einsum, linear="each", multiplications=sizes.einsum_multiplications
+        lambda *operands, equation: np.einsum(equation, *operands, optimize=True),
+        size=sizes.einsum,
+        linear="each",
+        multiplications=sizes.einsum_multiplications,
     ),
     "Gemm": Operator(
         _gemm,
@@ -348,7 +331,7 @@ OPERATORS: dict[str, Operator] = {
         multiplications=sizes.product_multiplications,
     ),
     "ReduceL1": _reduction(lambda x, **where: np.sum(np.abs(x), **where)),
-    "ReduceL2": _reduction(_l2),
+    "ReduceL2": _reduction(lambda x, **where: np.sqrt(np.sum(x * x, **where))),
     "ReduceMax": _reduction(np.max),
     "ReduceMean": _reduction(np.mean, linear="first", synapses=True),
     "ReduceMin": _reduction(np.min),
@@ -370,7 +353,7 @@ OPERATORS: dict[str, Operator] = {
         _concat, ("axis",), size=sizes.concat, linear="all", synapses=True, moves="anywhere"
     ),
     "ConstantOfShape": Operator(
-        _constant_of_shape,
+        lambda shape, value=0.0, dtype="float64": np.full([int(n) for n in shape], value, dtype),
         size=sizes.constant_of_shape,
         shaped_by_values=True,
         dtype="float64",
@@ -397,7 +380,9 @@ OPERATORS: dict[str, Operator] = {
     "Slice": Operator(_slice, linear="first", synapses=True, moves="anywhere"),
     "Squeeze": Operator(_squeeze, linear="first", moves="in order"),
     "Tile": Operator(np.tile, size=sizes.tile, linear="first", moves="anywhere"),
-    "Transpose": Operator(_transpose, ("perm",), linear="first", moves="anywhere"),
+    "Transpose": Operator(
+        lambda x, perm=None: np.transpose(x, perm), ("perm",), linear="first", moves="anywhere"
+    ),
     "Trilu": Operator(_trilu, ("upper",), linear="first"),
     "Unsqueeze": Operator(_unsqueeze, linear="first", moves="in order"),
 }

@@ -27,11 +27,8 @@ def line_points(domain: Domain, lines: int, seed: int) -> Array:
     steps = np.linspace(domain.low, domain.high, LINE_POINTS)
     if domain.axis_count > 1:
         points = domain.sample(LINE_POINTS, seed)
-        single = [
-            domain.along(axis)[0]
-            for axis in range(domain.axis_count)
-            if len(domain.along(axis)) == 1
-        ]
+        along = [domain.along(axis) for axis in range(domain.axis_count)]
+        single = [columns[0] for columns in along if len(columns) == 1]
         points[:, single] = steps[:, single]
         return points
     if len(domain.columns) == 1:

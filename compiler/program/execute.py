@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.ir.graph import split_columns
 from pinnir.ir.sample_axes import Layout, axes_of, side_by_side
 from pinnir.numerics.matrix import Array
 from pinnir.points.domain import Domain
@@ -166,21 +167,12 @@ class Execution:
         self, axis: int, table: Array, parts: Sequence[Part]
     ) -> Iterator[tuple[dict[str, Tensor], int, int]]:
         """Run parts on the samples of one axis: values, samples that ran, samples that count."""
+        own = [one for one in self.inputs if axes_of(self.layouts[one[0]]) == (axis,)]
         for rows in _ranges(len(table), self._fixed(axis) or self.chunk):
             filled = self._filled(rows, axis)
-            values = self._columns(table[filled], axis)
+            values: dict[str, Tensor] = {**split_columns(table[filled], own)}
             _run(parts, values)
             yield values, len(filled), len(rows)
-
-    def _columns(self, table: Array, axis: int) -> dict[str, Tensor]:
-        """The model inputs of one axis."""
-        found: dict[str, Tensor] = {}
-        first = 0
-        for name, columns in self.inputs:
-            if axes_of(self.layouts[name]) == (axis,):
-                found[name] = table[:, first : first + columns]
-                first += columns
-        return found
 
     def _block(self, known: Mapping[str, Tensor], block: tuple[Index, ...]) -> Tensor:
         """Outputs at all combinations of these samples, ``(*sizes, outputs)``."""

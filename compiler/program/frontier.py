@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from pinnir.base.errors import RequirementError
 from pinnir.pipeline.manager import Passes
@@ -82,6 +82,8 @@ class ToleranceError(RequirementError):
 
 
 SELECTION, EVALUATION = "selection", "evaluation"
+# What a program costs, and between equals its synaptic operations.
+Rank: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class Point:
         """What is compared with a tolerance: the bound, or the error where there is none."""
         return self.rel_l2 if self.rel_l2_upper is None else self.rel_l2_upper
 
-    def rank(self, criterion: str) -> tuple[float, float]:
-        """What programs are ordered by: a cost, and between equals the synaptic operations."""
+    def rank(self, criterion: str) -> Rank:
+        """What programs are ordered by."""
         return self.costs[criterion], self.costs[DEFAULT_CRITERION]
 
 

@@ -10,8 +10,8 @@ from pinnir.points.line_points import LINE_POINTS, line_points
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.program import Program
 
-# Figures that depend on the order of the points.
-_COSTS = (
+# Figures that differ from points to points, and with their order.
+VARYING = (
     "spikes",
     "spikes_per_activation",
     "events_per_activation",
@@ -49,4 +49,4 @@ def stream_costs(program: Program, lines: int, seed: int) -> dict[str, Any]:
         return {}
     points, streaming = along_lines(program.domain, lines, seed)
     told = program.run(points, streaming=streaming).metrics
-    return {name: told[name] for name in _COSTS} | {"line_points": LINE_POINTS}
+    return {name: told[name] for name in VARYING} | {"line_points": LINE_POINTS}

@@ -16,7 +16,7 @@ import nir
 import numpy as np
 
 from pinnir.base.errors import LegalizeError, ProgramFileError
-from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op
+from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op, width
 from pinnir.neurons import IF, HardResetIF, Integrated, Threshold
 from pinnir.numerics.matrix import BlockDiagonal, Matrix, dense
 
@@ -83,7 +83,7 @@ def _add_core(
         )
     (source,), (sink,) = core.inputs, core.outputs
     entry, exit_ = ports
-    nodes[entry] = nir.Input(input_type=np.array([_columns(core)]))
+    nodes[entry] = nir.Input(input_type=np.array([width(source)]))
     for node in core.nodes:
         if node is source:
             continue
@@ -97,13 +97,6 @@ def _add_core(
     assert isinstance(sink.op, Affine)
     nodes[exit_] = nir.Output(output_type=np.array([sink.op.bias.size]))
     edges.append((sink.name, exit_))
-
-
-def _columns(core: Graph) -> int:
-    (source,) = core.inputs
-    first = core.users[source][0].op
-    assert isinstance(first, Affine)
-    return int(first.weight.shape[1])
 
 
 def _to_nir_node(op: Op, name: str) -> nir.NIRNode:

@@ -15,7 +15,7 @@ import numpy as np
 from pinnir.ir.graph import Affine, Constant, Graph, Input, Node
 from pinnir.ir.sample_axes import Layout, columns_in
 from pinnir.neurons import Programmable
-from pinnir.numerics.matrix import Array, BlockDiagonal, dense
+from pinnir.numerics.matrix import BlockDiagonal, dense
 from pinnir.program.host_parts import to_onnx
 from pinnir.program.nir_graph import safe_names
 
@@ -130,7 +130,9 @@ def _core(
         first = node.operands[0]
         if first in places and len(entering) > 1:
             assert isinstance(op, Affine)
-            op = Affine(_widened(dense(op.weight), places[first], into[-1].stop), op.bias)
+            wide = np.zeros((op.bias.size, into[-1].stop))
+            wide[:, places[first]] = dense(op.weight)
+            op = Affine(wide, op.bias)
         if node in leaving and len(leaving) > 1:
             assert isinstance(op, Affine)
             op = _placed(op, out_of[leaving.index(node)], out_of[-1].stop)
@@ -148,13 +150,6 @@ def _places(sizes: list[int]) -> list[slice]:
     """Consecutive slices of these sizes."""
     bounds = np.cumsum([0, *sizes]).tolist()
     return [slice(first, end) for first, end in pairwise(bounds)]
-
-
-def _widened(weight: Array, place: slice, columns: int) -> Array:
-    """The map of one entering value as a map of all of them side by side."""
-    wide = np.zeros((len(weight), columns))
-    wide[:, place] = weight
-    return wide
 
 
 def _placed(op: Affine, place: slice, rows: int) -> Affine:

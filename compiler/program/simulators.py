@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pinnir.base.errors import BackendError
-from pinnir.base.registry import imported, look_up
+from pinnir.base.registry import imported, look_up, summary
 from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Graph
 from pinnir.numerics.matrix import Array
@@ -60,7 +60,6 @@ def find_backend(name: str) -> Backend:
 def describe(name: str) -> dict[str, str]:
     """What a backend is, and whether it can run here, for listings."""
     try:
-        backend = find_backend(name)
+        return {"is": summary(find_backend(name)), "installed": "yes"}
     except BackendError as error:
         return {"is": error.message, "installed": f"no; {error.hint}"}
-    return {"is": (backend.__doc__ or "").strip().splitlines()[0], "installed": "yes"}

@@ -40,27 +40,20 @@ def write_core(group: h5py.Group, core: Graph) -> None:
         "read_out": core.read_out,
         "output": sink.name,
         "nodes": [
-            [node.name, _kind(node.op), [_name(o, source) for o in node.operands]] for node in nodes
+            [n.name, type(n.op).__name__, [_INPUT if o is source else o.name for o in n.operands]]
+            for n in nodes
         ],
     }
-    _put(group, _GRAPH, np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8))
+    put(group, _GRAPH, json.dumps(told, sort_keys=True).encode())
     for node in nodes:
         for name, value in _arrays(node.op).items():
-            _put(group, f"{node.name}.{name}", value)
+            put(group, f"{node.name}.{name}", value)
 
 
-def _put(group: h5py.Group, name: str, value: NDArray[Any]) -> None:
-    group.create_dataset(name, data=value, compression="gzip")
-
-
-def _name(node: Node, source: Node) -> str:
-    return _INPUT if node is source else node.name
-
-
-def _kind(op: Op) -> str:
-    if isinstance(op, Scheduled):
-        return _SCHEDULED
-    return _AFFINE if isinstance(op, Affine) else type(op).__name__
+def put(group: h5py.Group, name: str, value: NDArray[Any] | bytes) -> None:
+    """Write an array, or bytes as an array of them, into a group."""
+    array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
+    group.create_dataset(name, data=array, compression="gzip")
 
 
 def _arrays(op: Op) -> dict[str, NDArray[Any]]:

@@ -10,13 +10,12 @@ from typing import Any
 
 import h5py
 import nir
-import numpy as np
 
 from pinnir.base.files import FORMAT, STREAMED_FORMAT, seal, write_atomic
 from pinnir.program.file_check import GROUP
 from pinnir.program.nir_graph import to_nir
 from pinnir.program.segments import Segment
-from pinnir.program.streamed_groups import STREAMED, write_core
+from pinnir.program.streamed_groups import STREAMED, put, write_core
 
 
 def contents(
@@ -38,21 +37,17 @@ def contents(
     streamed = [(s.label, s.streamed) for s in segments if s.streamed is not None]
     with h5py.File(buffer, "r+") as file:
         group = file.create_group(GROUP)
-        _put(group, "manifest", json.dumps(manifest, sort_keys=True).encode())
+        put(group, "manifest", json.dumps(manifest, sort_keys=True).encode())
         if source is not None:
-            _put(group, "source", source)
+            put(group, "source", source)
         for segment in segments:
             if segment.host is not None:
-                _put(group, segment.label, segment.host)
+                put(group, segment.label, segment.host)
         for index, text in enumerate(texts):
-            _put(group, f"pass.{index:02d}", text.encode())
+            put(group, f"pass.{index:02d}", text.encode())
         for label, core in streamed:
             write_core(group.create_group(STREAMED + label), core)
     return seal(buffer.getvalue(), STREAMED_FORMAT if streamed else FORMAT)
-
-
-def _put(group: h5py.Group, name: str, data: bytes) -> None:
-    group.create_dataset(name, data=np.frombuffer(data, np.uint8), compression="gzip")
 
 
 def write_seconds(path: Path, seconds: Sequence[tuple[str, float]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import asdict
 from rich.table import Table
@@ -13,7 +13,7 @@ from rich.text import Text
 from pinnir.base.errors import ProgramFileError
 from pinnir.diagnosis.error_budget import Budget, LayerErrors
 from pinnir.program.program import Program
-from pinnir.report.tables import console
+from pinnir.report.tables import console, make_table
 
 # What is said of a layer, by the heading.
 _COLUMNS: dict[str, Callable[[Budget, LayerErrors], str]] = {
@@ -85,12 +85,10 @@ def budget_row(budget: Budget) -> dict[str, Any]:
 
 
 def _table(budget: Budget, path: Path) -> Table:
-    table = Table(title=Text(f"{path}: error budget on {budget.points:,} points"))
     several = len({layer.core for layer in budget.layers}) > 1
     columns = {name: cell for name, cell in _COLUMNS.items() if name != "core" or several}
-    for heading in columns:
-        side: Literal["left", "right"] = "left" if heading in ("layer", "core") else "right"
-        table.add_column(heading, justify=side, overflow="fold")
+    title = f"{path}: error budget on {budget.points:,} points"
+    table = make_table(title, columns, left=("layer", "core"), overflow="fold")
     for layer in budget.layers:
         cells = [Text(cell(budget, layer)) for cell in columns.values()]
         table.add_row(*cells, style="bold" if layer is budget.largest else "")

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from pinnir.base.errors import BackendError
-from pinnir.base.files import write_atomic
+from pinnir.base.files import check_writable, write_atomic
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program, RunResult
 from pinnir.report.fields import Where
+
+# The text that says where a cut lies.
+_HELD: dict[str, Any] = {
+    "va": "top",
+    "fontsize": 7,
+    "bbox": {"facecolor": "white", "alpha": 0.7, "linewidth": 0},
+}
 
 
 def plot_field(path: Path, program: Program, where: Where, result: RunResult) -> None:
@@ -26,13 +33,9 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
         ProgramFileError: If the file cannot be written.
     """
     check_format(path)
-    import matplotlib.figure
-
     panels = _panels(result)
     outputs = result.outputs.shape[1]
-    figure = matplotlib.figure.Figure(
-        figsize=(4.2 * len(panels), 3.4 * outputs), layout="constrained"
-    )
+    figure = new_figure(4.2 * len(panels), 3.4 * outputs)
     axes = figure.subplots(outputs, len(panels), squeeze=False)
     for row in range(outputs):
         fields = {title: values[:, row] for title, values in panels.items()}
@@ -40,6 +43,22 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
             fields = {f"{title}, output {row}": values for title, values in fields.items()}
         _draw_row(figure, axes[row], fields, program, where)
     figure.suptitle(_title(program, result))
+    save_figure(path, figure)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of a size in inches."""
+    import matplotlib.figure
+
+    return matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Write a figure in the format that the file's name asks for.
+
+    Raises:
+        ProgramFileError: If the file cannot be written.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format=picture_format(path), dpi=150)
     write_atomic(path, buffer.getvalue())
@@ -48,6 +67,17 @@ def plot_field(path: Path, program: Program, where: Where, result: RunResult) ->
 def picture_format(path: Path) -> str:
     """The format that a file's name asks for."""
     return path.suffix.lstrip(".").lower() or "png"
+
+
+def check_picture(path: Path) -> None:
+    """Find out before the work whether a picture can be drawn and written.
+
+    Raises:
+        BackendError: As :func:`check_format`.
+        ProgramFileError: If the file cannot be written.
+    """
+    check_writable(path)
+    check_format(path)
 
 
 def check_format(path: Path) -> None:
@@ -101,9 +131,8 @@ def _draw_row(
         x = program.domain.grid(where)[:, 0] if isinstance(where, tuple) else where[:, 0]
         order = np.argsort(x)
         for axis, (title, values) in zip(axes, fields.items(), strict=True):
-            axis.set_title(title)
             axis.plot(x[order], values[order], linewidth=1)
-            axis.set_xlabel(program.domain.columns[0])
+            axis.set(title=title, xlabel=program.domain.columns[0])
         return
     # Colours span what is drawn: the rest of a field may be much larger.
     cut = _cut(where)
@@ -137,26 +166,16 @@ def _map(axis: Any, values: Array, program: Program, where: Where, style: dict[s
     cut = _cut(where)
     if cut is None or not isinstance(where, tuple):
         points = program.domain.grid(where) if isinstance(where, tuple) else where
-        axis.set_xlabel(columns[1])
-        axis.set_ylabel(columns[0])
+        axis.set(xlabel=columns[1], ylabel=columns[0])
         return axis.scatter(points[:, 1], points[:, 0], c=values, s=4, **style)
     lines = program.domain.lines(where)
     a, b = (i for i, index in enumerate(cut) if isinstance(index, slice))
-    axis.set_xlabel(columns[b])
-    axis.set_ylabel(columns[a])
+    axis.set(xlabel=columns[b], ylabel=columns[a])
     held = [
         f"{columns[i]} = {lines[i][index]:.3g}"
         for i, index in enumerate(cut)
         if not isinstance(index, slice)
     ]
     if held:
-        axis.text(
-            0.02,
-            0.97,
-            ", ".join(held),
-            transform=axis.transAxes,
-            va="top",
-            fontsize=7,
-            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0},
-        )
+        axis.text(0.02, 0.97, ", ".join(held), transform=axis.transAxes, **_HELD)
     return axis.pcolormesh(lines[b], lines[a], values, shading="nearest", rasterized=True, **style)

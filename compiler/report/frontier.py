@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from pinnir.base.errors import PinnirError
 from pinnir.base.files import check_writable, write_atomic
 from pinnir.program.frontier import EVALUATION, Frontier, Point
-from pinnir.report.tables import console
+from pinnir.report.figures import check_picture, new_figure, save_figure
+from pinnir.report.tables import console, make_table
 
 _AXES = {
     "synops_per_mac": "synaptic operations per multiply-accumulate of the network",
@@ -29,6 +29,23 @@ _STYLES = {
     "delta": ("tab:green", "v"),
 }
 _OTHER = ("tab:red", "^")
+_POINT = {"linestyle": "none", "markersize": 6, "capsize": 2, "elinewidth": 1}
+_BEST = {"color": "0.6", "linewidth": 0.8, "zorder": 1}
+_TOLERANCE = {"color": "tab:red", "linestyle": "--", "linewidth": 1}
+_CHOSEN = {"s": 170, "facecolors": "none", "edgecolors": "black"}
+# What the table says of a point, by the heading.
+_COLUMNS: dict[str, Callable[[Frontier, Point], str]] = {
+    "": lambda frontier, one: "chosen" if frontier.is_chosen(one) else "",
+    "program": lambda _, one: one.candidate.family,
+    "steps": lambda _, one: f"{one.costs['steps']:,.0f}",
+    "levels": lambda _, one: f"{one.candidate.levels:,}" if one.candidate.levels else "",
+    "error": lambda _, one: f"{one.rel_l2:.3e}",
+    "up to": lambda _, one: "" if one.rel_l2_upper is None else f"{one.rel_l2_upper:.3e}",
+    "synops per MAC": lambda _, one: f"{one.costs['synops_per_mac']:.2f}",
+    "neurons": lambda _, one: f"{one.costs['neurons']:,.0f}",
+    "spikes": lambda _, one: f"{one.costs['spikes']:,.0f}",
+    "energy (nJ)": lambda _, one: f"{one.costs['energy'] / 1e3:,.1f}",
+}
 
 
 def check_frontier(path: Path) -> None:
@@ -42,11 +59,8 @@ def check_frontier(path: Path) -> None:
             f"cannot write the frontier to {path}: it is neither .json nor .png",
             hint="give --frontier FILE.json or --frontier FILE.png",
         )
-    check_writable(path)
-    if path.suffix.lower() == ".png":
-        from pinnir.report.figures import check_format
-
-        check_format(path)
+    check = check_picture if path.suffix.lower() == ".png" else check_writable
+    check(path)
 
 
 def save_frontier(path: Path, frontier: Frontier) -> None:
@@ -59,7 +73,7 @@ def save_frontier(path: Path, frontier: Frontier) -> None:
     if path.suffix.lower() == ".json":
         write_atomic(path, (json.dumps(told(frontier), indent=1) + "\n").encode())
     else:
-        write_atomic(path, _drawn(frontier))
+        save_figure(path, _drawn(frontier))
 
 
 def told(frontier: Frontier) -> dict[str, Any]:
@@ -77,80 +91,30 @@ def print_frontier(frontier: Frontier) -> None:
     best = frontier.non_dominated()
     kept = [p for p in frontier.points if p in best or frontier.is_chosen(p)]
     kept.sort(key=lambda point: point.rank(frontier.criterion))
-    table = Table(
-        title=Text(f"frontier: {len(kept)} of {len(frontier.points)} measured programs"),
-        caption=Text("those that no other beats in both error and " + frontier.criterion),
-    )
-    for heading in (
-        "",
-        "program",
-        "steps",
-        "levels",
-        "error",
-        "up to",
-        "synops per MAC",
-        "neurons",
-        "spikes",
-        "energy (nJ)",
-    ):
-        table.add_column(heading, justify="left" if heading in ("", "program") else "right")
+    title = f"frontier: {len(kept)} of {len(frontier.points)} measured programs"
+    table = make_table(title, _COLUMNS, left=("", "program"))
+    table.caption = Text("those that no other beats in both error and " + frontier.criterion)
     for one in kept:
-        table.add_row(*_cells(frontier, one))
+        table.add_row(*(cell(frontier, one) for cell in _COLUMNS.values()))
     console().print(table)
     for family, why in frontier.left_out.items():
         console().print(Text(f"left out: {family}: {why}"), soft_wrap=True)
 
 
-def _cells(frontier: Frontier, one: Point) -> tuple[str, ...]:
-    candidate, costs = one.candidate, one.costs
-    upper = "" if one.rel_l2_upper is None else f"{one.rel_l2_upper:.3e}"
-    return (
-        "chosen" if frontier.is_chosen(one) else "",
-        candidate.family,
-        f"{costs['steps']:,.0f}",
-        f"{candidate.levels:,}" if candidate.levels else "",
-        f"{one.rel_l2:.3e}",
-        upper,
-        f"{costs['synops_per_mac']:.2f}",
-        f"{costs['neurons']:,.0f}",
-        f"{costs['spikes']:,.0f}",
-        f"{costs['energy'] / 1e3:,.1f}",
-    )
-
-
-def _drawn(frontier: Frontier) -> bytes:
-    import matplotlib.figure
-
-    figure = matplotlib.figure.Figure(figsize=(6.4, 4.4), layout="constrained")
+def _drawn(frontier: Frontier) -> Any:
+    figure = new_figure(6.4, 4.4)
     axis = figure.subplots()
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set(xscale="log", yscale="log", xlabel=_AXES[frontier.criterion])
     by_coding: dict[str, list[Point]] = {}
     for one in frontier.points:
         by_coding.setdefault(one.candidate.coding, []).append(one)
     for coding, points in by_coding.items():
         _draw_coding(axis, frontier, coding, points)
-    best = frontier.non_dominated()
-    axis.plot(
-        *_places(frontier, best), color="0.6", linewidth=0.8, zorder=1, label="not beaten in both"
-    )
+    axis.plot(*_places(frontier, frontier.non_dominated()), label="not beaten in both", **_BEST)
     if frontier.rtol is not None:
-        axis.axhline(
-            frontier.rtol,
-            color="tab:red",
-            linestyle="--",
-            linewidth=1,
-            label=f"tolerance {frontier.rtol:.3g}",
-        )
+        axis.axhline(frontier.rtol, label=f"tolerance {frontier.rtol:.3g}", **_TOLERANCE)
     chosen = [one for one in frontier.points if frontier.is_chosen(one)]
-    axis.scatter(
-        *_places(frontier, chosen),
-        s=170,
-        facecolors="none",
-        edgecolors="black",
-        label="chosen" if chosen else None,
-    )
-    axis.set_xlabel(_AXES[frontier.criterion])
+    axis.scatter(*_places(frontier, chosen), label="chosen" if chosen else None, **_CHOSEN)
     axis.set_ylabel("relative L2 error against the network")
     axis.set_title("whiskers: what the error stays below on other points", fontsize=8)
     axis.xaxis.set_major_formatter(_plain)
@@ -158,9 +122,7 @@ def _drawn(frontier: Frontier) -> bytes:
     axis.tick_params(axis="x", which="both", labelsize=8)
     axis.grid(which="both", alpha=0.25)
     axis.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+    return figure
 
 
 def _plain(value: float, position: float) -> str:
@@ -178,19 +140,9 @@ def _draw_coding(axis: Any, frontier: Frontier, coding: str, points: list[Point]
             continue
         x, y = _places(frontier, shown)
         reach = [[0.0] * len(shown), [max(one.error - one.rel_l2, 0.0) for one in shown]]
-        axis.errorbar(
-            x,
-            y,
-            yerr=reach,
-            linestyle="none",
-            marker=marker,
-            markersize=6,
-            color=colour,
-            markerfacecolor=colour if proven else "white",
-            capsize=2,
-            elinewidth=1,
-            label=f"{coding}, {'evaluation' if proven else 'selection'} points",
-        )
+        label = f"{coding}, {'evaluation' if proven else 'selection'} points"
+        look = _POINT | {"color": colour, "markerfacecolor": colour if proven else "white"}
+        axis.errorbar(x, y, yerr=reach, marker=marker, label=label, **look)
 
 
 def _places(frontier: Frontier, points: list[Point]) -> tuple[list[float], list[float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,14 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from pinnir.base.files import write_atomic
 from pinnir.ir.graph import Neuron
 from pinnir.ir.placement import Placement
 from pinnir.mapping.occupancy import Occupancy
 from pinnir.metrics.spikes import depths
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
-from pinnir.report.figures import check_format, picture_format
-from pinnir.report.tables import console
+from pinnir.report.figures import check_format, new_figure, save_figure
+from pinnir.report.tables import console, make_table, print_figures
 
 _LEGEND = """\
 fill: of the cores in use, on average and at most
@@ -77,21 +75,22 @@ def _per_core(held: Occupancy) -> list[dict[str, Any]]:
 def print_placement(placement: Placement, held: Occupancy, program: Program, path: Path) -> None:
     """A table of the placement, and one of its cores."""
     row, chip = placement_row(placement, held), placement.chip
-    table = Table(title=Text(f"{path} on {_chips(placement)}"))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_row("cores in use", f"{placement.used:,} of {placement.available:,}")
-    table.add_row("neurons", f"{held.neurons.sum():,}")
     bits = f" of {chip.bits_per_synapse} bits" if chip.synapse_memory_bits is not None else ""
-    table.add_row(f"synapses, flattened{bits}", f"{held.synapses.sum():,}")
-    for name, fill in row["fill"].items():
-        table.add_row(f"fill: {name}", f"{fill['mean']:.1%}, at most {fill['largest']:.1%}")
     one = "point" if program.streams else "inference"
     greedy = "" if placement.greedy is None else f" (packed greedily: {placement.greedy:,.1f})"
-    table.add_row(f"messages between cores per {one}{greedy}", f"{held.messages:,.1f}")
-    table.add_row(f"local spikes per {one}", f"{held.local:,.1f}")
-    table.add_row(f"spikes read out per {one}", f"{held.read_out:,.1f}")
-    console().print(table)
+    figures = {
+        "cores in use": f"{placement.used:,} of {placement.available:,}",
+        "neurons": f"{held.neurons.sum():,}",
+        f"synapses, flattened{bits}": f"{held.synapses.sum():,}",
+    }
+    for name, fill in row["fill"].items():
+        figures[f"fill: {name}"] = f"{fill['mean']:.1%}, at most {fill['largest']:.1%}"
+    figures |= {
+        f"messages between cores per {one}{greedy}": f"{held.messages:,.1f}",
+        f"local spikes per {one}": f"{held.local:,.1f}",
+        f"spikes read out per {one}": f"{held.read_out:,.1f}",
+    }
+    print_figures(f"{path} on {_chips(placement)}", figures)
     console().print(_cores_table(placement, held, program))
     console().print(Text(_LEGEND))
 
@@ -102,11 +101,9 @@ def _chips(placement: Placement) -> str:
 
 
 def _cores_table(placement: Placement, held: Occupancy, program: Program) -> Table:
-    table = Table(title=Text("cores"))
-    for heading in ("core", "neurons", "synapses", "axons in", "axons out", "sent", "received"):
-        table.add_column(heading, justify="right")
-    table.add_column("fullest in")
-    table.add_column("depth")
+    counted = ("core", "neurons", "synapses", "axons in", "axons out", "sent", "received")
+    words = ("fullest in", "depth")
+    table = make_table("cores", (*counted, *words), left=words)
     limits, found = held.limits(placement.chip), _depths(placement, program)
     for core, row in enumerate(_per_core(held)):
         counts = [f"{row[name]:,}" for name in ("neurons", "synapses", "axons_in", "axons_out")]
@@ -144,16 +141,12 @@ def plot_placement(path: Path, placement: Placement, held: Occupancy, program: P
         ProgramFileError: If the file cannot be written.
     """
     check_format(path)
-    import matplotlib.figure
-
     columns = ceil(sqrt(1.4 * placement.used))
     rows = ceil(placement.used / columns)
     size = min(1.1, 11 / columns)
-    height = max(4.2, 1.4 + size * rows)
-    figure = matplotlib.figure.Figure(
-        figsize=(max(4.2, size * columns) + height, height), layout="constrained"
-    )
-    tiles, matrix = figure.subplots(1, 2, width_ratios=(max(4.2, size * columns), height - 0.8))
+    width, height = max(4.2, size * columns), max(4.2, 1.4 + size * rows)
+    figure = new_figure(width + height, height)
+    tiles, matrix = figure.subplots(1, 2, width_ratios=(width, height - 0.8))
     _draw_tiles(figure, tiles, columns, placement, held, _depths(placement, program))
     _draw_traffic(figure, matrix, held)
     figure.suptitle(
@@ -161,9 +154,7 @@ def plot_placement(path: Path, placement: Placement, held: Occupancy, program: P
         f"{placement.used} of {placement.available} cores, {held.messages:,.0f} messages per "
         f"{'point' if program.streams else 'inference'}"
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=picture_format(path), dpi=150)
-    write_atomic(path, buffer.getvalue())
+    save_figure(path, figure)
 
 
 def _draw_tiles(
@@ -193,9 +184,8 @@ def _draw_tiles(
             axis.add_patch(Rectangle(place, 0.6, thick, facecolor="white", zorder=3))
             long = 0.6 * used[core] / most
             axis.add_patch(Rectangle(place, long, thick, facecolor=_COLOURS[name], zorder=4))
-    axis.set_xlim(-0.5, columns - 0.5)
-    axis.set_ylim(-((len(found) - 1) // columns) - 0.5, 0.5)
-    axis.set_aspect("equal")
+    lowest = -((len(found) - 1) // columns) - 0.5
+    axis.set(xlim=(-0.5, columns - 0.5), ylim=(lowest, 0.5), aspect="equal")
     axis.set_axis_off()
     named = {name: f"{name} (of {most:,})" for name, (_, most) in limits.items()}
     handles = [Patch(color=_COLOURS[name], label=label) for name, label in named.items()]
@@ -228,8 +218,7 @@ def _draw_traffic(figure: Any, axis: Any, held: Occupancy) -> None:
     image = axis.imshow(shown, cmap="magma_r", interpolation="nearest", vmin=0)
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel("to core")
-    axis.set_ylabel("from core")
+    axis.set(xlabel="to core", ylabel="from core")
     axis.set_title("messages between cores", fontsize=9)
     bar = figure.colorbar(image, ax=axis, shrink=0.7)
     bar.ax.tick_params(labelsize=7)

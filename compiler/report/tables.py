@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,13 @@ from pinnir.base.errors import PipelineError
 from pinnir.ir.printing import diff
 from pinnir.program.program import Program, RunResult
 
+# What is told of a pass as it is.
+_MEASURED = ("neurons", "synapses", "error_before", "error_after")
+_REFERENCES = {
+    "relative L2 error against the reference": "rel_l2_reference",
+    "the network's own error against the reference": "source_rel_l2_reference",
+}
+
 
 def console() -> Console:
     """The terminal; in files and pipes lines may be as long as they need."""
@@ -21,84 +28,93 @@ def console() -> Console:
     return console if console.is_terminal else Console(width=200)
 
 
+def make_table(
+    title: str | None, headings: Iterable[str], left: Container[str], **columns: Any
+) -> Table:
+    """An empty table.
+
+    Args:
+        title: Above it, if there is one.
+        headings: Of its columns.
+        left: Those of columns that are set flush left; others are flush right.
+        **columns: What else ``add_column`` takes, for all of them.
+    """
+    table = Table(title=title and Text(title))
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", **columns)
+    return table
+
+
+def print_figures(title: str, figures: Mapping[str, str]) -> None:
+    """A table of figures by their names."""
+    table = make_table(title, ("figure", "value"), left=("figure",))
+    for row in figures.items():
+        table.add_row(*row)
+    console().print(table)
+
+
 def print_program(program: Program, path: Path, seconds: float) -> None:
     """What a compilation gave."""
     told, metrics = program.manifest, program.metrics
-    table = Table(title=Text(f"{path}: {told['coding']} program for {told['target']}"))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
     wanted = told.get("rtol")
     asked = f" (asked: {wanted:.3g})" if wanted is not None else ""
-    add_row(table, f"relative L2 error against the network{asked}", f"{metrics['rel_l2']:.3e}")
+    rows = {f"relative L2 error against the network{asked}": f"{metrics['rel_l2']:.3e}"}
     if "rel_l2_upper" in metrics:
-        add_row(table, "the same on other points, at most (95 %)", f"{metrics['rel_l2_upper']:.3e}")
-    add_row(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
-    _add_reference(table, metrics)
+        rows["the same on other points, at most (95 %)"] = f"{metrics['rel_l2_upper']:.3e}"
+    rows["largest absolute error"] = f"{metrics['max_abs']:.3e}"
+    rows |= _references(metrics)
     if metrics["levels"]:
-        add_row(table, "levels per neuron", f"{metrics['levels']:,}")
-    _add_costs(table, program, metrics)
-    add_row(table, "seconds", f"{seconds:.1f}")
-    console().print(table)
+        rows["levels per neuron"] = f"{metrics['levels']:,}"
+    rows |= _costs(program, metrics) | {"seconds": f"{seconds:.1f}"}
+    print_figures(f"{path}: {told['coding']} program for {told['target']}", rows)
 
 
 def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
     """What a run gave."""
-    metrics = result.metrics
-    table = Table(title=Text(f"{metrics['points']:,} points on {metrics['backend']}"))
-    table.add_column("figure")
-    table.add_column("value", justify="right")
+    metrics, rows = result.metrics, {}
     smoothed = " after smoothing" if "smooth" in metrics else ""
     if "rel_l2" in metrics:
-        add_row(
-            table, f"relative L2 error against the network{smoothed}", f"{metrics['rel_l2']:.3e}"
-        )
+        rows[f"relative L2 error against the network{smoothed}"] = f"{metrics['rel_l2']:.3e}"
         if smoothed:
-            add_row(table, "the same before smoothing", f"{metrics['rel_l2_unsmoothed']:.3e}")
-        add_row(table, "largest absolute error", f"{metrics['max_abs']:.3e}")
-    _add_reference(table, metrics)
-    _add_costs(table, program, metrics)
-    add_row(table, "points per second", f"{metrics['points'] / seconds:,.0f}")
-    console().print(table)
+            rows["the same before smoothing"] = f"{metrics['rel_l2_unsmoothed']:.3e}"
+        rows["largest absolute error"] = f"{metrics['max_abs']:.3e}"
+    rows |= _references(metrics) | _costs(program, metrics)
+    rows["points per second"] = f"{metrics['points'] / seconds:,.0f}"
+    print_figures(f"{metrics['points']:,} points on {metrics['backend']}", rows)
     console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)
 
 
-def add_row(table: Table, figure: str, value: str) -> None:
-    """One figure of a table of two columns."""
-    table.add_row(figure, value)
-
-
-def _add_reference(table: Table, metrics: dict[str, Any]) -> None:
+def _references(metrics: dict[str, Any]) -> dict[str, str]:
+    rows = {}
     if "accuracy" in metrics:
         own = f" (the network's: {metrics['source_accuracy']:.2%})" * ("source_accuracy" in metrics)
-        add_row(table, f"accuracy{own}", f"{metrics['accuracy']:.2%}")
-    if "rel_l2_reference" in metrics:
-        add_row(
-            table, "relative L2 error against the reference", f"{metrics['rel_l2_reference']:.3e}"
-        )
-    if "source_rel_l2_reference" in metrics:
-        own = metrics["source_rel_l2_reference"]
-        add_row(table, "the network's own error against the reference", f"{own:.3e}")
+        rows[f"accuracy{own}"] = f"{metrics['accuracy']:.2%}"
+    for name, figure in _REFERENCES.items():
+        if figure in metrics:
+            rows[name] = f"{metrics[figure]:.3e}"
+    return rows
 
 
-def _add_costs(table: Table, program: Program, metrics: dict[str, Any]) -> None:
-    add_row(table, "neurons / synapses", f"{metrics['neurons']:,} / {metrics['synapses']:,}")
-    add_row(table, "time steps", f"{metrics['steps']:,}")
+def _costs(program: Program, metrics: dict[str, Any]) -> dict[str, str]:
     spikes = "events" if program.streams else "spikes"
-    add_row(table, f"{spikes} per activation", _figure(metrics["spikes_per_activation"]))
-    add_row(table, "spiking rate", f"{metrics['spiking_rate']:.4f}")
-    add_row(table, "synaptic operations per MAC", _figure(metrics["synops_per_mac"]))
-    ratio = metrics["energy_ratio"]
+    rows = {
+        "neurons / synapses": f"{metrics['neurons']:,} / {metrics['synapses']:,}",
+        "time steps": f"{metrics['steps']:,}",
+        f"{spikes} per activation": _figure(metrics["spikes_per_activation"]),
+        "spiking rate": f"{metrics['spiking_rate']:.4f}",
+        "synaptic operations per MAC": _figure(metrics["synops_per_mac"]),
+    }
     one = "point"
     if program.domain.axis_count > 1:
         one = "sample of every axis"
-        add_row(table, "spikes per point of the field", f"{metrics['spikes_per_point']:,.2f}")
-    add_row(
-        table,
-        f"energy per {one} at 45 nm (the network's)",
-        f"{metrics['energy_45nm_pj'] / 1e3:,.1f} nJ "
-        f"({metrics['source_energy_45nm_pj'] / 1e3:,.1f} nJ): {_figure(ratio)} x",
+        rows["spikes per point of the field"] = f"{metrics['spikes_per_point']:,.2f}"
+    own, source = (metrics[f"{of}energy_45nm_pj"] / 1e3 for of in ("", "source_"))
+    ratio = _figure(metrics["energy_ratio"])
+    rows[f"energy per {one} at 45 nm (the network's)"] = (
+        f"{own:,.1f} nJ ({source:,.1f} nJ): {ratio} x"
     )
-    add_row(table, "share of the network's MACs that spikes", f"{metrics['core_mac_share']:.1%}")
+    rows["share of the network's MACs that spikes"] = f"{metrics['core_mac_share']:.1%}"
+    return rows
 
 
 def _figure(value: float) -> str:
@@ -110,23 +126,15 @@ def pass_rows(program: Program) -> list[dict[str, Any]]:
     """The pass log as plain values; ``seconds`` is None where it is not known."""
     seconds: Iterable[float | None] = program.seconds or [None] * len(program.passes)
     return [
-        {
-            "pass": record.call,
-            "seconds": took,
-            "neurons": record.neurons,
-            "synapses": record.synapses,
-            "error_before": record.error_before,
-            "error_after": record.error_after,
-        }
+        {"pass": record.call, "seconds": took} | {name: getattr(record, name) for name in _MEASURED}
         for record, took in zip(program.passes, seconds, strict=True)
     ]
 
 
 def print_passes(program: Program, path: Path) -> None:
     """The pass log as a table."""
-    table = Table(title=Text(f"{path}: what each pass did"))
-    for heading in ("", "pass", "seconds", "neurons", "synapses", "error before", "error after"):
-        table.add_column(heading, justify="left" if heading == "pass" else "right", no_wrap=True)
+    headings = ("", "pass", "seconds", "neurons", "synapses", "error before", "error after")
+    table = make_table(f"{path}: what each pass did", headings, left=("pass",), no_wrap=True)
     for number, row in enumerate(pass_rows(program), 1):
         took = "unknown" if row["seconds"] is None else f"{row['seconds']:.3f}"
         table.add_row(

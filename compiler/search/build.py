@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pinnir.base.targets import Integers
 from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.diagnosis.pass_log import PassLog
 from pinnir.ir.graph import Graph, Level
@@ -21,11 +20,11 @@ from pinnir.numerics.matrix import Array
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.passes.tidying.split_host import SplitHost
 from pinnir.pipeline.manager import Passes, PassObserver
-from pinnir.program.frontier import EVALUATION, Candidate, Point, point
-from pinnir.program.line_costs import stream_costs
+from pinnir.program.frontier import Candidate
+from pinnir.program.line_costs import VARYING, stream_costs
 from pinnir.program.program import Program, RunResult
 from pinnir.program.reading import from_bytes
-from pinnir.program.segments import Segment, build_segments, program_names
+from pinnir.program.segments import build_segments, program_names
 from pinnir.search.job import FEW_POINTS, MEASURED_POINTS, Job
 
 # That a delta program's costs are measured on, through the whole domain.
@@ -42,7 +41,7 @@ def build(
 ) -> Program:
     """Run the pipeline, serialise, read back, and measure what was read."""
     points = job.selection[:FEW_POINTS]
-    log = PassLog(lambda graph: job.outputs_of(graph, points), job.truth(FEW_POINTS))
+    log = PassLog(lambda graph: job.outputs_of(graph, points), job.few_truths)
     observed = ObservedLayers(job.context)
     program = assemble(job, candidate, [log, observed, *observers])
     program = replace(program, initial=log.initial, passes=tuple(log.records))
@@ -70,7 +69,11 @@ def assemble(
     shapes = {node.name: layout for node, layout in layouts(tensors[-1]).items()}
     segments, shapes = build_segments(graph, job.model.dtype, shapes)
     if job.target.integers is not None:
-        _check_integers(segments, candidate.passes, job.target.integers)
+        # Every core computes with the target's integers, and none can overflow.
+        largest = largest_input(candidate.passes)
+        for segment in segments:
+            if segment.running is not None:
+                check_range(integer_core(segment.running, largest), job.target.integers)
     return Program(
         segments=segments,
         inputs=job.inputs,
@@ -83,22 +86,9 @@ def assemble(
     )
 
 
-def _check_integers(segments: Sequence[Segment], passes: Passes, integers: Integers) -> None:
-    """Find out whether every core computes with the target's integers, and none can overflow."""
-    largest = largest_input(passes)
-    for segment in segments:
-        if segment.running is not None:
-            check_range(integer_core(segment.running, largest), integers)
-
-
 def with_manifest(program: Program, **told: Any) -> Program:
     """The program with more said in its manifest."""
     return replace(program, manifest=program.manifest | told)
-
-
-def proven_point(candidate: Candidate, program: Program) -> Point:
-    """Where a built program lies on the frontier."""
-    return point(candidate, program.metrics, EVALUATION)
 
 
 def _split(job: Job, passes: Passes, graphs: Sequence[Graph]) -> Graph:
@@ -149,20 +139,6 @@ def _metrics(
     return metrics
 
 
-# Figures that differ from set to set; the sets are equally large, so their mean is the figure of
-# all points.
-_AVERAGED = (
-    "spikes",
-    "spikes_per_activation",
-    "spiking_rate",
-    "synops",
-    "synops_per_mac",
-    "energy_45nm_pj",
-    "energy_ratio",
-    "spikes_per_point",
-)
-
-
 def pooled(results: Sequence[RunResult]) -> dict[str, Any]:
     """Figures of one program over several sets of points, as if they were one.
 
@@ -177,7 +153,9 @@ def pooled(results: Sequence[RunResult]) -> dict[str, Any]:
     told = [result.metrics for result in results]
     errors = [float(one["rel_l2"]) for one in told]
     metrics = dict(told[0])
-    metrics |= {name: float(np.mean([one[name] for one in told])) for name in _AVERAGED}
+    # The sets are equally large, so their mean is the figure of all points.
+    averaged = [name for name in VARYING if name in metrics]
+    metrics |= {name: float(np.mean([one[name] for one in told])) for name in averaged}
     metrics |= {name: sum(one[name] for one in told) for name in ("points", "samples")}
     metrics |= field_errors(outputs, source)
     return metrics | {"rel_l2_seeds": errors, "rel_l2_upper": upper_bound(errors)}

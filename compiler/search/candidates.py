@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from pinnir.base.errors import PinnirError
@@ -17,7 +18,7 @@ from pinnir.passes import pipelines
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.pipeline.manager import Passes, pipeline_text
-from pinnir.program.frontier import CRITERIA, Candidate
+from pinnir.program.frontier import Candidate
 
 MAX_LEVELS = 256**2
 _STEPS = (8, 16, 32, 64, 128, 256)
@@ -33,26 +34,33 @@ class Size(NamedTuple):
         steps: Time steps.
         levels: Levels per neuron; 0 if neurons have none.
         units: Rate-coding units per neuron, None for other codings.
+        given: What a family's pipeline is made from.
     """
 
-    steps: int = 1
-    levels: int = 0
-    units: int | None = None
+    steps: int
+    levels: int
+    units: int | None
+    given: tuple[int, ...]
 
 
 def of_levels(levels: int) -> Size:
     """The size of a program of one step."""
-    return Size(levels=levels)
+    return Size(1, levels, None, (levels,))
 
 
 def of_slots(steps: int, units: int) -> Size:
     """The size of a rate program of ``units`` ramps per neuron."""
-    return Size(steps, units * steps + 1, units)
+    return Size(steps, units * steps + 1, units, (steps, units))
 
 
 def of_signed(steps: int) -> Size:
     """The size of a rate program of one signed unit per neuron."""
-    return Size(steps, 2 * steps + 1, 1)
+    return Size(steps, 2 * steps + 1, 1, (steps,))
+
+
+def of_steps(steps: int) -> Size:
+    """The size of a sign-gradient program, whose neurons have no levels."""
+    return Size(steps, 0, None, (steps,))
 
 
 def level_counts() -> Iterator[int]:
@@ -79,7 +87,7 @@ def _signed(steps: int | None) -> Iterable[Size]:
 
 
 def _following(steps: int | None) -> Iterable[Size]:
-    return map(Size, _chosen(steps, _FOLLOWING_STEPS))
+    return map(of_steps, _chosen(steps, _FOLLOWING_STEPS))
 
 
 def _chosen(steps: int | None, usual: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,7 +102,7 @@ class Family:
         name: As the frontier shows it.
         coding: Of its programs; targets list the codings that they run.
         sizes: Of its candidates.
-        passes: The pipeline of a size.
+        passes: The pipeline of what a size gives.
         exact: Whether its programs equal their staircase networks level for level. Of others only
             a simulation tells the error.
         slow: Whether candidates of very different sizes each take minutes to make.
@@ -105,7 +113,7 @@ class Family:
     name: str
     coding: str
     sizes: Sizes
-    passes: Callable[[Size], Passes]
+    passes: Callable[..., Passes]
     exact: bool = False
     slow: bool = False
     features: bool = False
@@ -113,7 +121,7 @@ class Family:
 
     def candidate(self, size: Size) -> Candidate:
         """Its program of that size."""
-        passes = self.passes(size)
+        passes = self.passes(*size.given)
         passes = passes if self.target is None else pipelines.for_target(passes, self.target)
         text = pipeline_text(passes)
         return Candidate(self.name, self.coding, size.steps, size.levels, text, size.units, passes)
@@ -127,20 +135,8 @@ class Family:
         return replace(self, target=target)
 
 
-def _by_levels(make: Callable[[int], Passes]) -> Callable[[Size], Passes]:
-    return lambda size: make(size.levels)
-
-
-def _by_steps(make: Callable[[int], Passes]) -> Callable[[Size], Passes]:
-    return lambda size: make(size.steps)
-
-
-def _by_slots(make: Callable[[int, int], Passes]) -> Callable[[Size], Passes]:
-    return lambda size: make(size.steps, size.units or 1)
-
-
 def _exact(name: str, make: Callable[[int], Passes]) -> Family:
-    return Family(name, name.partition("-")[0], _levels, _by_levels(make), exact=True)
+    return Family(name, name.partition("-")[0], _levels, make, exact=True)
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -150,16 +146,10 @@ FAMILIES: tuple[Family, ...] = (
     _exact("delta-refitted", pipelines.delta_refitted),
     _exact("phase", pipelines.phase),
     _exact("phase-refitted", pipelines.phase_refitted),
-    Family("rate", "rate", _slots, _by_slots(pipelines.rate)),
-    Family("rate-signed", "rate", _signed, _by_steps(pipelines.rate_signed)),
-    Family("signgd", "signgd", _following, _by_steps(pipelines.signgd)),
-    Family(
-        "signgd-features",
-        "signgd",
-        _following,
-        _by_steps(pipelines.signgd_features),
-        features=True,
-    ),
+    Family("rate", "rate", _slots, pipelines.rate),
+    Family("rate-signed", "rate", _signed, pipelines.rate_signed),
+    Family("signgd", "signgd", _following, pipelines.signgd),
+    Family("signgd-features", "signgd", _following, pipelines.signgd_features, features=True),
 )
 
 
@@ -168,17 +158,13 @@ def trained_families(iterations: int) -> tuple[Family, ...]:
     if not iterations:
         return ()
 
-    def population(size: Size) -> Passes:
-        trained_for = _trained_for(size.levels)
-        return pipelines.population_refitted(size.levels, iterations, trained_for)
+    def population(levels: int) -> Passes:
+        return pipelines.population_refitted(levels, iterations, _trained_for(levels))
 
-    def signed(size: Size) -> Passes:
-        return pipelines.rate_signed_trained(size.steps, iterations)
-
-    refitted = _by_slots(pipelines.rate_refitted)
+    signed = partial(pipelines.rate_signed_trained, iterations=iterations)
     return (
         Family("population-trained", "population", _levels, population, exact=True, slow=True),
-        Family("rate-refitted", "rate", _slots, refitted, slow=True),
+        Family("rate-refitted", "rate", _slots, pipelines.rate_refitted, slow=True),
         Family("rate-signed-trained", "rate", _signed, signed, slow=True),
     )
 
@@ -190,10 +176,7 @@ def _trained_for(levels: int) -> int:
 
 def membrane_family(neuron: str) -> Family:
     """Rate programs of one membrane model."""
-
-    def membranes(size: Size) -> Passes:
-        return pipelines.membranes(neuron, size.steps, size.units or 1)
-
+    membranes = partial(pipelines.membranes, neuron)
     return Family(f"rate-{neuron}", "rate", _slots, membranes, slow=True)
 
 
@@ -228,14 +211,3 @@ def cheapest_first(candidates: Iterable[Candidate], criterion: str) -> list[Cand
     return sorted(
         candidates, key=lambda one: (one.weight(criterion), one.weight("spikes"), one.steps)
     )
-
-
-def check_criterion(name: str) -> None:
-    """Find out whether programs can be compared by this cost.
-
-    Raises:
-        PinnirError: If it is unknown.
-    """
-    if name not in CRITERIA:
-        known = ", ".join(CRITERIA)
-        raise PinnirError(f"programs cannot be minimised in {name!r}", hint=f"known are {known}")

@@ -10,26 +10,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import TypeAlias
 
 from pinnir.base.errors import LegalizeError, PinnirError
 from pinnir.codings.signgd import SignGradientCoding
 from pinnir.passes.pipelines import signgd
-from pinnir.program.frontier import Candidate, Point, Record
+from pinnir.program.frontier import Candidate, Point, Rank, Record
 from pinnir.search.candidates import (
     FAMILIES,
     Family,
-    Size,
     cheapest_first,
     find_family,
     membrane_family,
     of_levels,
     of_slots,
+    of_steps,
     trained_families,
 )
-from pinnir.search.family_search import FamilySearch
 from pinnir.search.job import Job
-from pinnir.search.measure import JobMeasure, Measure
+from pinnir.search.measure import Measure
 from pinnir.search.options import IF, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
 from pinnir.search.staircase_search import StaircaseSearch
@@ -42,18 +41,9 @@ _LAW = 2.5
 _NO_BOUND = (math.inf, math.inf)
 
 
-class Search(Protocol):
-    """Proposes programs, and keeps what was measured."""
-
-    record: Record
-
-    def next(self) -> Candidate | None:
-        """The cheapest program that should do, None if there is none left."""
-        ...
-
-    def failed(self, one: Point) -> None:
-        """Tell of the program that :meth:`next` proposed and that failed."""
-        ...
+# The search of one family. It may be asked again: after a program failed on the evaluation points,
+# or because the cheapest program of another family did, so that dearer ones are of interest now.
+FamilySearch: TypeAlias = StaircaseSearch | SimulatedSearch
 
 
 @dataclass
@@ -120,7 +110,7 @@ class CheapestSearch:
         if found is not None:
             self._started[one.candidate.family].failed(found, one.error)
 
-    def _propose(self, name: str, bound: tuple[float, float]) -> Point | None:
+    def _propose(self, name: str, bound: Rank) -> Point | None:
         """A family's proposal; a family that the network or the target refuses has none."""
         if name in self._refused:
             return None
@@ -149,7 +139,7 @@ def _least_levels(searches: Sequence[FamilySearch]) -> float:
     return _FEWER_LEVELS * min(needed, default=0)
 
 
-def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Search:
+def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed | CheapestSearch:
     """The search for what was asked.
 
     Args:
@@ -173,7 +163,7 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Search
     if asked.neuron != IF:
         families = [membrane_family(asked.neuron)]
     within = [family.within(job.target) for family in families]
-    return over_families(within, asked.steps, wanted, asked.minimise, JobMeasure(job))
+    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job))
 
 
 def over_families(
@@ -217,12 +207,12 @@ def _following(job: Job, steps: int, levels: int | None) -> Candidate:
     """A sign-gradient program; levels are those of the population program beside it."""
     if not job.features:
         coding = SignGradientCoding() if levels is None else SignGradientCoding(levels=levels)
-        family = replace(find_family("signgd"), passes=lambda size: signgd(size.steps, coding))
-        return family.within(job.target).candidate(Size(steps))
+        family = replace(find_family("signgd"), passes=lambda steps: signgd(steps, coding))
+        return family.within(job.target).candidate(of_steps(steps))
     if levels is not None:
         raise PinnirError(
             "--levels are those of the population program beside a sign-gradient program, and "
             "networks of images and patches have none",
             hint="leave --levels out",
         )
-    return find_family("signgd-features").within(job.target).candidate(Size(steps))
+    return find_family("signgd-features").within(job.target).candidate(of_steps(steps))

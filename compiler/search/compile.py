@@ -21,9 +21,9 @@ from pinnir.pipeline.manager import Passes, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
-from pinnir.program.frontier import DEFAULT_CRITERION, Frontier, ToleranceError
+from pinnir.program.frontier import DEFAULT_CRITERION, EVALUATION, Frontier, ToleranceError, point
 from pinnir.program.program import Program
-from pinnir.search.build import build, proven_point, with_manifest
+from pinnir.search.build import build, with_manifest
 from pinnir.search.cheapest_search import make_search
 from pinnir.search.job import (
     CALIBRATION_POINTS,
@@ -130,7 +130,7 @@ def compile(
         if candidate is None:
             break
         program = build(job, candidate, observers, reference, strip_source=strip_source)
-        proven = search.record.add(proven_point(candidate, program))
+        proven = search.record.add(point(candidate, program.metrics, EVALUATION))
         if wanted is None or proven.error <= wanted:
             frontier = search.record.frontier(minimise, wanted, candidate.pipeline)
             return replace(with_manifest(program, rtol=wanted), frontier=frontier)
@@ -170,9 +170,8 @@ def prepare(
     found = find_target(target)
     loaded = model if isinstance(model, Model) else read_model(model)
     loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph.model_inputs).columns))
-    box = parse_domain(
-        domain, loaded.graph.model_inputs
-    )  # which now says which axis a column runs along
+    # The graph now says which axis a column runs along.
+    box = parse_domain(domain, loaded.graph.model_inputs)
     words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
     seeds = [int(word) for word in words]
     given = calibration is not None

@@ -15,7 +15,7 @@ from pinnir.diagnosis.local_errors import error_budget
 from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.frontend import Model
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Activation, Graph, Input, Level
+from pinnir.ir.graph import Activation, Graph, Level
 from pinnir.ir.sample_axes import Layout, axes_of, layouts, side_by_side
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.metrics.source_cost import SourceCost, source_cost
@@ -94,16 +94,12 @@ class Job:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     features: bool = False
     labels: Labels | None = None
-    _known: dict[int, Array] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
         """The model's inputs as ``(name, columns)``."""
-        return tuple(
-            (node.name, node.op.width)
-            for node in self.model.graph.inputs
-            if isinstance(node.op, Input) and node.op.width is not None
-        )
+        told = self.model.graph.model_inputs
+        return tuple((name, columns) for name, columns, _ in told if columns is not None)
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:
@@ -155,11 +151,10 @@ class Job:
         grid = side_by_side(values, shapes, sizes)
         return grid.reshape(-1, grid.shape[-1])
 
-    def truth(self, count: int) -> Array:
-        """The source network's outputs on the first ``count`` selection points."""
-        if count not in self._known:
-            self._known[count] = self.source(self.combined(self.selection[:count]))
-        return self._known[count]
+    @cached_property
+    def few_truths(self) -> Array:
+        """The source network's outputs on the first FEW_POINTS selection points."""
+        return self.source(self.combined(self.selection[:FEW_POINTS]))
 
     @cached_property
     def _selection_sets(self) -> list[tuple[Points, Array]]:

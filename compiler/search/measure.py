@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pinnir.ir.graph import Graph, Staircase
 from pinnir.passes.pipelines import staircase_of
@@ -20,28 +19,8 @@ _LINES = 16
 _MOST_KEPT = 2**22
 
 
-class Measure(Protocol):
-    """Measures candidates."""
-
-    def staircase(self, candidate: Candidate) -> Errors:
-        """Errors of the staircase network that a candidate equals, on all selection points."""
-        ...
-
-    def on_evaluation(self, candidate: Candidate) -> Errors | None:
-        """The same on the evaluation points; None where that takes as long as the program."""
-        ...
-
-    def few(self, candidate: Candidate) -> Point:
-        """Error and costs of a candidate's program on a few selection points."""
-        ...
-
-    def more(self, candidate: Candidate) -> Point:
-        """The same on several times as many of them."""
-        ...
-
-
 @dataclass(frozen=True)
-class JobMeasure:
+class Measure:
     """Measures candidates of a compilation; several families may share a staircase network.
 
     Attributes:
@@ -53,13 +32,16 @@ class JobMeasure:
     _known: dict[tuple[Passes, bool], Errors] = field(default_factory=dict)
 
     def staircase(self, candidate: Candidate) -> Errors:
-        """By the oracle, without time."""
+        """Errors of the staircase network that a candidate equals, on all selection points."""
         errors = self._errors(candidate, evaluation=False)
         self.job.progress(f"{candidate}: {errors.pooled:.3e}")
         return errors
 
     def on_evaluation(self, candidate: Candidate) -> Errors | None:
-        """By the oracle, for networks of one sample axis."""
+        """The same on the evaluation points; None of networks of several sample axes.
+
+        For these it takes as long as the program.
+        """
         if self.job.domain.axis_count > 1:
             return None
         errors = self._errors(candidate, evaluation=True)
@@ -82,11 +64,11 @@ class JobMeasure:
             self._graphs.pop(next(iter(self._graphs)))
 
     def few(self, candidate: Candidate) -> Point:
-        """By running the program."""
+        """Error and costs of a candidate's program on a few selection points."""
         return self._run(candidate, FEW_POINTS)
 
     def more(self, candidate: Candidate) -> Point:
-        """By running the program on the first set of selection points."""
+        """The same on the first set of selection points, which is several times as many."""
         return self._run(candidate, len(self.job.selection) // SETS)
 
     def _run(self, candidate: Candidate, count: int) -> Point:

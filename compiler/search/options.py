@@ -14,8 +14,8 @@ from pinnir.neurons.membranes.conversion import CONVERSIONS
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.manager import Passes
-from pinnir.program.frontier import DEFAULT_CRITERION, Candidate
-from pinnir.search.candidates import MAX_LEVELS, check_criterion, given
+from pinnir.program.frontier import CRITERIA, DEFAULT_CRITERION, Candidate
+from pinnir.search.candidates import MAX_LEVELS, given
 
 DEFAULT_RTOL = 1e-2
 # The neuron of rate coding where none is asked for.
@@ -40,7 +40,9 @@ class CompileOptions:
     neuron: str = IF
 
     def __post_init__(self) -> None:
-        check_criterion(self.minimise)
+        if self.minimise not in CRITERIA:
+            problem = f"programs cannot be minimised in {self.minimise!r}"
+            raise PinnirError(problem, hint=f"known are {', '.join(CRITERIA)}")
         self._check_neuron()
         _check_least("steps", self.steps, 1)
         if self.levels is not None and not 2 <= self.levels <= MAX_LEVELS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
-from pinnir.ir.graph import Activation, Constant, Graph, Input, Node, kind_of
-from pinnir.ir.sample_axes import axes_of, columns_in, has_features, layouts, separate_axes
+from pinnir.ir.graph import CORE, HOST, Activation, Constant, Graph, Input, Node, kind_of
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in, has_features, layouts, separate_axes
 from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
@@ -25,7 +25,7 @@ _ON_DATA = (
     "others with --evaluation"
 )
 
-CORE, HOST, FOLDED, REFUSED = "core", "host", "folded", "refused"
+FOLDED, REFUSED = "folded", "refused"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ModelReport:
     """
 
     model: str
-    compiles: bool
+    compiles: bool = False
     readable: bool = True
     reason: str = ""
     hint: str = ""
@@ -77,7 +77,7 @@ class ModelReport:
     domain: str = ""
     core_mac_share: float | None = None
     coding: str = ""
-    nodes: tuple[NodeReport, ...] = field(default=())
+    nodes: tuple[NodeReport, ...] = ()
 
 
 def preflight(path: str | Path) -> ModelReport:
@@ -86,34 +86,23 @@ def preflight(path: str | Path) -> ModelReport:
     try:
         model = read_model(path)
     except FrontendError as error:
-        nodes = tuple(
-            NodeReport(p.node, p.op, REFUSED, "", p.message, p.hint) for p in error.problems
-        )
-        return ModelReport(name, False, bool(nodes), error.message, error.hint, nodes=nodes)
-    open_widths = [node for node in model.graph.inputs if _columns(node) is None]
-    told = [(node.name, _columns(node), 0) for node in model.graph.inputs]
-    if open_widths:
-        return ModelReport(
-            name,
-            True,
-            inputs=tuple(told),
-            domain=_domain(model.graph),
-            hint="the model leaves its number of columns open; the domain fixes it",
-        )
+        return _refused(ModelReport(name, readable=bool(error.problems)), error, error.problems)
+    graph = model.graph
+    report = ModelReport(name, inputs=tuple(graph.model_inputs), domain=_domain(graph))
+    if any(columns is None for _, columns, _ in report.inputs):
+        hint = "the model leaves its number of columns open; the domain fixes it"
+        return replace(report, compiles=True, hint=hint)
     try:
-        return _check_graph(name, model)
+        return _check_graph(report, model)
     except PinnirError as error:
-        refused = [NodeReport(error.node, error.op, REFUSED, "", error.message, error.hint)]
-        return ModelReport(
-            name,
-            False,
-            True,
-            error.message,
-            error.hint,
-            tuple(told),
-            domain=_domain(model.graph),
-            nodes=tuple(refused if error.node else []),
-        )
+        return _refused(report, error, [error] if error.node else [])
+
+
+def _refused(
+    report: ModelReport, error: PinnirError, problems: Iterable[PinnirError]
+) -> ModelReport:
+    nodes = tuple(NodeReport(p.node, p.op, REFUSED, "", p.message, p.hint) for p in problems)
+    return replace(report, reason=error.message, hint=error.hint, nodes=nodes)
 
 
 def preflight_folder(folder: str | Path) -> list[ModelReport]:
@@ -130,10 +119,9 @@ def preflight_folder(folder: str | Path) -> list[ModelReport]:
     return [preflight(path) for path in paths]
 
 
-def _check_graph(name: str, model: Model) -> ModelReport:
+def _check_graph(report: ModelReport, model: Model) -> ModelReport:
     graph = separate_axes(model.graph, model.samples)
-    axes = {node.name: node.op.axis for node in graph.inputs if isinstance(node.op, Input)}
-    columns = sum(_columns(node) or 0 for node in graph.inputs)
+    columns = sum(columns or 0 for _, columns, _ in report.inputs)
     context = Context(graph, np.zeros((1, columns)), find_target("nir"))
     coding = ""
     try:
@@ -145,12 +133,11 @@ def _check_graph(name: str, model: Model) -> ModelReport:
         split = PassManager(pipelines.SPLIT_FEATURES).run(graph, context)
     cost = source_cost(split, graph if coding else None)
     shapes = layouts(graph)
-    return ModelReport(
-        model=name,
+    return replace(
+        report,
         compiles=True,
-        inputs=tuple((n.name, _columns(n), axes[n.name]) for n in graph.inputs),
+        inputs=tuple(graph.model_inputs),
         outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
-        domain=_domain(graph),
         core_mac_share=cost.core_mac_share,
         coding=coding,
         hint=_ON_DATA if coding else "",
@@ -158,21 +145,14 @@ def _check_graph(name: str, model: Model) -> ModelReport:
     )
 
 
-def _columns(node: Node) -> int | None:
-    assert isinstance(node.op, Input)
-    return node.op.width
-
-
 def _domain(graph: Graph) -> str:
     """Every column with its range left open; of many columns one range for all."""
-    if len(graph.inputs) == 1:
-        (only,) = graph.inputs
-        columns = _columns(only)
+    names = [name for name, _, _ in graph.model_inputs]
+    if len(names) == 1:
+        ((name, columns, _),) = graph.model_inputs
         if columns and columns > _MOST_NAMED:
             return "LO:HI"
-        names = [only.name] if columns == 1 else [f"{only.name}{i}" for i in range(columns or 2)]
-    else:
-        names = [node.name for node in graph.inputs]
+        names = names if columns == 1 else [f"{name}{i}" for i in range(columns or 2)]
     return ",".join(f"{name}=LO:HI" for name in names)
 
 
@@ -190,17 +170,13 @@ def _placed(graph: Graph, split: Graph) -> list[NodeReport]:
             found[node] = next((u for u in users if u and u.in_core), users[0] if users else None)
     reports = []
     for node in graph.nodes:
-        place = found[node]
+        place, where, segment, reason = found[node], FOLDED, "", ""
         if isinstance(node.op, Input | Constant):
             continue
-        if place is None or isinstance(place.op, Constant):
-            reports.append(NodeReport(node.name, _op(node), FOLDED))
-        elif place.in_core:
-            reports.append(NodeReport(node.name, _op(node), CORE, place.segment))
-        else:
-            merges = len(axes_of(shapes[place])) > 1
-            reason = _why(int(place.segment[5:]), cores, merges=merges)
-            reports.append(NodeReport(node.name, _op(node), HOST, place.segment, reason))
+        if place is not None and not isinstance(place.op, Constant):
+            where, segment = CORE if place.in_core else HOST, place.segment
+            reason = "" if place.in_core else _why(place, cores, shapes[place])
+        reports.append(NodeReport(node.name, _op(node), where, segment, reason))
     return reports
 
 
@@ -209,8 +185,9 @@ def _op(node: Node) -> str:
     return node.op.function.capitalize() if isinstance(node.op, Activation) else kind_of(node)
 
 
-def _why(number: int, cores: Iterable[int], *, merges: bool) -> str:
-    if merges:
+def _why(place: Node, cores: Iterable[int], layout: Layout) -> str:
+    number = int(place.segment[5:])
+    if len(axes_of(layout)) > 1:
         return "combines samples of several axes"
     if number < min(cores):
         return "prepares the inputs"

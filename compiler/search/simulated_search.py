@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pinnir.program.frontier import Candidate, Point, Record
-from pinnir.search.family_search import Rank
+from pinnir.program.frontier import Candidate, Point, Rank, Record
 from pinnir.search.measure import Measure
 
 # Costs of a family are proportional to its candidates' weights up to a few per cent; what is
@@ -41,7 +40,10 @@ class SimulatedSearch:
     _failed: set[Candidate] = field(default_factory=set)
 
     def propose(self, bound: Rank) -> Point | None:
-        """By walking up the costs; what was simulated before is not simulated again."""
+        """The cheapest sufficient program, or None if none is known to be cheaper than ``bound``.
+
+        By walking up the costs; what was simulated before is not simulated again.
+        """
         best: Point | None = None
         for candidate in self.candidates:
             if self._at_least(candidate) >= bound[0]:
@@ -54,7 +56,10 @@ class SimulatedSearch:
         return best
 
     def failed(self, one: Point, error: float) -> None:
-        """From now on errors must be smaller by as much as this one was too large."""
+        """Tell that a proposal had this error (its bound) on the evaluation points.
+
+        From now on errors must be smaller by as much as this one was too large.
+        """
         self._failed.add(one.candidate)
         self._scale = max(self._scale, error / one.rel_l2)
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pinnir.metrics.confidence import upper_bound
-from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Point, Record
-from pinnir.search.family_search import Rank
+from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Point, Rank, Record
 from pinnir.search.job import Errors
 from pinnir.search.measure import Measure
 
@@ -46,8 +45,9 @@ class StaircaseSearch:
     _found: dict[int, Point] = field(default_factory=dict)
 
     def propose(self, bound: Rank) -> Point | None:
-        """By bisection, whatever the bound; what it looked at gets its place on the frontier.
+        """The smallest sufficient program, if there is one, until :meth:`failed` is told of it.
 
+        By bisection, whatever the bound; what it looked at gets its place on the frontier.
         A proposal must be sufficient on the selection points. Where its staircase network fails
         on the evaluation points, so would the program, and the next larger one is proposed.
         """
@@ -56,8 +56,9 @@ class StaircaseSearch:
             if not self._sufficient(index):
                 self._survey(index)
                 return None
-            if self._is_refuted(index):
-                self._go_on(index, self._error_of(self._evaluated[index]))
+            error = self._evaluated_error(index)
+            if error > self.wanted:
+                self._go_on(index, error)
                 continue
             self._survey(index)
             return self._found[index]
@@ -65,7 +66,10 @@ class StaircaseSearch:
         return None
 
     def failed(self, one: Point, error: float) -> None:
-        """From now on there must be more levels, by as much as the error was too large."""
+        """Tell that a proposal had this error (its bound) on the evaluation points.
+
+        From now on there must be more levels, by as much as the error was too large.
+        """
         self._go_on(self.candidates.index(one.candidate), error)
 
     def _go_on(self, failed: int, error: float) -> None:
@@ -82,12 +86,11 @@ class StaircaseSearch:
         self._start = left[smallest(left, start, self._sufficient)]
         return self._start
 
-    def _is_refuted(self, index: int) -> bool:
+    def _evaluated_error(self, index: int) -> float:
+        """The bound on the evaluation points; 0 where only the program could tell."""
         if index not in self._evaluated:
             self._evaluated[index] = self.measure.on_evaluation(self.candidates[index])
-        return self._error_of(self._evaluated[index]) > self.wanted
-
-    def _error_of(self, errors: Errors | None) -> float:
+        errors = self._evaluated[index]
         return 0.0 if errors is None else upper_bound(errors.sets)
 
     def _survey(self, index: int) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Affine, Constant, Graph, Level, Neuron, Node, Primitive
-from pinnir.mapping.multiplied_out import multiplied_out, summed
+from pinnir.mapping.multiplied_out import multiplied_out
 from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.neurons.start_units import is_start, potentials, start_synapses
 from pinnir.numerics.integer_weights import largest_of
@@ -144,7 +144,7 @@ class _Conversion:
         op, layer = self._layer(node)
         start = potentials(node) / op.threshold
         operands = [o for o in node.operands if not is_start(o.operands[0], [o])]
-        sums = self._arranged(*summed(operands))
+        sums = self._arranged(*multiplied_out(*operands))
         wanted = layer.wanted_current(self.context.layers, self.points)
         sums = sums.fitted(self.seen, wanted, self.options.ridge)
         sums = SpikeSum(sums.weights, sums.bias + op.bias)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pinnir.base.errors import PinnirError, PipelineError
-from pinnir.base.registry import imported, look_up
+from pinnir.base.registry import imported, look_up, summary
 
 
 def test_an_entry_is_found() -> None:
@@ -24,3 +24,8 @@ def test_an_unknown_name_is_told_with_those_that_are_known(error: type[PinnirErr
 
 def test_what_stands_at_a_place_is_imported() -> None:
     assert imported("json:dumps") is json.dumps
+
+
+def test_a_summary_is_the_first_line_of_a_docstring() -> None:
+    assert summary(look_up) == "The entry of that name."
+    assert summary(PinnirError("x")) == summary(PinnirError)

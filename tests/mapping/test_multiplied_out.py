@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Affine, Input, Node
 from pinnir.mapping.connectivity import pattern
-from pinnir.mapping.multiplied_out import Chains, multiplied_out, summed
+from pinnir.mapping.multiplied_out import Chains, multiplied_out
 
 
 def affine(name: str, weight: list[list[float]], bias: list[float], *operands: Node) -> Node:
@@ -37,7 +37,7 @@ def test_maps_of_other_segments_are_sources():
 
 
 def test_sums_are_by_source():
-    weights, bias = summed([A, B, affine("d", [[7.0]], [0.0], Y)])
+    weights, bias = multiplied_out(A, B, affine("d", [[7.0]], [0.0], Y))
     assert {node.name: w.tolist() for node, w in weights.items()} == {"x": [[5.0]], "y": [[7.0]]}
     assert bias.tolist() == [1.5]
 
@@ -66,7 +66,7 @@ def test_values_are_those_of_the_network(maps):
         values[node] = compute_node(node, values)
     expected = values[maps[-1]] + values[maps[0]]
     whole_maps = Chains(lambda n: whole(n.op.weight), lambda n: whole(n.op.bias))
-    for weights, bias in (summed([maps[-1], maps[0]]), whole_maps.sum([maps[-1], maps[0]])):
+    for weights, bias in (multiplied_out(maps[-1], maps[0]), whole_maps.sum([maps[-1], maps[0]])):
         found = bias + sum(values[source] @ weight.T for source, weight in weights.items())
         np.testing.assert_array_equal(found, expected)
 

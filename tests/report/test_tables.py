@@ -12,7 +12,14 @@ from msgspec import structs
 from pinnir.base.errors import PipelineError
 from pinnir.ir.printing import diff
 from pinnir.program.program import Program, RunResult
-from pinnir.report.tables import pass_diffs, pass_rows, print_passes, print_program, print_run
+from pinnir.report.tables import (
+    make_table,
+    pass_diffs,
+    pass_rows,
+    print_passes,
+    print_program,
+    print_run,
+)
 from tests.backends.networks import small_program
 
 
@@ -160,3 +167,11 @@ def test_pass_that_did_not_run(name, program):
     ran = ", ".join(record.name for record in program.passes)
     where = f"pass '{name}'" if name else "pass"
     assert str(caught.value) == f"{where}: did not run in this program\nhint: these ran: {ran}"
+
+
+def test_columns_are_flush_right_but_for_those_that_are_named():
+    table = make_table("title", ("name", "count"), left=("name",), overflow="fold")
+    assert [(c.header, c.justify) for c in table.columns] == [("name", "left"), ("count", "right")]
+    assert {c.overflow for c in table.columns} == {"fold"}
+    assert str(table.title) == "title"
+    assert make_table(None, (), left=()).title is None
