@@ -46,8 +46,7 @@ def lower_streamed(
     _check_whole(graph)
     zeros: dict[str, Levels] = {}
     for name, z in preactivations(graph, graph.bind(context.calibration)).items():
-        op = graph.node(name).op
-        assert isinstance(op, Staircase)
+        op = graph.node(name).op_as(Staircase)
         zeros[name] = zero(op, op.levels(z))
 
     def change(node: Node) -> Node:
@@ -67,15 +66,10 @@ def lower_streamed(
 def _check_whole(graph: Graph) -> None:
     for node in graph.nodes:
         if reads_levels(node):
-            read = node.operands[0].op
-            assert isinstance(node.op, Affine) and isinstance(read, Staircase)
-            if not is_whole(node.op, read):
-                raise PipelineError(
-                    "its sums would be rounded, and rounding errors would add up",
-                    node=node.name,
-                    op="Affine",
-                    hint="run the pass fixed-point before lower",
-                )
+            read = node.operands[0].op_as(Staircase)
+            if not is_whole(node.op_as(Affine), read):
+                problem = "its sums would be rounded, and rounding errors would add up"
+                raise node.error(PipelineError, problem, "run the pass fixed-point before lower")
 
 
 def level_counts(levels: Levels, neuron: int, count: int) -> Array:

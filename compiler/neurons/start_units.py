@@ -16,11 +16,10 @@ START = "_start_out"
 
 def potentials(node: Node) -> Array:
     """Initial potentials ``(units,)`` that a population's start unit gives it, or zeros."""
-    assert isinstance(node.op, IF)
     for operand in node.operands:
         if operand.name == f"{node.name}{START}" and isinstance(operand.op, Affine):
             return dense(operand.op.weight)[:, 0]
-    return np.zeros(node.op.units)
+    return np.zeros(node.op_as(IF).units)
 
 
 def with_potentials(graph: Graph, name: str, values: Array) -> Graph:
@@ -71,8 +70,7 @@ def start_synapses(node: Node, source: Node, potential: Array, steps: int) -> No
         potential: Initial potentials, ``(units,)``.
         steps: Time steps of the program.
     """
-    assert isinstance(source.op, Affine)
-    constant = Affine(np.zeros((1, source.op.bias.size)), np.ones(1))
+    constant = Affine(np.zeros((1, source.op_as(Affine).bias.size)), np.ones(1))
     entry = Node(f"{node.name}_start_in", constant, (source,), node.segment)
     unit = IF(np.ones(1), feedback=BlockDiagonal(np.full((1, 1, 1), -(steps + 1.0))))
     start = Node(f"{node.name}_start", unit, (entry,), node.segment)

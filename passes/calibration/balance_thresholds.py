@@ -17,7 +17,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Graph, Level
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.operations import activations, refusal, with_ops
+from pinnir.passes.fitting.operations import activations, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -58,7 +58,7 @@ class BalanceThresholds(Pass):
         for node, op in activations(graph).items():
             if op.function not in _SHAPES:
                 problem = f"one integrate-and-fire neuron cannot stand for {op.function}"
-                raise refusal(LegalizeError, node, problem, "use split-thresholds")
+                raise node.error(LegalizeError, problem, "use split-thresholds")
             z, lower = values[node.name], _SHAPES[op.function]
             theta = self._thresholds(z, apply_activation(op, z), lower)
             clips[node.name] = Activation("clip", (lower * theta, theta))

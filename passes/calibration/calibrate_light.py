@@ -22,7 +22,7 @@ from pinnir.ir.graph import Affine, Graph, Level
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import with_potentials
 from pinnir.numerics.matrix import Array, entries
-from pinnir.passes.fitting.operations import affine, with_parameters
+from pinnir.passes.fitting.operations import with_parameters
 from pinnir.passes.fitting.rate_layer import check_rate_program, spiking_layer
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -59,8 +59,9 @@ class CalibrateLight(Pass):
         for node in graph.nodes:
             if node.name in target:
                 now = trace(graph, graph.bind(points), {node.name})[node.name]
-                bias = affine(node).bias + (target[node.name] - now).mean(axis=0)
-                changed = {node.name: (entries(affine(node).weight), bias)}
+                op = node.op_as(Affine)
+                bias = op.bias + (target[node.name] - now).mean(axis=0)
+                changed = {node.name: (entries(op.weight), bias)}
                 graph = with_parameters(graph, changed)
             elif self.potentials and isinstance(node.op, IF):
                 graph = _with_mean(graph, node.name, context.source, points)

@@ -20,7 +20,7 @@ from pinnir.neurons.membranes.conversion import CONVERSIONS, Conversion
 from pinnir.neurons.membranes.integrators import Scheme
 from pinnir.neurons.membranes.response import Response, measured
 from pinnir.neurons.membranes.stability import check_scheme
-from pinnir.passes.fitting.operations import activations, refusal, with_ops
+from pinnir.passes.fitting.operations import activations, with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -72,7 +72,7 @@ class FitNeurons(Pass):
         for node, op in activations(graph).items():
             if op.function != "clip":
                 hint = "run split-thresholds before fit-neurons"
-                raise refusal(PipelineError, node, f"{op.function} is no clipped ramp", hint)
+                raise node.error(PipelineError, f"{op.function} is no clipped ramp", hint)
             low, high = np.broadcast_arrays(*(np.atleast_1d(end) for end in op.parameters))
             curves[node.name] = measured(conversion, (low, high), self.steps)
         return with_ops(graph, curves, level=Level.STAIRCASE)

@@ -14,7 +14,7 @@ from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
 from pinnir.numerics.matrix import BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
-from pinnir.passes.fitting.operations import affine, with_parameters
+from pinnir.passes.fitting.operations import with_parameters
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -57,8 +57,8 @@ class RefitSpikes(Pass):
                 found = trace(graph, graph.bind(points), {source, node.name})
                 rest = wanted[node.name] - found[node.name]
                 slope, constant = regression(found[source], rest, self.ridge)
-                weight, bias = dense(affine(node).weight), affine(node).bias
-                changed = {node.name: (weight + slope, bias + constant)}
+                op = node.op_as(Affine)
+                changed = {node.name: (dense(op.weight) + slope, op.bias + constant)}
                 graph = with_parameters(graph, changed)
         return graph
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pinnir.base.errors import PinnirError
 from pinnir.ir.graph import Activation, Affine, Graph, Node, Op
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, with_entries
@@ -14,17 +13,6 @@ from pinnir.numerics.matrix import Array, with_entries
 def activations(graph: Graph) -> dict[Node, Activation]:
     """The activations of the cores, in running order."""
     return {n: n.op for n in graph.nodes if n.in_core and isinstance(n.op, Activation)}
-
-
-def affine(node: Node) -> Affine:
-    """The operation of a node that is a map."""
-    assert isinstance(node.op, Affine)
-    return node.op
-
-
-def refusal(kind: type[PinnirError], node: Node, problem: str, hint: str) -> PinnirError:
-    """An error about a node."""
-    return kind(problem, node=node.name, op=type(node.op).__name__, hint=hint)
 
 
 def with_ops(graph: Graph, ops: Mapping[str, Op], **fields: Any) -> Graph:
@@ -43,7 +31,7 @@ def with_ops(graph: Graph, ops: Mapping[str, Op], **fields: Any) -> Graph:
 def with_values(node: Node, values: tuple[Array, Array]) -> Affine:
     """A node's map with other entries of its weight, and another bias."""
     weight, bias = values
-    return Affine(with_entries(affine(node).weight, weight), bias)
+    return Affine(with_entries(node.op_as(Affine).weight, weight), bias)
 
 
 def with_parameters(graph: Graph, parameters: Parameters) -> Graph:

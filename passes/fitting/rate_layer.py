@@ -20,7 +20,6 @@ from pinnir.neurons import IF
 from pinnir.neurons.start_units import START, potentials
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, entries
-from pinnir.passes.fitting.operations import affine
 from pinnir.passes.fitting.runs import Run, run_maps
 from pinnir.passes.fitting.spike_sums import Arriving, mean_over_steps
 
@@ -44,7 +43,7 @@ class SpikingLayer:
     @property
     def parameters(self) -> Parameters:
         """Weights and biases of the maps, by name."""
-        ops = {node.name: affine(node) for node in self.maps}
+        ops = {node.name: node.op_as(Affine) for node in self.maps}
         return {name: (entries(op.weight), op.bias) for name, op in ops.items()}
 
     @property
@@ -52,7 +51,7 @@ class SpikingLayer:
         """Initial potentials ``(units,)``; zeros where nothing integrates."""
         if isinstance(self.end.op, IF):
             return potentials(self.end)
-        return np.zeros(affine(self.end).bias.size)
+        return np.zeros(self.end.op_as(Affine).bias.size)
 
     def arriving(self, points: Array) -> Arriving:
         """What arrives at points ``(samples, columns)``, step by step."""

@@ -173,9 +173,9 @@ class TrainableCore:
                 if node in maps:
                     now[node] = apply(maps[node].weight, current) + maps[node].bias
                 else:
-                    assert isinstance(node.op, Staircase)
+                    op = node.op_as(Staircase)
                     spikes, state[node] = neurons[node].step(state[node], current)
-                    now[node] = node.op.base + (node.op.step * self.steps) * spikes
+                    now[node] = op.base + (op.step * self.steps) * spikes
                 if node not in constant:
                     total[node] = total[node] + now[node] if step else now[node]
         for node in total:

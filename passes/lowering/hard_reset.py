@@ -30,7 +30,6 @@ from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.neurons.start_units import is_start, potentials, start_synapses
 from pinnir.numerics.integer_weights import largest_of
 from pinnir.numerics.matrix import Array, BlockDiagonal
-from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.rate_layer import SpikingLayer, check_rate_program, spiking_layer
 from pinnir.passes.fitting.spike_sums import SpikeSum
 from pinnir.pipeline.context import Context
@@ -134,11 +133,11 @@ class _Conversion:
                 "themselves"
             )
             hint = "compile with --coding rate and unsigned units (split-thresholds)"
-            raise refusal(LegalizeError, node, problem, hint)
+            raise node.error(LegalizeError, problem, hint)
         layer = spiking_layer(self.graph, node.name, self.context.layers)
         if layer is None:
             problem = "is no layer of the network, and has nothing to be fitted to"
-            raise refusal(PipelineError, node, problem, "run hard-reset straight behind lower")
+            raise node.error(PipelineError, problem, "run hard-reset straight behind lower")
         return op, layer
 
     def _population(self, node: Node) -> None:
@@ -254,7 +253,7 @@ class _Conversion:
             f"would need thresholds of fewer than {_LEAST_BITS} bits: potentials have "
             f"{self.options.state_bits}, and what arrives in a step {arriving}"
         )
-        raise refusal(LegalizeError, node, problem, "compile with fewer steps or units")
+        raise node.error(LegalizeError, problem, "compile with fewer steps or units")
 
     def _fits(self, sums: SpikeSum, threshold: float) -> bool:
         """Whether no sum is too large, for any input."""
@@ -286,8 +285,7 @@ def _limit(source: Node) -> float:
     """
     if isinstance(source.op, Primitive) and source.op.kind == "Clip":
         *_, high = source.operands
-        assert isinstance(high.op, Constant)
-        return float(high.op.value)
+        return float(high.op_as(Constant).value)
     problem = "enters a core and is not rounded to whole numbers"
     hint = "run quantise-inputs before quantise-activations"
-    raise refusal(LegalizeError, source, problem, hint)
+    raise LegalizeError(problem, node=source.name, op=type(source.op).__name__, hint=hint)

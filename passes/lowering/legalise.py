@@ -23,7 +23,6 @@ from pinnir.codings.population import PopulationCoding
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
 from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.neurons.start_units import is_start
-from pinnir.passes.fitting.operations import affine
 from pinnir.passes.lowering.split_signs import SplitSigns
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -58,7 +57,7 @@ def _move_biases(graph: Graph) -> Graph:
         if not isinstance(op, IF) or np.all(op.bias == 0):
             return node
         first, *rest = node.operands
-        map_ = affine(first)
+        map_ = first.op_as(Affine)
         biased = Affine(map_.weight, map_.bias + op.bias)
         entry = Node(f"{first.name}_biased", biased, first.operands, first.segment)
         return Node(node.name, replace(op, bias=0.0), (entry, *rest), node.segment)

@@ -18,7 +18,6 @@ from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import START, potentials
 from pinnir.numerics.matrix import BlockDiagonal, dense
-from pinnir.passes.fitting.operations import affine
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -69,6 +68,6 @@ def _pair(op: IF) -> IF:
 
 def _mirror(entries: tuple[Node, ...], reader: str) -> Node:
     """Give both signs of the sum of ``entries`` to the pairs."""
-    rows = affine(entries[0]).bias.size
+    rows = entries[0].op_as(Affine).bias.size
     signs = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
     return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), entries, entries[0].segment)

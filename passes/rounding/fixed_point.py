@@ -20,7 +20,7 @@ import numpy as np
 from pinnir.ir.exact_sums import numbered_network, reach, reads_levels, unit_for
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.numerics.matrix import Array
-from pinnir.passes.fitting.operations import affine, with_ops
+from pinnir.passes.fitting.operations import with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -45,11 +45,10 @@ class FixedPoint(Pass):
         bounds: dict[Node, Array] = {}
         for node in graph.nodes:
             if reads_levels(node):
-                read = node.operands[0].op
-                assert isinstance(read, Staircase)
-                bounds[node] = reach(affine(node), read)
+                read = node.operands[0].op_as(Staircase)
+                bounds[node] = reach(node.op_as(Affine), read)
         units = {node: unit_for(_together(node, graph, bounds), self.bits) for node in bounds}
-        rounded = {node.name: _rounded(affine(node), unit) for node, unit in units.items()}
+        rounded = {node.name: _rounded(node.op_as(Affine), unit) for node, unit in units.items()}
         return with_ops(graph, rounded)
 
 

@@ -32,7 +32,6 @@ from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
 from pinnir.numerics.matrix import Array, BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
-from pinnir.passes.fitting.operations import refusal
 from pinnir.passes.fitting.teaching import teacher_values
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.passes.rounding.summed_maps import SumLayer, sum_layers
@@ -124,10 +123,10 @@ class Quantise(Pass):
             missing = rest - bias * unit
             found[node.name] = (Affine(whole, bias),)
         for node in layer.stairs:
-            assert isinstance(node.op, Staircase)
-            units = np.repeat(unit, node.op.base.size // unit.size)
-            counted = counted_in(node.op, units, self.steps) if self.steps else None
-            found[node.name] = (counted or in_units(node.op, units),)
+            op = node.op_as(Staircase)
+            units = np.repeat(unit, op.base.size // unit.size)
+            counted = counted_in(op, units, self.steps) if self.steps else in_units(op, units)
+            found[node.name] = (counted,)
         if not layer.stairs:
             units_of = Affine(BlockDiagonal(unit[:, None, None]), np.zeros(unit.size))
             (last,) = layer.joins or maps
@@ -138,8 +137,7 @@ class Quantise(Pass):
         """The largest threshold of each row's neurons, which signed ones add to their sums."""
         found = np.zeros(rows)
         for node in layer.stairs if self.steps else ():
-            assert isinstance(node.op, Staircase)
-            own = self.steps * spacing(node.op)
+            own = self.steps * spacing(node.op_as(Staircase))
             found = np.maximum(found, own.reshape(rows, -1).max(axis=1))
         return found
 
@@ -205,4 +203,4 @@ def _refuse_analog(graph: Graph) -> None:
             if enters and not (isinstance(operand.op, Primitive) and operand.op.kind == "Clip"):
                 problem = f"takes '{operand.name}', which is not rounded to whole numbers"
                 hint = "run quantise-inputs before quantise-activations"
-                raise refusal(LegalizeError, node, problem, hint)
+                raise node.error(LegalizeError, problem, hint)

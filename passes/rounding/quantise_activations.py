@@ -14,7 +14,7 @@ from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Graph, Level, Staircase
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate, spreads_of
-from pinnir.passes.fitting.operations import activations, refusal, with_ops
+from pinnir.passes.fitting.operations import activations, with_ops
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -62,7 +62,7 @@ class QuantiseActivations(Pass):
                 if op.function == "clip":
                     problem = "clipped ramps are counted over time, and all by the same number"
                     hint = "leave allocation=sensitivity to activations that were not split"
-                    raise refusal(PipelineError, node, f"{problem} of steps", hint)
+                    raise node.error(PipelineError, f"{problem} of steps", hint)
                 heights = found[node.name].step * (self.levels - 1)
                 spreads = spreads_of(apply_activation(op, values[node.name]))
                 about[node.name] = Rounded(weights[node.name], heights, spreads)

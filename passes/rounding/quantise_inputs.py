@@ -17,7 +17,6 @@ from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import HOST, Affine, Constant, Graph, Level, Node, Primitive
 from pinnir.numerics.matrix import Array, dense
-from pinnir.passes.fitting.operations import affine
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass, Passes
 
@@ -57,8 +56,8 @@ class QuantiseInputs(Pass):
             first = node.operands[0] if node.operands else node
             if node.in_core and first.segment != node.segment and first.name in rounded:
                 assert len(node.operands) == 1
-                weight = dense(affine(node).weight) * units[first.name]
-                op = Affine(weight, affine(node).bias)
+                weight = dense(node.op_as(Affine).weight) * units[first.name]
+                op = Affine(weight, node.op_as(Affine).bias)
                 node = replace(node, op=op, operands=(rounded[first.name],))
             if node.name in units:
                 rounded[node.name] = _rounded(node, units[node.name], self.limit, labels[node.name])

@@ -9,7 +9,6 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Node, Staircase
 from pinnir.numerics.matrix import BlockDiagonal, entries
-from pinnir.passes.fitting.operations import affine, refusal
 from pinnir.passes.fitting.trainable_core import TrainableCore
 
 _HINT = "run gather-synapses first"
@@ -53,14 +52,14 @@ def _layer(core: TrainableCore, nodes: list[Node]) -> SumLayer:
     stairs = tuple(node for node in nodes if isinstance(node.op, Staircase))
     joins = tuple(n for n in nodes if n not in stairs and isinstance(n.operands[0].op, Affine))
     for node in joins:
-        op = affine(node)
+        op = node.op_as(Affine)
         copies = isinstance(op.weight, BlockDiagonal) and np.all(entries(op.weight) == 1)
         if not copies or op.bias.any():
             problem = "is a map of a map, and integers have no scale for its weights"
-            raise refusal(LegalizeError, node, problem, _HINT)
+            raise node.error(LegalizeError, problem, _HINT)
     for node in nodes:
         if stairs and core.graph.leaves(node):
             problem = "leaves the core in the units of the neurons that read it"
-            raise refusal(LegalizeError, node, problem, _HINT)
+            raise node.error(LegalizeError, problem, _HINT)
     maps = frozenset(node.name for node in nodes if node not in (*stairs, *joins))
     return SumLayer(maps, joins, stairs)
