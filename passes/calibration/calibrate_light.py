@@ -51,7 +51,7 @@ class CalibrateLight(Pass):
             PipelineError: For a lowered population program, and behind ``split-signs``.
         """
         if graph.level is Level.SPIKING:
-            check_rate_program(graph, context.source, self.name)
+            check_rate_program(self, graph, context.source)
         points = context.calibration[: self.points]
         wanted = {n.name for n in context.source.nodes if n.in_core and isinstance(n.op, Affine)}
         wanted &= {n.name for n in graph.nodes if n.in_core and isinstance(n.op, Affine)}

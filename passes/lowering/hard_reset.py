@@ -82,7 +82,7 @@ class HardReset(Pass):
             PipelineError: If the program is no rate program with the network's layers.
             LegalizeError: If a unit is signed, or thresholds would have too few bits.
         """
-        check_rate_program(graph, context.source, self.name)
+        check_rate_program(self, graph, context.source)
         return _Conversion(self, graph, context, context.fresh(self.points, 0)).converted()
 
 
