@@ -27,14 +27,12 @@ class Range:
     """What a layer's values were on the calibration points, with a margin.
 
     Attributes:
-        low: Lower end of its activation's arguments, ``(arguments x neurons,)``.
-        high: Their upper end.
+        arguments: Lower and upper end of its activation's arguments, ``(arguments x neurons,)``.
         middle: Middle of its values, ``(neurons,)``.
         half: Half their width.
     """
 
-    low: Array
-    high: Array
+    arguments: tuple[Array, Array]
     middle: Array
     half: Array
 
@@ -65,7 +63,7 @@ class Layers:
         low = np.where(z.min(axis=0) > 0, np.maximum(low, z.min(axis=0) / 2), low)
         high = np.where(z.max(axis=0) < 0, np.minimum(high, z.max(axis=0) / 2), high)
         bottom, top = _widened(apply_activation(op, z), _VALUE_MARGIN)
-        return Range(low, high, (bottom + top) / 2, (top - bottom) / 2)
+        return Range((low, high), (bottom + top) / 2, (top - bottom) / 2)
 
     @cached_property
     def depths(self) -> dict[Node, int]:
@@ -134,13 +132,7 @@ class _Lowering:
         self._check_reach(node, rates, scale, farthest)
         potential = sum(self._constant(operand) for operand in node.operands)
         return SignGradient(
-            node.op_as(Activation),
-            rates,
-            scale,
-            found.low,
-            found.high,
-            np.asarray(potential),
-            estimate,
+            node.op_as(Activation), rates, scale, *found.arguments, np.asarray(potential), estimate
         )
 
     def _check_reach(self, node: Node, rates: Array, scale: Array, farthest: Array) -> None:

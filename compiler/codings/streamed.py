@@ -19,7 +19,7 @@ from pinnir.ir.evaluate import preactivations
 from pinnir.ir.exact_sums import is_whole, reads_levels
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.neurons.programmable import LevelNeuron
-from pinnir.numerics.matrix import Array, dense
+from pinnir.numerics.matrix import dense
 from pinnir.pipeline.context import Context
 
 Levels = NDArray[np.int32]
@@ -70,8 +70,3 @@ def _check_whole(graph: Graph) -> None:
             if not is_whole(node.op_as(Affine), read):
                 problem = "its sums would be rounded, and rounding errors would add up"
                 raise node.error(PipelineError, problem, "run the pass fixed-point before lower")
-
-
-def level_counts(levels: Levels, neuron: int, count: int) -> Array:
-    """How often a neuron was at each of its levels 0 to ``count - 1``."""
-    return np.bincount(levels[:, neuron], minlength=count).astype(np.float64)
