@@ -11,6 +11,7 @@ from pinnir.ir.graph import Affine, Graph
 from pinnir.neurons import Threshold
 from pinnir.numerics.matrix import entries
 from pinnir.passes.pipelines import in_integers, population
+from pinnir.passes.rounding.round_laterals import RoundLaterals
 from tests.backends.networks import DOMAIN, mlp, model
 
 
@@ -19,7 +20,8 @@ def program(bits: int | None) -> pinnir.Program:
     assert integers is not None
     pipeline = in_integers(population(16), integers)
     if bits is not None:
-        pipeline = pipeline.replace(",legalise", f",round-laterals{{bits={bits}}},legalise")
+        *before, legalise = pipeline
+        pipeline = (*before, RoundLaterals(bits), legalise)
     return pinnir.compile(model(mlp(sizes=(2, 6, 6, 1))), DOMAIN, pipeline=pipeline)
 
 
