@@ -273,8 +273,8 @@ class _Conversion:
         most = steps * reach + threshold
         step_bits = self.options.step_bits or self.options.state_bits
         per_step = np.max([up, down, np.abs(sums.bias)])
-        fits: bool = most.max() < 2.0 ** (self.options.state_bits - 1) and per_step < 2.0**step_bits
-        return fits
+        state_bits = self.options.state_bits - 1
+        return bool(most.max() < 2.0**state_bits and per_step < 2.0**step_bits)
 
 
 def _limit(source: Node) -> float:
