@@ -74,10 +74,9 @@ def _with_mean(graph: Graph, name: str, source: Graph, points: Array) -> Graph:
     if layer is None:
         return graph
     arriving, wanted = layer.arriving(points), layer.wanted(source, points)
-    parameters = layer.parameters
-    found = layer.corrected_potentials(parameters, arriving, wanted, _mean_difference)
+
+    def mean_difference(errors: Array) -> Array:
+        return np.asarray(np.abs(errors.mean(axis=0)))
+
+    found = layer.corrected_potentials(layer.parameters, arriving, wanted, mean_difference)
     return with_potentials(graph, name, found)
-
-
-def _mean_difference(errors: Array) -> Array:
-    return np.asarray(np.abs(errors.mean(axis=0)))

@@ -164,15 +164,11 @@ class _Conversion:
     def _arranged(self, weights: dict[Node, Array], bias: Array) -> SpikeSum:
         """The sum with what stays in front: spikes then make up for its rounding."""
         for source in weights:
-            if source not in self.seen:
-                self.seen[source] = self._entering(source)
+            if source not in self.seen:  # it enters the core
+                so_far = self._so_far([source])
+                (self.seen[source],) = evaluate(so_far, so_far.bind(self.points))
         order = sorted(weights, key=lambda source: self.seen[source].ndim)
         return SpikeSum({source: weights[source] for source in order}, bias)
-
-    def _entering(self, source: Node) -> Array:
-        """A value that enters a core, ``(samples, columns)``."""
-        so_far = self._so_far([source])
-        return evaluate(so_far, so_far.bind(self.points))[0]
 
     def _shares(self, sums: SpikeSum, rates: Array, threshold: Array, start: Array) -> Array:
         """Case 2: the shares with which numbers of spikes are nearest to those wanted."""

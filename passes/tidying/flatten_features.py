@@ -69,17 +69,13 @@ def _table(tables: Tables, node: Node) -> Node:
     if is_elementwise(node):
         spread = (_spread(tables, node, number) for number in range(len(node.operands)))
         return Node(node.name, node.op, tuple(spread))
-    moving = [_moves(operand) for operand in node.operands]
+    moving = [not isinstance(one.op, Constant) and is_floating(one) for one in node.operands]
     if isinstance(node.op, Primitive):
         if node.op.operator.is_linear_in(moving):
             return _map(tables, node, moving)
         if node.op.kind in DECOMPOSITIONS and any(moving):
             return DECOMPOSITIONS[node.op.kind](tables, node)
     raise refusal(node, "has no form on columns that neurons could follow")
-
-
-def _moves(node: Node) -> bool:
-    return not isinstance(node.op, Constant) and is_floating(node)
 
 
 def _map(tables: Tables, node: Node, moving: Sequence[bool]) -> Node:
