@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.ir.evaluate import add, trace
-from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Staircase
+from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
 
 
@@ -68,18 +68,15 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
             parts[node] = (_read_out(node, maps),) if graph.leaves(node) else maps
         else:
             parts[node] = (node.with_operands(*sources),)
-    inputs = tuple(parts[node][0] for node in graph.inputs)
-    outputs = tuple(parts[node][0] for node in graph.outputs)
-    return replace(
-        graph, level=Level.SPIKING, inputs=inputs, outputs=outputs, steps=steps, read_out=read_out
-    )
+    ends = {node: own[0] for node, own in parts.items()}
+    return graph.replaced(ends, level=Level.SPIKING, steps=steps, read_out=read_out)
 
 
 def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
     """The affine map ``node`` fed by spikes: a dense map from each population."""
-    assert isinstance(node.op, Affine)
-    weight = dense(node.op.weight)
-    bias = node.op.bias + weight @ layer.silent
+    op = node.op_as(Affine)
+    weight = dense(op.weight)
+    bias = op.bias + weight @ layer.silent
     maps: list[Node] = []
     for population in layer.populations:
         # In the order in memory that a file gives it: sums then round alike.
@@ -94,14 +91,9 @@ def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
 def _read_out(node: Node, maps: tuple[Node, ...]) -> Node:
     if len(maps) == 1:
         return maps[0]
-    columns = len(np.atleast_1d(_bias(maps[0])))
+    columns = maps[0].op_as(Affine).bias.size
     identity = BlockDiagonal(np.ones((columns, 1, 1)))
     return Node(node.name, Affine(identity, np.zeros(columns)), maps, node.segment)
-
-
-def _bias(node: Node) -> Array:
-    assert isinstance(node.op, Affine)
-    return node.op.bias
 
 
 def upper_bounds(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -125,16 +117,14 @@ def upper_bounds(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
             ends = previous.level_table
             low = previous.base + previous.step * ends.min(axis=1)
             high = previous.base + previous.step * ends.max(axis=1)
-            highest[node] = _largest(node.op, low, high)
+            highest[node] = _largest(node.op_as(Affine), low, high)
         else:
             z = seen[node.name]
             highest[node] = z.max(axis=0) + np.ptp(z, axis=0)
     return {node.name: add([highest[operand] for operand in node.operands]) for node in layers}
 
 
-def _largest(op: Op, low: Array, high: Array) -> Array:
+def _largest(op: Affine, low: Array, high: Array) -> Array:
     """Upper bound of an affine map's values from bounds of its input."""
-    assert isinstance(op, Affine)
     weight = dense(op.weight)
-    largest: Array = np.maximum(weight, 0) @ high + np.minimum(weight, 0) @ low + op.bias
-    return largest
+    return np.asarray(np.maximum(weight, 0) @ high + np.minimum(weight, 0) @ low + op.bias)

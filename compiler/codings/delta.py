@@ -14,6 +14,7 @@ points, because the first point of a line costs the way from zero to its level.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -49,10 +50,8 @@ class DeltaCoding(Coding):
         Raises:
             PipelineError: If the staircase network is not in fixed point.
         """
-        return lower_streamed(graph, context, _median, self._neurons)
-
-    def _neurons(self, op: Staircase) -> Delta:
-        return Delta(op, self.hysteresis, self.events == "graded")
+        neurons = partial(Delta, hysteresis=self.hysteresis, graded=self.events == "graded")
+        return lower_streamed(graph, context, _median, neurons)
 
 
 def _median(op: Staircase, levels: Levels) -> Levels:

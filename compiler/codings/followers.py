@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -27,14 +27,12 @@ class Range:
     """What a layer's values were on the calibration points, with a margin.
 
     Attributes:
-        low: Lower end of its activation's arguments, ``(arguments x neurons,)``.
-        high: Their upper end.
+        arguments: Lower and upper end of its activation's arguments, ``(arguments x neurons,)``.
         middle: Middle of its values, ``(neurons,)``.
         half: Half their width.
     """
 
-    low: Array
-    high: Array
+    arguments: tuple[Array, Array]
     middle: Array
     half: Array
 
@@ -57,16 +55,15 @@ class Layers:
     def ranges(self) -> dict[str, Range]:
         """Ranges of all activations of the cores, by name."""
         values = preactivations(self.graph, self.graph.bind(self.calibration))
-        ops = {node.name: node.op for node in self.graph.nodes}
+        ops = {n.name: n.op for n in self.graph.nodes if isinstance(n.op, Activation)}
         return {name: self._range(ops[name], z) for name, z in values.items()}
 
-    def _range(self, op: object, z: Array) -> Range:
-        assert isinstance(op, Activation)
+    def _range(self, op: Activation, z: Array) -> Range:
         low, high = _widened(z, _ARGUMENT_MARGIN)
         low = np.where(z.min(axis=0) > 0, np.maximum(low, z.min(axis=0) / 2), low)
         high = np.where(z.max(axis=0) < 0, np.minimum(high, z.max(axis=0) / 2), high)
         bottom, top = _widened(apply_activation(op, z), _VALUE_MARGIN)
-        return Range(low, high, (bottom + top) / 2, (top - bottom) / 2)
+        return Range((low, high), (bottom + top) / 2, (top - bottom) / 2)
 
     @cached_property
     def depths(self) -> dict[Node, int]:
@@ -123,27 +120,19 @@ class _Lowering:
                 new[node] = Node(node.name, self._neurons(node), operands, node.segment)
             else:
                 new[node] = Node(node.name, self._synapses(node), operands, node.segment)
-        return replace(
-            source,
-            level=Level.SPIKING,
-            inputs=tuple(new[node] for node in source.inputs),
-            outputs=tuple(new[node] for node in source.outputs),
-            steps=self.steps,
-            read_out="mean",
-        )
+        return source.replaced(new, level=Level.SPIKING, steps=self.steps, read_out="mean")
 
     def _rates(self, node: Node) -> Array:
         return self.schedule.rates(self.steps, self.layers.depths[node])
 
     def _neurons(self, node: Node) -> SignGradient:
-        assert isinstance(node.op, Activation)
         found, rates = self.layers.ranges[node.name], self._rates(node)
         estimate, scale = self.layers.start(node.name)
         farthest = np.abs(found.middle - estimate) + found.half
         self._check_reach(node, rates, scale, farthest)
         potential = sum(self._constant(operand) for operand in node.operands)
         return SignGradient(
-            node.op, rates, scale, found.low, found.high, np.asarray(potential), estimate
+            node.op_as(Activation), rates, scale, *found.arguments, np.asarray(potential), estimate
         )
 
     def _check_reach(self, node: Node, rates: Array, scale: Array, farthest: Array) -> None:
@@ -151,34 +140,30 @@ class _Lowering:
         short = reach < farthest * (1 - 1e-9)
         if short.any():
             worst = int(np.argmax(farthest - reach))
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 f"the schedule ({self.schedule}) cannot reach the range of {int(short.sum())} of "
                 f"{short.size} neurons: in {self.steps} steps a neuron moves by up to "
                 f"{reach[worst]:.3g}, and its values lie up to {farthest[worst]:.3g} away",
-                node=node.name,
-                op="Activation",
-                hint="give longer steps (eta), a slower decay, fewer steps between layers (delay), "
+                "give longer steps (eta), a slower decay, fewer steps between layers (delay), "
                 "or more steps",
             )
 
     def _constant(self, node: Node) -> Array:
         """What a map gives before the first step: its bias, and what it makes of ``y`` then."""
-        assert isinstance(node.op, Affine)
-        source = node.operands[0]
+        op, source = node.op_as(Affine), node.operands[0]
         if not _is_layer(source, node):
-            return node.op.bias
-        return apply(node.op.weight, self.layers.start(source.name)[0]) + node.op.bias
+            return op.bias
+        return apply(op.weight, self.layers.start(source.name)[0]) + op.bias
 
     def _synapses(self, node: Node) -> Affine:
-        assert isinstance(node.op, Affine)
-        source = node.operands[0]
-        graph = self.layers.graph
+        op, source, graph = node.op_as(Affine), node.operands[0], self.layers.graph
         into_neurons = any(isinstance(user.op, Activation) for user in graph.users[node])
         assert not (into_neurons and graph.leaves(node)), node
         if not _is_layer(source, node):
-            return _once(node.op, self.steps) if into_neurons else node.op
+            return _once(op, self.steps) if into_neurons else op
         # A spike takes 2 eta_t c away from what its absence leaves.
-        weight = dense(node.op.weight) * (2 * self.layers.start(source.name)[1])
+        weight = dense(op.weight) * (2 * self.layers.start(source.name)[1])
         rates = -self._rates(source)
         if into_neurons:
             return Scheduled(weight, np.zeros(len(weight)), rates, centre=0.5)
@@ -216,8 +201,7 @@ def with_input_neurons(graph: Graph) -> Graph:
 
 
 def _follower(source: Node, user: Node) -> Node:
-    assert isinstance(user.op, Affine)
-    columns = user.op.weight.shape[1]
+    columns = user.op_as(Affine).weight.shape[1]
     one = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
     entry = Node(f"{source.name}:{user.segment}", one, (source,), user.segment)
     z = Node("z", Input(columns))

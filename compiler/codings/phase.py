@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.codings.coding import Coding
-from pinnir.codings.streamed import Levels, level_counts, lower_streamed
+from pinnir.codings.streamed import Levels, lower_streamed
 from pinnir.ir.graph import Graph, Node, Staircase
 from pinnir.metrics.spikes import depth
 from pinnir.neurons import Phase
@@ -71,6 +71,7 @@ def cheapest_zeros(op: Staircase, levels: Levels) -> Levels:
     for neuron in range(op.base.size):
         own = int(op.level_table[neuron].max()) + 1
         # k and -k have as many digits, so this is a convolution over all levels k - zero.
-        total = fftconvolve(level_counts(levels, neuron, count), digits)[count - 1 :]
+        often = np.bincount(levels[:, neuron], minlength=count).astype(np.float64)
+        total = fftconvolve(often, digits)[count - 1 :]
         found[neuron] = int(np.argmin(np.rint(total[:own])))
     return found

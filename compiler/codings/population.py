@@ -78,7 +78,6 @@ class PopulationCoding(Coding):
         bounds = upper_bounds(graph, points)
 
         def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
-            assert isinstance(node.op, Staircase)
             return _encode(node, sources, bounds[node.name], values[node.name])
 
         return lower_core(graph, encode, steps=1, read_out="last")
@@ -135,13 +134,13 @@ def _blocks(directions: NDArray[np.int8], size: int) -> list[tuple[int, int]]:
 
 def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array) -> Spiking:
     """Coarse and fine populations of one layer, for each group of neurons."""
-    assert isinstance(node.op, Staircase)
-    groups = list(_groups(node.op, upper))
+    stairs = node.op_as(Staircase)
+    groups = list(_groups(stairs, upper))
     found: list[Population] = []
-    silent = node.op.base.copy()
+    silent = stairs.base.copy()
     for number, (members, table) in enumerate(groups):
         suffix = f"_g{number}" if len(groups) > 1 else ""
-        step = node.op.step[members]
+        step = stairs.step[members]
         for op, population in _Group(node, sources, members, suffix, table, z).populations():
             decode = step[:, None] * op.level_weight.reshape(step.size, -1)
             found.append(Population(population, members, BlockDiagonal(decode[:, None, :])))

@@ -53,10 +53,9 @@ class RateCoding(Coding):
         """
 
         def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
-            assert isinstance(node.op, Staircase)
             if isinstance(node.op, Response):
                 return _membranes(node, node.op, sources, steps)
-            return _counters(node, node.op, sources, steps)
+            return _counters(node, node.op_as(Staircase), sources, steps)
 
         return lower_core(graph, encode, steps=steps, read_out="mean")
 
@@ -99,8 +98,7 @@ def integrate_fire(node: Node, steps: int) -> IF:
     Raises:
         LegalizeError: If the staircase is not what an IF neuron can count.
     """
-    op = node.op
-    assert isinstance(op, Staircase)
+    op = node.op_as(Staircase)
     signed = bool((op.start < 0).any())
     count = op.boundaries.shape[1]
     if count != (2 * steps if signed else steps):

@@ -11,7 +11,7 @@ network and points give the same schedule. Schedules that do not reach a neuron'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import floor, log
 
@@ -20,7 +20,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.codings.followers import Layers
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Affine, Graph, Input
+from pinnir.ir.graph import Affine, Input
 from pinnir.metrics.field_errors import relative_l2
 from pinnir.numerics.matrix import Array, entries
 from pinnir.numerics.step_schedules import Kind, Schedule, reaching
@@ -72,27 +72,6 @@ def choose(
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """Points to run schedules on, and what the network gives there."""
-
-    inputs: dict[str, Array]
-    truth: Array
-
-    @classmethod
-    def of(cls, layers: Layers, samples: int) -> _Trial:
-        """Some of the calibration points, evenly chosen."""
-        graph, rows = layers.graph, layers.calibration
-        axes = len({node.op.axis for node in graph.inputs if isinstance(node.op, Input)})
-        count = min(samples, len(rows), round(_COMBINATIONS ** (1 / axes)))
-        inputs = graph.bind(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
-        return cls(inputs, _flat(evaluate(graph, inputs)))
-
-    def error(self, graph: Graph) -> float:
-        """Relative L2 error of a graph's outputs."""
-        return relative_l2(_flat(evaluate(graph, self.inputs)), self.truth)
-
-
 def _flat(values: Iterable[Array]) -> Array:
     return np.concatenate([value.reshape(-1) for value in values])
 
@@ -102,7 +81,6 @@ class _Search:
     layers: Layers
     wish: Wish
     steps: int
-    _trials: dict[int, _Trial] = field(default_factory=dict)
 
     @cached_property
     def _deepest(self) -> int:
@@ -162,14 +140,21 @@ class _Search:
             eta = reaching(wish.kind, decay, left, reach)
         return Schedule(wish.kind, eta, decay, delay)
 
+    def _inputs(self, samples: int) -> dict[str, Array]:
+        """Some of the calibration points, evenly chosen."""
+        graph, rows = self.layers.graph, self.layers.calibration
+        axes = len({node.op_as(Input).axis for node in graph.inputs})
+        count = min(samples, len(rows), round(_COMBINATIONS ** (1 / axes)))
+        return graph.bind(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
+
     def _ranked(self, schedules: Iterable[Schedule], samples: int) -> list[tuple[Schedule, float]]:
         """Schedules with their errors, best first.
 
         Raises:
             LegalizeError: If none of them reaches the range of every neuron; of the first.
         """
-        if samples not in self._trials:
-            self._trials[samples] = _Trial.of(self.layers, samples)
+        inputs = self._inputs(samples)
+        truth = _flat(evaluate(self.layers.graph, inputs))
         found: list[tuple[Schedule, float]] = []
         refused: LegalizeError | None = None
         for schedule in schedules:
@@ -178,7 +163,7 @@ class _Search:
             except LegalizeError as error:
                 refused = refused or error
                 continue
-            found.append((schedule, self._trials[samples].error(graph)))
+            found.append((schedule, relative_l2(_flat(evaluate(graph, inputs)), truth)))
         if refused is not None and not found:
             raise refused
         return sorted(found, key=lambda one: one[1])

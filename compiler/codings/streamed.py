@@ -19,7 +19,7 @@ from pinnir.ir.evaluate import preactivations
 from pinnir.ir.exact_sums import is_whole, reads_levels
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.neurons.programmable import LevelNeuron
-from pinnir.numerics.matrix import Array, dense
+from pinnir.numerics.matrix import dense
 from pinnir.pipeline.context import Context
 
 Levels = NDArray[np.int32]
@@ -46,8 +46,7 @@ def lower_streamed(
     _check_whole(graph)
     zeros: dict[str, Levels] = {}
     for name, z in preactivations(graph, graph.bind(context.calibration)).items():
-        op = graph.node(name).op
-        assert isinstance(op, Staircase)
+        op = graph.node(name).op_as(Staircase)
         zeros[name] = zero(op, op.levels(z))
 
     def change(node: Node) -> Node:
@@ -67,17 +66,7 @@ def lower_streamed(
 def _check_whole(graph: Graph) -> None:
     for node in graph.nodes:
         if reads_levels(node):
-            read = node.operands[0].op
-            assert isinstance(node.op, Affine) and isinstance(read, Staircase)
-            if not is_whole(node.op, read):
-                raise PipelineError(
-                    "its sums would be rounded, and rounding errors would add up",
-                    node=node.name,
-                    op="Affine",
-                    hint="run the pass fixed-point before lower",
-                )
-
-
-def level_counts(levels: Levels, neuron: int, count: int) -> Array:
-    """How often a neuron was at each of its levels 0 to ``count - 1``."""
-    return np.bincount(levels[:, neuron], minlength=count).astype(np.float64)
+            read = node.operands[0].op_as(Staircase)
+            if not is_whole(node.op_as(Affine), read):
+                problem = "its sums would be rounded, and rounding errors would add up"
+                raise node.error(PipelineError, problem, "run the pass fixed-point before lower")

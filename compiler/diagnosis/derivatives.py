@@ -13,14 +13,12 @@ from pinnir.numerics.matrix import Array
 
 def _step(u: Array, half: Array | float) -> Array:
     """Slope of a corner that is rounded from ``-half`` to ``half``."""
-    found: Array = np.clip(u / (2 * half) + 0.5, 0.0, 1.0)
-    return found
+    return np.asarray(np.clip(u / (2 * half) + 0.5, 0.0, 1.0))
 
 
 def _near(u: Array, half: Array | float) -> Array:
     """Its bend."""
-    found: Array = (np.abs(u) < half) / (2 * half)
-    return found
+    return np.asarray((np.abs(u) < half) / (2 * half))
 
 
 # name -> (z, f(z), *parameters) -> derivative

@@ -130,14 +130,13 @@ def _identity(node: Node, columns: int) -> Node:
 def cut(graph: Graph, given: Iterable[str], wanted: Iterable[str]) -> Graph:
     """The part of a graph that computes the ``wanted`` values from the ``given`` ones."""
     names = set(given)
-    new: dict[Node, Node] = {}
+    new: dict[str, Node] = {}
     for node in graph.nodes:
         if node.name in names:
-            new[node] = Node(node.name, Input())
+            new[node.name] = Node(node.name, Input())
         else:
-            new[node] = node.with_operands(*(new[operand] for operand in node.operands))
-    by_name = {node.name: node for node in graph.nodes}
-    return replace(graph, inputs=(), outputs=tuple(new[by_name[name]] for name in wanted))
+            new[node.name] = node.with_operands(*(new[operand.name] for operand in node.operands))
+    return replace(graph, inputs=(), outputs=tuple(new[name] for name in wanted))
 
 
 def _layer_of(population: str, layers: Iterable[str]) -> str | None:

@@ -66,8 +66,7 @@ def metric(graph: Graph, label: str, points: Array) -> Array:
     leaving = [node for node in graph.segments[label] if graph.leaves(node)]
     behind = np.concatenate([found.behind(node) for node in leaving])
     gram: Array = np.einsum("csm,dsm->cd", behind, behind, optimize=True)
-    weighted: Array = gram / (behind.shape[1] * found.size)
-    return weighted
+    return np.asarray(gram / (behind.shape[1] * found.size))
 
 
 @dataclass(frozen=True, eq=False)

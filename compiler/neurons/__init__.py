@@ -28,7 +28,7 @@ PROGRAMMABLE: dict[str, type[Programmable]] = {
 MEMBRANES: dict[str, Membrane] = {
     "lif": LIF(),
     "fitzhugh-nagumo": FitzHughNagumo(),
-    "izhikevich": Izhikevich.regular_spiking(),
-    "izhikevich-fast": Izhikevich.fast_spiking(),
+    "izhikevich": Izhikevich(),
+    "izhikevich-fast": Izhikevich(a=0.1, d=2.0),  # FS, an inhibitory cell: it hardly adapts
     "hodgkin-huxley": HodgkinHuxley(),
 }

@@ -17,8 +17,8 @@ START = "_start_out"
 def potentials(node: Node) -> Array:
     """Initial potentials ``(units,)`` that a population's start unit gives it, or zeros."""
     for operand in node.operands:
-        if operand.name == f"{node.name}{START}":
-            return dense(operand.op_as(Affine).weight)[:, 0]
+        if operand.name == f"{node.name}{START}" and isinstance(operand.op, Affine):
+            return dense(operand.op.weight)[:, 0]
     return np.zeros(node.op_as(IF).units)
 
 

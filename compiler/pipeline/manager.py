@@ -75,6 +75,11 @@ class Pass:
         """Name and value of options that are no defaults, and if asked of those to be spelled."""
         return written_options(self, self.spelled if spelled else ())
 
+    @classmethod
+    def refusal(cls, problem: str, hint: str) -> PipelineError:
+        """An error that names the pass."""
+        return PipelineError(problem, node=cls.name, op="pass", hint=hint)
+
     def __str__(self) -> str:
         return _call(self.name, [f"{key}={value}" for key, value in self.written(spelled=False)])
 
@@ -140,9 +145,5 @@ class PassManager:
 def _check_level(current: Pass, graph: Graph) -> None:
     if graph.level not in current.accepts:
         wanted = " or ".join(level.value for level in current.accepts)
-        raise PipelineError(
-            f"takes a {wanted} graph, not a {graph.level.value} graph",
-            node=current.name,
-            op="pass",
-            hint="check the order of the pipeline",
-        )
+        problem = f"takes a {wanted} graph, not a {graph.level.value} graph"
+        raise current.refusal(problem, "check the order of the pipeline")

@@ -76,7 +76,7 @@ class CalibrateAdvanced(Pass):
         Raises:
             PipelineError: For a lowered population program, and behind ``split-signs``.
         """
-        check_rate_program(graph, context.source, self.name)
+        check_rate_program(self, graph, context.source)
         rng = np.random.default_rng(context.seed)
         points = context.calibration[rng.permutation(len(context.calibration))[: self.points]]
         best, least = graph, np.inf

@@ -51,7 +51,7 @@ class CalibrateLight(Pass):
             PipelineError: For a lowered population program, and behind ``split-signs``.
         """
         if graph.level is Level.SPIKING:
-            check_rate_program(graph, context.source, self.name)
+            check_rate_program(self, graph, context.source)
         points = context.calibration[: self.points]
         wanted = {n.name for n in context.source.nodes if n.in_core and isinstance(n.op, Affine)}
         wanted &= {n.name for n in graph.nodes if n.in_core and isinstance(n.op, Affine)}
@@ -59,8 +59,9 @@ class CalibrateLight(Pass):
         for node in graph.nodes:
             if node.name in target:
                 now = trace(graph, graph.bind(points), {node.name})[node.name]
-                bias = node.op_as(Affine).bias + (target[node.name] - now).mean(axis=0)
-                changed = {node.name: (entries(node.op_as(Affine).weight), bias)}
+                op = node.op_as(Affine)
+                bias = op.bias + (target[node.name] - now).mean(axis=0)
+                changed = {node.name: (entries(op.weight), bias)}
                 graph = with_parameters(graph, changed)
             elif self.potentials and isinstance(node.op, IF):
                 graph = _with_mean(graph, node.name, context.source, points)
@@ -73,10 +74,9 @@ def _with_mean(graph: Graph, name: str, source: Graph, points: Array) -> Graph:
     if layer is None:
         return graph
     arriving, wanted = layer.arriving(points), layer.wanted(source, points)
-    parameters = layer.parameters
-    found = layer.corrected_potentials(parameters, arriving, wanted, _mean_difference)
+
+    def mean_difference(errors: Array) -> Array:
+        return np.asarray(np.abs(errors.mean(axis=0)))
+
+    found = layer.corrected_potentials(layer.parameters, arriving, wanted, mean_difference)
     return with_potentials(graph, name, found)
-
-
-def _mean_difference(errors: Array) -> Array:
-    return np.asarray(np.abs(errors.mean(axis=0)))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pinnir.base.errors import PipelineError
 from pinnir.ir.graph import Graph, Level, Node
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array
@@ -51,12 +50,8 @@ class Refit(Pass):
             PipelineError: If ``steps`` are given, but nothing is rounded that they could count.
         """
         if self.steps and graph.level is Level.TENSOR:
-            raise PipelineError(
-                "only what is rounded is counted over steps",
-                node=self.name,
-                op="pass",
-                hint="leave steps out, or run quantise-activations before",
-            )
+            hint = "leave steps out, or run quantise-activations before"
+            raise self.refusal("only what is rounded is counted over steps", hint)
         for label in core_labels(graph):
             core = TrainableCore.of(graph, label, context.source, self.steps)
             entering, wanted = teacher_values(core, context, self.points)

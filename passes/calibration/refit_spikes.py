@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
 from pinnir.numerics.matrix import BlockDiagonal, dense
@@ -42,12 +41,8 @@ class RefitSpikes(Pass):
             PipelineError: If the program is not read out as a mean over its steps.
         """
         if graph.read_out != "mean":
-            raise PipelineError(
-                "only rates are fitted, and this program is read in its last step",
-                node=self.name,
-                op="pass",
-                hint="run it behind lower{coding=rate}",
-            )
+            problem = "only rates are fitted, and this program is read in its last step"
+            raise self.refusal(problem, "run it behind lower{coding=rate}")
         points = context.fresh(self.points, 0)
         names = {node.name for node in graph.nodes if _reads_spikes(node)}
         wanted = trace(context.source, context.source.bind(points), names)
@@ -57,8 +52,8 @@ class RefitSpikes(Pass):
                 found = trace(graph, graph.bind(points), {source, node.name})
                 rest = wanted[node.name] - found[node.name]
                 slope, constant = regression(found[source], rest, self.ridge)
-                weight, bias = dense(node.op_as(Affine).weight), node.op_as(Affine).bias
-                changed = {node.name: (weight + slope, bias + constant)}
+                op = node.op_as(Affine)
+                changed = {node.name: (dense(op.weight) + slope, op.bias + constant)}
                 graph = with_parameters(graph, changed)
         return graph
 

@@ -73,7 +73,7 @@ class SplitThresholds(Pass):
         slopes = np.empty((len(knots), self.units))
         base = np.empty(len(knots))
         for i, row in enumerate(knots):
-            ramps = _ramp_values(z[:, i], row)
+            ramps = np.clip(z[:, i, None], row[:-1], row[1:]) - row[:-1]
             # Interpolation is the anchor: intervals without points keep its slope.
             anchor = np.diff(at_knots[i]) / np.diff(row)
             rest = at_points[:, i] - at_knots[i, 0] - ramps @ anchor
@@ -136,7 +136,3 @@ def _ramps(node: Node, knots: Array) -> Node:
     entry = Node(f"{node.name}_in", expand, node.operands, node.segment)
     clip = Activation("clip", (knots[:, :-1].reshape(-1), knots[:, 1:].reshape(-1)))
     return Node(node.name, clip, (entry,), node.segment)
-
-
-def _ramp_values(z: Array, knots: Array) -> Array:
-    return np.clip(z[:, None], knots[:-1], knots[1:]) - knots[:-1]

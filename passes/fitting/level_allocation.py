@@ -48,8 +48,7 @@ class Rounded:
 
 def spreads_of(values: Array) -> Array:
     """Mean distance from the median of each neuron's values ``(samples, neurons)``."""
-    found: Array = np.abs(values - np.median(values, axis=0)).mean(axis=0)
-    return found
+    return np.asarray(np.abs(values - np.median(values, axis=0)).mean(axis=0))
 
 
 def allocate(layers: Mapping[str, Rounded], levels: int) -> dict[str, NDArray[np.int64]]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pinnir.base.errors import PipelineError
 from pinnir.ir.evaluate import add, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Graph, Neuron, Node
 from pinnir.neurons import IF
@@ -22,6 +21,7 @@ from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, entries
 from pinnir.passes.fitting.runs import Run, run_maps
 from pinnir.passes.fitting.spike_sums import Arriving, mean_over_steps
+from pinnir.pipeline.manager import Pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,26 +166,18 @@ def spiking_layer(graph: Graph, name: str, source: Graph) -> SpikingLayer | None
     return SpikingLayer(graph, end, maps, tuple(n for n in order if n not in maps))
 
 
-def check_rate_program(graph: Graph, source: Graph, name: str) -> None:
-    """Refuse what the calibration pass of that name cannot look at layer by layer.
+def check_rate_program(current: Pass, graph: Graph, source: Graph) -> None:
+    """Refuse what a calibration pass cannot look at layer by layer.
 
     Raises:
         PipelineError: For a lowered population program, whose maps are split over populations; and
             for a rate program whose signed neurons were split.
     """
     if graph.read_out == "last":
-        raise PipelineError(
-            "cannot correct a population program",
-            node=name,
-            op="pass",
-            hint="run it before lower: the program equals its staircase network",
-        )
+        hint = "run it before lower: the program equals its staircase network"
+        raise current.refusal("cannot correct a population program", hint)
     known = {node.name for node in source.nodes}
     for node in graph.nodes:
         if isinstance(node.op, IF) and node.op.feedback is not None and node.name in known:
-            raise PipelineError(
-                f"cannot correct {node.name!r}, whose signed neurons were split",
-                node=name,
-                op="pass",
-                hint="run it before split-signs and legalise",
-            )
+            problem = f"cannot correct {node.name!r}, whose signed neurons were split"
+            raise current.refusal(problem, "run it before split-signs and legalise")

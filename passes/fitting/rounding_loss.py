@@ -138,13 +138,11 @@ def _heights(op: object, values: Array) -> Array:
     if isinstance(op, Activation) and op.function in ("clip", "rounded-clip"):
         low, high, *_ = op.parameters
         return np.broadcast_to(np.asarray(high) - np.asarray(low), values.shape[1:])
-    heights: Array = np.ptp(values, axis=0)
-    return heights
+    return np.asarray(np.ptp(values, axis=0))
 
 
 def _inverse_root(matrix: Array) -> Array:
     """``(matrix + damping)^(-1/2)`` of a symmetric matrix."""
     values, vectors = np.linalg.eigh(matrix)
     values = np.maximum(values, 0) + _DAMPING * values.mean() + np.finfo(np.float64).tiny
-    found: Array = (vectors / np.sqrt(values)) @ vectors.T
-    return found
+    return np.asarray((vectors / np.sqrt(values)) @ vectors.T)

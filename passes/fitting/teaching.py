@@ -51,8 +51,7 @@ class TeacherLoss:
 
     def errors(self, run: Run) -> Array:
         """Errors in coordinates whose squares add up to the outputs', ``(samples, columns)``."""
-        found: Array = (self.core.side_by_side(run.values) - self.wanted) @ self.root
-        return found
+        return np.asarray((self.core.side_by_side(run.values) - self.wanted) @ self.root)
 
     def loss(self, parameters: Parameters) -> float:
         """Mean square error of the outputs, relative to their mean square."""
@@ -91,5 +90,4 @@ def root_of(metric: Array) -> Array:
     errors of one core would no longer do, for another core's errors are multiplied by it.
     """
     values, vectors = np.linalg.eigh(metric)
-    found: Array = vectors * np.sqrt(np.maximum(values, 0) + _LEAST_WEIGHT * values.mean())
-    return found
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0) + _LEAST_WEIGHT * values.mean()))

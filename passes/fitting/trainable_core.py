@@ -173,8 +173,8 @@ class TrainableCore:
                 if node in maps:
                     now[node] = apply(maps[node].weight, current) + maps[node].bias
                 else:
-                    spikes, state[node] = neurons[node].step(state[node], current)
                     op = node.op_as(Staircase)
+                    spikes, state[node] = neurons[node].step(state[node], current)
                     now[node] = op.base + (op.step * self.steps) * spikes
                 if node not in constant:
                     total[node] = total[node] + now[node] if step else now[node]

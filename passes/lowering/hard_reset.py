@@ -82,7 +82,7 @@ class HardReset(Pass):
             PipelineError: If the program is no rate program with the network's layers.
             LegalizeError: If a unit is signed, or thresholds would have too few bits.
         """
-        check_rate_program(graph, context.source, self.name)
+        check_rate_program(self, graph, context.source)
         return _Conversion(self, graph, context, context.fresh(self.points, 0)).converted()
 
 
@@ -164,15 +164,11 @@ class _Conversion:
     def _arranged(self, weights: dict[Node, Array], bias: Array) -> SpikeSum:
         """The sum with what stays in front: spikes then make up for its rounding."""
         for source in weights:
-            if source not in self.seen:
-                self.seen[source] = self._entering(source)
+            if source not in self.seen:  # it enters the core
+                so_far = self._so_far([source])
+                (self.seen[source],) = evaluate(so_far, so_far.bind(self.points))
         order = sorted(weights, key=lambda source: self.seen[source].ndim)
         return SpikeSum({source: weights[source] for source in order}, bias)
-
-    def _entering(self, source: Node) -> Array:
-        """A value that enters a core, ``(samples, columns)``."""
-        so_far = self._so_far([source])
-        return evaluate(so_far, so_far.bind(self.points))[0]
 
     def _shares(self, sums: SpikeSum, rates: Array, threshold: Array, start: Array) -> Array:
         """Case 2: the shares with which numbers of spikes are nearest to those wanted."""
@@ -273,8 +269,8 @@ class _Conversion:
         most = steps * reach + threshold
         step_bits = self.options.step_bits or self.options.state_bits
         per_step = np.max([up, down, np.abs(sums.bias)])
-        fits: bool = most.max() < 2.0 ** (self.options.state_bits - 1) and per_step < 2.0**step_bits
-        return fits
+        state_bits = self.options.state_bits - 1
+        return bool(most.max() < 2.0**state_bits and per_step < 2.0**step_bits)
 
 
 def _limit(source: Node) -> float:
@@ -288,5 +284,4 @@ def _limit(source: Node) -> float:
         return float(high.op_as(Constant).value)
     problem = "enters a core and is not rounded to whole numbers"
     hint = "run quantise-inputs before quantise-activations"
-    op = type(source.op).__name__
-    raise LegalizeError(problem, node=source.name, op=op, hint=hint)
+    raise LegalizeError(problem, node=source.name, op=type(source.op).__name__, hint=hint)

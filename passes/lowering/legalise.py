@@ -80,21 +80,14 @@ def _refuse_the_rest(graph: Graph, target: Target) -> None:
         if isinstance(node.op, IF) and not target.soft_reset:
             if is_start(node, running.users[node]):
                 continue
-            raise LegalizeError(
-                f"target {target.name} has no soft reset",
-                node=node.name,
-                op=model,
-                hint="run the pass hard-reset behind lower, or compile with --coding population",
-            )
+            hint = "run the pass hard-reset behind lower, or compile with --coding population"
+            raise node.error(LegalizeError, f"target {target.name} has no soft reset", hint)
         if model not in target.neurons:
-            raise LegalizeError(
-                f"target {target.name} has no {model} neurons",
-                node=node.name,
-                op=model,
-                hint=f"it has {', '.join(target.neurons)}; codings: {', '.join(target.codings)}",
-            )
+            problem = f"target {target.name} has no {model} neurons"
+            hint = f"it has {', '.join(target.neurons)}; codings: {', '.join(target.codings)}"
+            raise LegalizeError(problem, node=node.name, op=model, hint=hint)
         if isinstance(node.op, IF) and node.op.feedback is not None and not target.recurrent:
-            raise LegalizeError(f"target {target.name} has no recurrence", node=node.name, op=model)
+            raise node.error(LegalizeError, f"target {target.name} has no recurrence")
     total = sum(node.op.units for node in neurons if isinstance(node.op, Neuron))
     if target.max_neurons is not None and total > target.max_neurons:
         raise LegalizeError(

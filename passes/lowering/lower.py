@@ -73,13 +73,9 @@ class Lower(Pass):
         """
         coding = self.coding
         if graph.level is not coding.takes:
-            raise PipelineError(
-                f"coding {coding} takes a {coding.takes.value} graph, "
-                f"not a {graph.level.value} graph",
-                node=self.name,
-                op="pass",
-                hint="check the order of the pipeline",
-            )
+            wanted, found = coding.takes.value, graph.level.value
+            problem = f"coding {coding} takes a {wanted} graph, not a {found} graph"
+            raise self.refusal(problem, "check the order of the pipeline")
         lowered = coding.lower(graph, context, self.steps)
         several = any(isinstance(n.op, Activation) and n.op.arguments > 1 for n in graph.nodes)
         if several or not coding.levels_beside:
@@ -94,6 +90,5 @@ def _not_of(coding: str, option: str) -> PipelineError:
     if not owners:
         known = [text.partition("=")[0] for text in Lower.options()]
         return no_such_option(Lower.name, option, known)
-    message = f"coding {coding} has no option {option!r}"
-    hint = f"it belongs to {', '.join(owners)}"
-    return PipelineError(message, node=Lower.name, op="pass", hint=hint)
+    problem = f"coding {coding} has no option {option!r}"
+    return Lower.refusal(problem, f"it belongs to {', '.join(owners)}")

@@ -125,8 +125,8 @@ class Quantise(Pass):
         for node in layer.stairs:
             op = node.op_as(Staircase)
             units = np.repeat(unit, op.base.size // unit.size)
-            rounded = counted_in(op, units, self.steps) if self.steps else in_units(op, units)
-            found[node.name] = (rounded,)
+            counted = counted_in(op, units, self.steps) if self.steps else in_units(op, units)
+            found[node.name] = (counted,)
         if not layer.stairs:
             units_of = Affine(BlockDiagonal(unit[:, None, None]), np.zeros(unit.size))
             (last,) = layer.joins or maps

@@ -15,7 +15,7 @@ import numpy as np
 
 from pinnir.ir.graph import Affine, Graph, Level, Node
 from pinnir.neurons import Threshold
-from pinnir.numerics.matrix import Array, BlockDiagonal, entries
+from pinnir.numerics.matrix import BlockDiagonal, entries
 from pinnir.passes.fitting.operations import with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -39,21 +39,18 @@ class RoundLaterals(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Round every lateral map that is wider."""
-        nodes = [node for node in graph.nodes if _is_lateral(graph, node)]
-        laterals = {node.name: node.op_as(Affine) for node in nodes}
-        rounded = {
-            name: Affine(BlockDiagonal(self._rounded(entries(op.weight))), op.bias)
-            for name, op in laterals.items()
-        }
+        laterals = {node.name: node for node in graph.nodes if _is_lateral(graph, node)}
+        rounded = {name: self._rounded(node.op_as(Affine)) for name, node in laterals.items()}
         return with_ops(graph, rounded)
 
-    def _rounded(self, blocks: Array) -> Array:
+    def _rounded(self, op: Affine) -> Affine:
+        blocks = entries(op.weight)
         sums = [np.maximum(sign * blocks, 0).sum(axis=2).max(initial=0) for sign in (1, -1)]
         # One bit more, since rounding may add to a sum.
         exponent = int(np.frexp(max(sums))[1]) - (self.bits - 1)
         if exponent <= 0:
-            return blocks
-        return np.asarray(np.rint(blocks / 2.0**exponent) * 2.0**exponent)
+            return op
+        return Affine(BlockDiagonal(np.rint(blocks / 2.0**exponent) * 2.0**exponent), op.bias)
 
 
 def _is_lateral(graph: Graph, node: Node) -> bool:

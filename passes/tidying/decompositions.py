@@ -152,8 +152,7 @@ def _group_of_columns(groups: Indices) -> Indices:
 def _same_group(groups: Indices) -> Array:
     """One for each pair of columns of one group, else zero: the weight that adds up groups."""
     own = _group_of_columns(groups)
-    same: Array = (own[:, None] == own).astype(np.float64)
-    return same
+    return np.asarray((own[:, None] == own).astype(np.float64))
 
 
 DECOMPOSITIONS: dict[str, Callable[[Tables, Node], Node]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinnir.ir.graph import Graph, Level, Node, Primitive
+from pinnir.ir.graph import Graph, Level, kind_of
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -18,10 +18,4 @@ class DropIdentity(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Users of an identity use its operand instead."""
-        return graph.rewrite(_skip)
-
-
-def _skip(node: Node) -> Node:
-    if isinstance(node.op, Primitive) and node.op.kind == "Identity":
-        return node.operands[0]
-    return node
+        return graph.rewrite(lambda n: n.operands[0] if kind_of(n) == "Identity" else n)

@@ -20,28 +20,11 @@ from itertools import compress
 import numpy as np
 
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.graph import (
-    Affine,
-    Constant,
-    Graph,
-    Input,
-    Level,
-    Node,
-    Primitive,
-    is_elementwise,
-    kind_of,
-)
-from pinnir.ir.sample_axes import layouts
+from pinnir.ir.graph import Affine, Constant, Graph, Input, Level, Node, Primitive, is_elementwise
+from pinnir.ir.sample_axes import axes_of, layouts
 from pinnir.ir.value_types import is_floating
 from pinnir.passes.tidying.decompositions import DECOMPOSITIONS
-from pinnir.passes.tidying.tables import (
-    Tables,
-    is_tabular,
-    keeps_order,
-    matrix_of,
-    picking,
-    refusal,
-)
+from pinnir.passes.tidying.tables import Tables, picking, refusal
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -76,26 +59,23 @@ class FlattenFeatures(Pass):
 
 def _table(tables: Tables, node: Node) -> Node:
     """The node in the place of one whose operands have their tables."""
-    layouts, kind = tables.layouts, kind_of(node)
-    if not is_tabular(layouts[node]):
+    layout = tables.layouts[node]
+    if len(axes_of(layout)) != 1:
         raise refusal(node, "does not run along one sample axis")
-    if isinstance(node.op, Affine) and len(layouts[node]) == 2:
+    if isinstance(node.op, Affine) and len(layout) == 2:
         return node.with_operands(*(tables.new[operand] for operand in node.operands))
-    if keeps_order(node, layouts):
+    if tables.keep_order(node):
         return Node(node.name, Primitive("Identity"), (tables.new[node.operands[0]],))
     if is_elementwise(node):
         spread = (_spread(tables, node, number) for number in range(len(node.operands)))
         return Node(node.name, node.op, tuple(spread))
-    moving = [_moves(operand) for operand in node.operands]
-    if isinstance(node.op, Primitive) and node.op.operator.is_linear_in(moving):
-        return _map(tables, node, moving)
-    if kind in DECOMPOSITIONS and any(moving):
-        return DECOMPOSITIONS[kind](tables, node)
+    moving = [not isinstance(one.op, Constant) and is_floating(one) for one in node.operands]
+    if isinstance(node.op, Primitive):
+        if node.op.operator.is_linear_in(moving):
+            return _map(tables, node, moving)
+        if node.op.kind in DECOMPOSITIONS and any(moving):
+            return DECOMPOSITIONS[node.op.kind](tables, node)
     raise refusal(node, "has no form on columns that neurons could follow")
-
-
-def _moves(node: Node) -> bool:
-    return not isinstance(node.op, Constant) and is_floating(node)
 
 
 def _map(tables: Tables, node: Node, moving: Sequence[bool]) -> Node:
@@ -103,7 +83,7 @@ def _map(tables: Tables, node: Node, moving: Sequence[bool]) -> Node:
     parts: list[Node] = []
     sources = dict.fromkeys(compress(node.operands, moving))
     for number, operand in enumerate(sources):
-        weight, bias = matrix_of(node, operand, tables.layouts)
+        weight, bias = tables.matrix_of(node, operand)
         op = Affine(weight, np.zeros_like(bias) if number else bias)
         label = "" if len(sources) == 1 else f"{number}"
         parts.append(tables.part(node, label, op, tables.new[operand]))

@@ -50,15 +50,16 @@ class FuseActivations(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Fuse every group at the node where its value leaves it."""
-        roots = _roots(graph, _columns(graph))
-        sinks = _sinks(graph, roots)
-        groups = {n.name: (n, roots[n][0]) for n in sinks if _is_group(n, roots[n][0])}
+        columns = _columns(graph)
+        roots = _roots(graph, columns)
+        groups = {n.name: n for n in _sinks(graph, roots) if _is_group(n, roots[n])}
         built: dict[str, Node] = {}
 
         def change(node: Node) -> Node:
             if node.name in groups:
-                sink, root = groups[node.name]
-                body = _body(sink, roots)
+                sink = groups[node.name]
+                root = roots[sink]
+                body = _body(sink, roots, columns[root])
                 name = name_of(lambda z: _values(body, z)) if _is_plain(body) else "unary"
                 node = Node(node.name, Activation(name, body=body), (built[root.name],))
             built[node.name] = node
@@ -84,19 +85,16 @@ def _is_sum(node: Node) -> bool:
     return row.elementwise and row.linear == "all" and not fixed
 
 
-# For each element-wise node that depends on one root only: the root and its columns.
-Roots = dict[Node, tuple[Node, int]]
-
-
-def _roots(graph: Graph, columns: Mapping[Node, int]) -> Roots:
-    roots: Roots = {}
+def _roots(graph: Graph, columns: Mapping[Node, int]) -> dict[Node, Node]:
+    """For each element-wise node that depends on one root only: the root."""
+    roots: dict[Node, Node] = {}
     for node in graph.nodes:
         if not is_elementwise(node):
             continue
         inner = [o for o in node.operands if not isinstance(o.op, Constant)]
-        found = list(dict.fromkeys(roots[o][0] if o in roots else o for o in inner))
+        found = list(dict.fromkeys(roots.get(o, o) for o in inner))
         if len(found) == 1 and found[0] in columns and _constants_fit(node, columns[found[0]]):
-            roots[node] = found[0], columns[found[0]]
+            roots[node] = found[0]
     return roots
 
 
@@ -106,22 +104,21 @@ def _constants_fit(node: Node, columns: int) -> bool:
     return all(v.ndim <= 2 and (v.size == 1 or v.shape[-1] == v.size == columns) for v in values)
 
 
-def _sinks(graph: Graph, roots: Roots) -> set[Node]:
+def _sinks(graph: Graph, roots: Mapping[Node, Node]) -> set[Node]:
     """Where groups end: at nodes that others need, but for those that only scale and shift."""
     sinks = {node for node in roots if _leaves(graph, node, roots)}
     for node in graph.nodes:  # operands first
         inner = node
         while node in sinks and (found := scale_and_shift(inner)) is not None:
             inner = found[0]
-            if inner in sinks or inner is roots[node][0]:
+            if inner in sinks or inner is roots[node]:
                 sinks.remove(node)
     return sinks
 
 
-def _leaves(graph: Graph, node: Node, roots: Roots) -> bool:
-    return node in graph.outputs or any(
-        roots.get(user, (None,))[0] is not roots[node][0] for user in graph.users[node]
-    )
+def _leaves(graph: Graph, node: Node, roots: Mapping[Node, Node]) -> bool:
+    elsewhere = any(roots.get(user) is not roots[node] for user in graph.users[node])
+    return node in graph.outputs or elsewhere
 
 
 def _is_group(node: Node, root: Node) -> bool:
@@ -129,13 +126,12 @@ def _is_group(node: Node, root: Node) -> bool:
     return is_floating(node) and not (isinstance(node.op, Activation) and node.operands == (root,))
 
 
-def _body(sink: Node, roots: Roots) -> Graph:
+def _body(sink: Node, roots: Mapping[Node, Node], columns: int) -> Graph:
     """The group that ends in ``sink`` as a graph of one input."""
-    root, columns = roots[sink]
     entry = Node("z", Input(columns))
-    new: dict[Node, Node] = {root: entry}
-    for node, (own, _) in roots.items():  # operands first
-        if own is root:
+    new: dict[Node, Node] = {roots[sink]: entry}
+    for node, own in roots.items():  # operands first
+        if own is roots[sink]:
             new[node] = node.with_operands(*(new.get(one, one) for one in node.operands))
     return Graph(Level.TENSOR, (entry,), (new[sink],))
 

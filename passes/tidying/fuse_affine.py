@@ -38,9 +38,7 @@ class FuseAffine(Pass):
 
 def _fuse(node: Node, shared: set[str]) -> Node:
     fused = _from_product(node) or _after_affine(node, shared)
-    if fused is None:
-        return node
-    return _absorb(fused, shared)
+    return node if fused is None else _absorb(fused, shared)
 
 
 def _from_product(node: Node) -> Node | None:

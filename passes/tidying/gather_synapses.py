@@ -88,14 +88,13 @@ class _Gathering:
 
     def _maps(self, node: Node, name: str) -> tuple[Node, ...]:
         """Affine maps that add up to the value of a linear node."""
-        combination = self._combination(node)
-        if isinstance(node.op, Affine) and set(combination.weights) == set(node.operands):
+        weights, bias = self._combination(node)
+        if isinstance(node.op, Affine) and set(weights) == set(node.operands):
             (operand,) = node.operands  # already a map of one layer
             return (Node(name, node.op, (self._source(operand, node),), node.segment),)
         maps: list[Node] = []
-        bias = combination.bias
-        for source, weight in combination.weights.items():
-            own = name if len(combination.weights) == 1 else f"{name}:{source.name}"
+        for source, weight in weights.items():
+            own = name if len(weights) == 1 else f"{name}:{source.name}"
             op = Affine(weight, bias)
             maps.append(Node(own, op, (self._source(source, node),), node.segment))
             bias = np.zeros_like(bias)
@@ -108,6 +107,6 @@ class _Gathering:
         maps = self._maps(node, name)
         if len(maps) == 1:
             return maps[0]
-        columns = self._combination(node).bias.size
+        columns = maps[0].op_as(Affine).bias.size
         join = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
         return Node(name, join, maps, node.segment)

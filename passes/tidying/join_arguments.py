@@ -104,8 +104,6 @@ def _absorbed(operand: Node, users: dict[str, int]) -> Node | None:
 
 def _place(node: Node, source: Node, number: int, arguments: int, columns: int) -> Node:
     """From a value to its columns among those of all arguments of an activation."""
-    weight = np.zeros((arguments * columns, columns))
-    rows = np.arange(columns)
-    weight[number * columns + rows, rows] = 1.0
-    op = Affine(weight, np.zeros(arguments * columns))
+    rows = arguments * columns
+    op = Affine(np.eye(rows, columns, -number * columns), np.zeros(rows))
     return Node(f"{node.name}:argument{number}", op, (source,))

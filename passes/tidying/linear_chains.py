@@ -11,7 +11,6 @@ over the values ``x_s`` where the chain starts: a sum of affine maps, each of on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import compress
 
 import numpy as np
@@ -61,17 +60,9 @@ def starts(node: Node, stop: Callable[[Node], bool]) -> dict[Node, None]:
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class Combination:
-    """A sum of affine maps.
-
-    Attributes:
-        weights: ``(columns, columns of the source)`` by source.
-        bias: ``(columns,)``.
-    """
-
-    weights: Mapping[Node, Array]
-    bias: Array
+# A sum of affine maps: weights ``(columns, columns of the source)`` by source, and the bias
+# ``(columns,)``.
+Combination = tuple[Mapping[Node, Array], Array]
 
 
 class Combiner:
@@ -95,21 +86,21 @@ class Combiner:
     def _combine(self, node: Node) -> Combination:
         columns = columns_in(self._layouts[node])
         if self._stop(node):
-            return Combination({node: np.eye(columns)}, np.zeros(columns))
+            return {node: np.eye(columns)}, np.zeros(columns)
         parts = {o: self.of(o) for o in node.operands if not isinstance(o.op, Constant)}
-        bias = _rows(node, {o: part.bias[None] for o, part in parts.items()})[0]
+        bias = _rows(node, {o: own[None] for o, (_, own) in parts.items()})[0]
         weights: dict[Node, Array] = {}
-        for source in dict.fromkeys(s for part in parts.values() for s in part.weights):
+        for source in dict.fromkeys(s for own, _ in parts.values() for s in own):
             # Each column of the source in turn is one, and all else zero.
             nothing = np.zeros((columns_in(self._layouts[source]), 1))
             rows = {
-                o: part.weights[source].T
-                if source in part.weights
-                else np.broadcast_to(nothing, (len(nothing), part.bias.size))
-                for o, part in parts.items()
+                o: own[source].T
+                if source in own
+                else np.broadcast_to(nothing, (len(nothing), shift.size))
+                for o, (own, shift) in parts.items()
             }
             weights[source] = np.ascontiguousarray(_rows(node, rows, shifts=False).T)
-        return Combination(weights, bias)
+        return weights, bias
 
 
 def _rows(node: Node, rows: Mapping[Node, Array], *, shifts: bool = True) -> Array:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Affine, Constant, Node, Primitive
-from pinnir.ir.sample_axes import Layout, axes_of
+from pinnir.ir.sample_axes import Layout
 from pinnir.numerics.matrix import Array
 
 Indices = NDArray[np.intp]
@@ -29,67 +29,14 @@ def features(layout: Layout) -> tuple[int, ...]:
     return tuple(dim for dim in layout if isinstance(dim, int))
 
 
-def is_tabular(layout: Layout) -> bool:
-    """Whether a value runs along exactly one sample axis, so that it can be a table."""
-    return len(axes_of(layout)) == 1
-
-
-def keeps_order(node: Node, layouts: Mapping[Node, Layout]) -> bool:
-    """Whether an operator leaves the table of its operand as it is."""
-    first = layouts[node.operands[0]] if node.operands else ()
-    return (
-        isinstance(node.op, Primitive)
-        and node.op.operator.moves == "in order"
-        and isinstance(first[0], tuple)
-        and isinstance(layouts[node][0], tuple)
-        and prod(features(first)) == prod(features(layouts[node]))
-    )
-
-
-def matrix_of(node: Node, operand: Node, layouts: Mapping[Node, Layout]) -> tuple[Array, Array]:
-    """An operator's weight for one operand and its bias, all other operands being zero.
-
-    Raises:
-        LegalizeError: If it depends on the number of samples in another way than row by row.
-    """
-    columns = prod(features(layouts[operand]))
-    rows = np.concatenate([np.eye(columns), np.zeros((1, columns))])
-    values = {
-        one: one.op.value if isinstance(one.op, Constant) else _zeros(len(rows), layouts[one])
-        for one in node.operands
-    }
-    values[operand] = from_table(rows, layouts[operand])
-    found = to_table(compute_node(node, values), layouts[node])
-    if len(found) != len(rows):
-        problem = "its shape is fixed for a number of samples"
-        raise node.error(LegalizeError, problem, "export the model for any number of samples")
-    bias = found[-1]
-    return np.ascontiguousarray((found[:-1] - bias).T), bias
-
-
-def _zeros(rows: int, layout: Layout) -> NDArray[Any]:
-    return from_table(np.zeros((rows, prod(features(layout)))), layout)
-
-
 def from_table(table: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """A table as the value that it stands for."""
     value = table.reshape(len(table), *features(layout))
     return np.moveaxis(value, 0, _sample_dim(layout))
 
 
-def to_table(value: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """A value as a table."""
-    moved = np.moveaxis(value, _sample_dim(layout), 0)
-    return moved.reshape(len(moved), -1)
-
-
 def _sample_dim(layout: Layout) -> int:
     return next(index for index, dim in enumerate(layout) if isinstance(dim, tuple))
-
-
-def columns_of_entries(layout: Layout) -> Indices:
-    """For every entry of a value its column, in the value's shape for one sample."""
-    return from_table(np.arange(prod(features(layout)))[None], layout)
 
 
 def picking(columns: Indices, of: int) -> Affine:
@@ -129,7 +76,39 @@ class Tables:
 
     def entries(self, node: Node) -> Indices:
         """The columns of an old node's entries, in its shape for one sample."""
-        return columns_of_entries(self.layouts[node])
+        return from_table(np.arange(self.columns(node))[None], self.layouts[node])
+
+    def keep_order(self, node: Node) -> bool:
+        """Whether an operator leaves the table of its operand as it is."""
+        return (
+            isinstance(node.op, Primitive)
+            and node.op.operator.moves == "in order"
+            and all(isinstance(self.layouts[n][0], tuple) for n in (node, node.operands[0]))
+            and self.columns(node.operands[0]) == self.columns(node)
+        )
+
+    def matrix_of(self, node: Node, operand: Node) -> tuple[Array, Array]:
+        """An operator's weight for one operand and its bias, all other operands being zero.
+
+        Raises:
+            LegalizeError: If it depends on the number of samples in another way than row by row.
+        """
+        columns = self.columns(operand)
+        count = columns + 1  # each column alone, and nothing
+        values = {
+            one: one.op.value
+            if isinstance(one.op, Constant)
+            else from_table(np.zeros((count, self.columns(one))), self.layouts[one])
+            for one in node.operands
+        }
+        values[operand] = from_table(np.eye(count, columns), self.layouts[operand])
+        found = np.moveaxis(compute_node(node, values), _sample_dim(self.layouts[node]), 0)
+        if len(found) != count:
+            problem = "its shape is fixed for a number of samples"
+            raise node.error(LegalizeError, problem, "export the model for any number of samples")
+        table = found.reshape(count, -1)
+        bias = table[-1]
+        return np.ascontiguousarray((table[:-1] - bias).T), bias
 
     def part(self, node: Node, label: str, op: Affine | Primitive, *operands: Node) -> Node:
         """A new node that belongs to an old one; the one without a label takes its place."""

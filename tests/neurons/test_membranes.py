@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.neurons import LIF, MEMBRANES, HodgkinHuxley, Izhikevich
+from pinnir.neurons import LIF, MEMBRANES, HodgkinHuxley
 from pinnir.neurons.membranes.hodgkin_huxley import _linoid
 from pinnir.neurons.membranes.integrators import Scheme, heaviside, integrate, start
 
@@ -58,7 +58,7 @@ def test_resets_are_the_published_ones():
     (v,) = LIF().reset((np.array([21.0, 5.0]),), spikes)
     assert v.tolist() == [10.0, 5.0]
     state = np.array([31.0, -60.0]), np.array([-3.0, -3.0])
-    v, u = Izhikevich.fast_spiking().reset(state, spikes)
+    v, u = MEMBRANES["izhikevich-fast"].reset(state, spikes)
     assert (v.tolist(), u.tolist()) == ([-65.0, -60.0], [-1.0, -3.0])
 
 

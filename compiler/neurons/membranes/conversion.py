@@ -47,18 +47,15 @@ def _lif() -> Conversion:
     return Conversion(model, Scheme("euler", step), (leak, leak + most), most / 2)
 
 
+def _averaged(name: str, step: float, substeps: int, drive: tuple[float, float]) -> Conversion:
+    """A membrane behind synapses that average over 32 steps."""
+    return Conversion(MEMBRANES[name], Scheme("euler", step, substeps), drive, tau=32.0)
+
+
 CONVERSIONS: Mapping[str, Conversion] = {
     "lif": _lif(),
-    "fitzhugh-nagumo": Conversion(
-        MEMBRANES["fitzhugh-nagumo"], Scheme("euler", 8.0, 16), (0.2, 0.9), tau=32.0
-    ),
-    "izhikevich": Conversion(
-        MEMBRANES["izhikevich"], Scheme("euler", 4.0, 8), (3.8, 40.0), tau=32.0
-    ),
-    "izhikevich-fast": Conversion(
-        MEMBRANES["izhikevich-fast"], Scheme("euler", 4.0, 8), (3.8, 40.0), tau=32.0
-    ),
-    "hodgkin-huxley": Conversion(
-        MEMBRANES["hodgkin-huxley"], Scheme("euler", 2.0, 40), (2.0, 80.0), tau=32.0
-    ),
+    "fitzhugh-nagumo": _averaged("fitzhugh-nagumo", 8.0, 16, (0.2, 0.9)),
+    "izhikevich": _averaged("izhikevich", 4.0, 8, (3.8, 40.0)),
+    "izhikevich-fast": _averaged("izhikevich-fast", 4.0, 8, (3.8, 40.0)),
+    "hodgkin-huxley": _averaged("hodgkin-huxley", 2.0, 40, (2.0, 80.0)),
 }

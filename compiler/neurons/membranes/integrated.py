@@ -150,8 +150,7 @@ class Integrated(Programmable):
         numbers = [float(value) for value in arrays["parameters"]]
         if len(numbers) != len(fields(kind)) or not np.isfinite(numbers).all():
             raise ValueError("its parameters are not those of its model")
-        named = dict(zip((one.name for one in fields(kind)), numbers, strict=True))
-        model = kind(**named)
+        model = kind(*numbers)
         if isinstance(model, LIF):
             model = replace(model, subtract=bool(model.subtract))
         scheme = Scheme(

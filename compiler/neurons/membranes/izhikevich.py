@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,8 +18,9 @@ class Izhikevich(Membrane):
               v \ge \theta: \text{ spike, } v \leftarrow c,\; u \leftarrow u + d
 
     E. M. Izhikevich, "Simple model of spiking neurons", IEEE Trans. Neural Networks 14 (2003),
-    equations 1 to 3 and figure 2. Defaults are its regular spiking neuron. ``v`` is in mV, time in
-    ms; ``I`` has no unit in the paper, where it adds to mV/ms.
+    equations 1 to 3 and figure 2. Defaults are its regular spiking neuron (RS), the usual
+    excitatory cell of the cortex, which adapts. ``v`` is in mV, time in ms; ``I`` has no unit in
+    the paper, where it adds to mV/ms.
 
     Attributes:
         threshold: ``theta``, the spike's peak, mV.
@@ -43,16 +44,6 @@ class Izhikevich(Membrane):
     b: float = 0.2
     c: float = -65.0
     d: float = 8.0
-
-    @classmethod
-    def regular_spiking(cls) -> Self:
-        """RS, the usual excitatory cell of the cortex: it adapts."""
-        return cls()
-
-    @classmethod
-    def fast_spiking(cls) -> Self:
-        """FS, an inhibitory cell of the cortex: it hardly adapts."""
-        return cls(a=0.1, d=2.0)
 
     def rest(self) -> tuple[float, ...]:
         """The lower of the two points where nothing changes without current."""

@@ -104,7 +104,8 @@ def largest_stable_step(model: Membrane, integrator: str) -> float:
     fastest = min(_eigenvalues(model, state).real.min() for state in reference.states)
 
     def too_long(step: float) -> bool:
-        return _blows_up(model, integrator, step, reference)
+        with np.errstate(all="ignore"):  # overflow is what is looked for
+            return not all(map(reference.holds, _states(model, Scheme(integrator, step))))
 
     good = min(rest, _decays_up_to(method, np.array([fastest])))
     while too_long(good):
@@ -164,9 +165,3 @@ def _eigenvalues(model: Membrane, state: Array) -> NDArray[Any]:
         ahead, behind = (np.array(model.slope(tuple(state + side), 0.0)) for side in (step, -step))
         columns.append((ahead - behind) / (2 * step[place]))
     return np.asarray(np.linalg.eigvals(np.stack(columns, axis=1)))
-
-
-def _blows_up(model: Membrane, integrator: str, step: float, reference: _Reference) -> bool:
-    """Whether a run at this step leaves the reference's range."""
-    with np.errstate(all="ignore"):  # overflow is what is looked for
-        return not all(map(reference.holds, _states(model, Scheme(integrator, step))))

@@ -44,13 +44,11 @@ def test_chains_equal_their_combination(graph):
     (end,) = graph.outputs
     known = layouts(graph)
     assert all(is_linear(n, known) for n in graph.nodes if not isinstance(n.op, Input | Constant))
-    combination = Combiner(known, lambda node: isinstance(node.op, Input)).of(end)
+    weights, bias = Combiner(known, lambda node: isinstance(node.op, Input)).of(end)
     found = starts(end, lambda node: isinstance(node.op, Input))
-    assert set(combination.weights) == set(found) <= {X, Y}
+    assert set(weights) == set(found) <= {X, Y}
     inputs = graph.bind(points(graph, 16, 0))
-    total = combination.bias + sum(
-        inputs[source.name] @ weight.T for source, weight in combination.weights.items()
-    )
+    total = bias + sum(inputs[source.name] @ weight.T for source, weight in weights.items())
     (value,) = evaluate(graph, inputs)
     np.testing.assert_allclose(total, value, rtol=0, atol=1e-12 * max(1.0, np.abs(value).max()))
 
@@ -62,8 +60,9 @@ def affine(name: str, *operands: Node, columns: int = 3) -> Node:
 
 def combined(node: Node, *stops: Node) -> tuple[dict[str, list[list[float]]], list[float]]:
     graph = Graph(Level.TENSOR, (X, Y), (node,))
-    found = Combiner(layouts(graph), lambda one: one in stops or one in (X, Y)).of(node)
-    return {s.name: w.tolist() for s, w in found.weights.items()}, found.bias.tolist()
+    stopping = Combiner(layouts(graph), lambda one: one in stops or one in (X, Y))
+    weights, bias = stopping.of(node)
+    return {s.name: w.tolist() for s, w in weights.items()}, bias.tolist()
 
 
 def test_a_value_where_chains_start_is_itself():
@@ -151,5 +150,5 @@ def test_a_constant_row_each_joined_to_columns_is_no_table():
     """What stands beside every row must be computed for every row."""
     many = Node("many", Primitive("Mul"), (Y, constant("zero", 0.0)))
     graph = Graph(Level.TENSOR, (X, Y), (Node("j", Primitive("Concat", {"axis": 1}), (X, many)),))
-    weights = Combiner(layouts(graph), lambda one: one in (X, Y)).of(graph.outputs[0]).weights
+    weights, _ = Combiner(layouts(graph), lambda one: one in (X, Y)).of(graph.outputs[0])
     assert not np.any(weights[Y])
