@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.backends.recording import CoreRecord, populations, probe_points, record
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
-from pinnir.ir.graph import Neuron
+from pinnir.ir.graph import kind_of
 from pinnir.mapping.integer_cores import IntegerCore, Whole, integer_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
@@ -193,17 +193,11 @@ def check_neurons(whole: IntegerCore, target: Target) -> None:
     Raises:
         LegalizeError: If not.
     """
-    core = whole.core
-    for node in core.nodes:
-        kind = type(node.op).__name__
-        known = not isinstance(node.op, Neuron) or kind in target.neurons
-        if not (known or is_start(node, core.users[node])):
-            raise LegalizeError(
-                f"target {target.name} has no {kind} neurons",
-                node=node.name,
-                op=kind,
-                hint=f"compile with --target {target.name}",
-            )
+    for node in populations(whole.core):
+        kind = kind_of(node)
+        if kind not in target.neurons and not is_start(node, whole.core.users[node]):
+            problem = f"target {target.name} has no {kind} neurons"
+            raise node.error(LegalizeError, problem, f"compile with --target {target.name}")
 
 
 def sums_that_leave(whole: IntegerCore, seen: CoreRecord) -> Whole:

@@ -30,6 +30,7 @@ from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Input, Neuron, Node
+from pinnir.ir.graph import width as columns
 from pinnir.mapping.integer_cores import IntegerCore, IntegerMap, check_range
 from pinnir.neurons import IF, Delta, Threshold
 from pinnir.program.program import Program
@@ -68,9 +69,7 @@ class CoreSource(ExportedCore):
     @property
     def inputs(self) -> int:
         """How many values enter."""
-        (node,) = self.whole.core.inputs
-        assert isinstance(node.op, Input) and node.op.width is not None
-        return node.op.width
+        return columns(self.whole.core.inputs[0])
 
     @property
     def outputs(self) -> int:
@@ -91,8 +90,7 @@ class CoreSource(ExportedCore):
         for node in populations(self.whole.core):
             if isinstance(node.op, Delta) and (node.op.hysteresis or node.op.graded):
                 problem = "has hysteresis or graded events, which the C program has no form of"
-                hint = "compile without these options"
-                raise LegalizeError(problem, node=node.name, op="Delta", hint=hint)
+                raise node.error(LegalizeError, problem, "compile without these options")
 
     def declarations(self) -> Iterator[str]:
         """What the header says of it."""

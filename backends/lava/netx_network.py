@@ -102,7 +102,7 @@ def _check(core: LavaCore, before: FlatPopulation | None, one: FlatPopulation) -
 def _refusal(
     one: FlatPopulation, problem: str, hint: str = "compile with --target lava-stock"
 ) -> LegalizeError:
-    return LegalizeError(problem, node=one.node.name, op=type(one.node.op).__name__, hint=hint)
+    return one.node.error(LegalizeError, problem, hint)
 
 
 def _threshold(one: FlatPopulation) -> int:

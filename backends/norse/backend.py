@@ -180,10 +180,7 @@ class NorseBackend:
             return IntegrateFire(op, self.dtype)
         if isinstance(op, Integrated):
             return IntegratedCell(op, self.dtype)
-        hint = "compile with --target norse"
-        raise BackendError(
-            "Norse has no such neuron", node=node.name, op=type(op).__name__, hint=hint
-        )
+        raise node.error(BackendError, "Norse has no such neuron", "compile with --target norse")
 
 
 def _simulate(

@@ -96,20 +96,18 @@ def constant_core(label: str, core: Graph) -> ConstantCore:
     neurons = [node for node in core.nodes if isinstance(node.op, Neuron)]
     for node in neurons:
         if not isinstance(node.op, Integrated):
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 "is no model of a membrane, and simulators of cells have no such neuron",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
+                "compile with --neuron izhikevich or --neuron hodgkin-huxley",
             )
         _check_model(node.op.model)
     if len(neurons) != 1:
-        raise LegalizeError(
+        raise neurons[1].error(
+            LegalizeError,
             f"{label} has {len(neurons)} populations, and the average of spikes that carries "
             "rates from one to the next is no synapse of PyNN",
-            node=neurons[1].name,
-            op="Integrated",
-            hint="export a regression layer, or a network with one hidden layer",
+            "export a regression layer, or a network with one hidden layer",
         )
     (population,) = neurons
     assert isinstance(population.op, Integrated)

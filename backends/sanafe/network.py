@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.backends.exported_parts import NetworkCore, network_cores
+from pinnir.backends.recording import populations
 from pinnir.backends.stepped_core import SUMS, ChipGroup, ChipNetwork, SteppedCore
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
-from pinnir.ir.graph import Neuron
+from pinnir.ir.graph import kind_of
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
@@ -107,19 +108,15 @@ def network(whole: IntegerCore) -> LoihiNetwork:
 
 def _check_neurons(whole: IntegerCore) -> None:
     target = TARGETS["sanafe"]
-    for node in whole.core.nodes:
-        op, kind = node.op, type(node.op).__name__
-        if isinstance(op, Neuron) and kind not in target.neurons:
-            raise LegalizeError(
-                "needs programmable neurons, and SANA-FE's Loihi has integrate-and-fire ones",
-                node=node.name,
-                op=kind,
-                hint=f"compile with --target sanafe; codings: {', '.join(target.codings)}",
-            )
-        if isinstance(op, IF) and op.signed:
+    for node in populations(whole.core):
+        problem, hint = "", "compile with --target sanafe"
+        if kind_of(node) not in target.neurons:
+            problem = "needs programmable neurons, and SANA-FE's Loihi has integrate-and-fire ones"
+            hint += f"; codings: {', '.join(target.codings)}"
+        elif isinstance(node.op, IF) and node.op.signed:
             problem = "fires in both directions, and SANA-FE's Loihi has no signed spikes"
-            hint = "compile with --target sanafe"
-            raise LegalizeError(problem, node=node.name, op=kind, hint=hint)
+        if problem:
+            raise node.error(LegalizeError, problem, hint)
 
 
 def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
@@ -131,7 +128,7 @@ def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
         if np.any(potential > threshold):
             problem = "begins above its threshold, and would fire before its input arrives"
             hint = "compile without calibrating potentials"
-            raise LegalizeError(problem, node=one.node.name, op="IF", hint=hint)
+            raise one.node.error(LegalizeError, problem, hint)
     else:
         # A unit that always fires, or never, does so by one.
         most = core.whole.reach[one.node] + 1

@@ -131,10 +131,9 @@ def check_rings(arriving: Sequence[Projection], shift: int, node: Node) -> None:
         sums = sum(np.maximum(sign * one.weight, 0).sum(axis=1) for one in arriving)
         most = int(np.max(sums, initial=0)) >> shift
         if most > MOST_RING:
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 f"gets up to {most} of one sign in a step, and SpiNNaker's ring buffers hold "
                 f"{MOST_RING}",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with fewer levels or fewer weight bits",
+                "compile with fewer levels or fewer weight bits",
             )

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from pinnir.backends.exported_parts import network_cores
+from pinnir.backends.recording import populations
 from pinnir.backends.spinnaker.groups import (
     CLOCK,
     MOST_WAITING,
@@ -34,7 +35,6 @@ from pinnir.backends.spinnaker.neuron import LOWEST
 from pinnir.backends.spinnaker.timed import ticking, timed
 from pinnir.backends.stepped_core import SUMS, ChipNetwork, Projection
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.graph import Neuron
 from pinnir.mapping.chip_steps import waiting
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import IntegerCore
@@ -75,14 +75,13 @@ def network(whole: IntegerCore, largest_input: float) -> SpinnakerNetwork:
 
 
 def _check_neurons(whole: IntegerCore) -> None:
-    for node in whole.core.nodes:
-        if isinstance(node.op, Neuron) and not isinstance(node.op, Threshold | FlooredIF):
-            raise LegalizeError(
+    for node in populations(whole.core):
+        if not isinstance(node.op, Threshold | FlooredIF):
+            raise node.error(
+                LegalizeError,
                 "sPyNNaker's units reset hard and stop at their reset potential, which this "
                 "program's do not",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with --target spinnaker; codings: population, rate",
+                "compile with --target spinnaker; codings: population, rate",
             )
 
 
