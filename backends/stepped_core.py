@@ -21,7 +21,7 @@ from pinnir.mapping.integer_cores import IntegerCore, Whole, check_range
 SUMS = "sums"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class ChipGroup:
     """Units that begin together.
 

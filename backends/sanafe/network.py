@@ -15,6 +15,7 @@ last one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,17 @@ from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import kind_of
 from pinnir.mapping.flat_units import FlatPopulation
-from pinnir.mapping.integer_cores import IntegerCore
+from pinnir.mapping.integer_cores import IntegerCore, Whole
 from pinnir.neurons import IF
-from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
+
+Numbers: TypeAlias = NDArray[np.number]
 
 UNIT = 1.0 / 32.0
 # Beyond the one step that any spike takes.
 MOST_WAITING = 5
 # What no sum reaches.
-_NEVER = 2.0**40
+_NEVER = 2.0**45
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,7 +47,7 @@ class SomaGroup(ChipGroup):
     Attributes:
         decay: 1 for units that remember, 0 for those that do not.
         reset: ``soft`` or ``none``.
-        threshold: ``(units,)``; here and below in SANA-FE's units.
+        threshold: ``(units,)``; here and below whole numbers and a half, to be multiplied by UNIT.
         potential: When it begins, ``(units,)``.
         bias: Current of every step, ``(units,)``.
         from_input: What one of every input adds to it, ``(units, inputs)``.
@@ -53,10 +55,10 @@ class SomaGroup(ChipGroup):
 
     decay: float
     reset: str
-    threshold: Array
-    potential: Array
-    bias: Array
-    from_input: Array
+    threshold: Numbers
+    potential: Numbers
+    bias: Numbers
+    from_input: Whole
 
     @property
     def units(self) -> int:
@@ -100,8 +102,8 @@ def network(whole: IntegerCore) -> LoihiNetwork:
         reset="none",
         threshold=np.full(bias.size, _NEVER),
         potential=np.zeros(bias.size),
-        bias=_in_units(bias),
-        from_input=_in_units(from_input),
+        bias=bias,
+        from_input=from_input,
     )
     return ChipNetwork((*groups, sums), (*projections, *leaving))
 
@@ -121,7 +123,7 @@ def _check_neurons(whole: IntegerCore) -> None:
 
 def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
     half = 0.5
-    bias: NDArray[np.number] = one.bias
+    bias: Numbers = one.bias
     if isinstance(one.node.op, IF):
         decay, reset, threshold = 1.0, "soft", one.thresholds.astype(np.float64)
         potential = one.potentials + half
@@ -141,12 +143,8 @@ def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
         steps=core.flat.steps,
         decay=decay,
         reset=reset,
-        threshold=_in_units(threshold),
-        potential=_in_units(potential),
-        bias=_in_units(bias),
-        from_input=_in_units(one.from_input),
+        threshold=threshold,
+        potential=potential,
+        bias=bias,
+        from_input=one.from_input,
     )
-
-
-def _in_units(values: NDArray[np.number]) -> Array:
-    return values.astype(np.float64) * UNIT

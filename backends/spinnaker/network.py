@@ -100,8 +100,9 @@ def _memoryless(core: TruncatedCore, one: FlatPopulation) -> Reached:
         delay = 1 + waiting(begin, 0, MOST_WAITING, one.node)
         arriving.append(Projection(CLOCK, name, delay, hold[:, None]))
     check_rings(arriving, shift, one.node)
-    group = TruncatedGroup.memoryless(
-        name, one.node, begin, threshold, one.bias - hold, one.from_input, shift=shift
+    potential = one.bias - hold
+    group = TruncatedGroup(
+        name, one.node, begin, 1, threshold, potential, one.from_input, shift=shift
     )
     return group, tuple(arriving)
 
@@ -114,7 +115,5 @@ def _sums(core: TruncatedCore) -> Reached:
     steps = core.flat.steps if core.whole.core.read_out == "mean" else 1
     never = np.full(bias.size, -LOWEST)
     potential, per_input = steps * bias, steps * from_input
-    group = TruncatedGroup.memoryless(
-        SUMS, None, begin, never, potential, per_input, steps=steps, shift=shift
-    )
+    group = TruncatedGroup(SUMS, None, begin, steps, never, potential, per_input, shift=shift)
     return group, tuple(arriving)
