@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,29 +82,25 @@ def expected(core: Stock, x: Array) -> tuple[Array, dict[str, Array]]:
     return output, {name: np.stack(found) for name, found in spikes.items()}
 
 
-@dataclass(frozen=True, eq=False)
 class _Oracle:
     """A backend that notes what enters the cores, and runs stock variants in their place.
 
     Attributes:
-        labels: Of the cores.
-        cores: Stock variants by label; other cores run as they are.
-        entering: What entered, by label.
+        variants: By core; other cores run as they are.
+        entering: What entered, by core.
     """
 
-    labels: dict[Graph, str]
-    cores: Mapping[str, Stock]
-    entering: dict[str, list[Array]] = field(default_factory=dict)
+    def __init__(self, variants: Mapping[Graph, Stock]) -> None:
+        self.variants, self.entering = variants, dict[Graph, list[Array]]()
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
-        label = self.labels[core]
-        own = self.cores.get(label)
+        own = self.variants.get(core)
         graph = core if own is None else own.rounded.graph
+        entering = self.entering.setdefault(core, [])
 
         def run(x: Array, observe: Observer) -> Array:
-            values = x if own is None else own.rounded.points(x)
-            self.entering.setdefault(label, []).append(values)
-            (output,) = evaluate(graph, {graph.inputs[0].name: values}, observe)
+            entering.append(x if own is None else own.rounded.points(x))
+            (output,) = evaluate(graph, {graph.inputs[0].name: entering[-1]}, observe)
             return output
 
         return run
@@ -113,7 +109,8 @@ class _Oracle:
 def _run(
     program: Program, points: Array, cores: Mapping[str, Stock]
 ) -> tuple[Array, dict[str, Array]]:
+    """Outputs, and what enters the cores, by label; where there are stock variants, they run."""
     labels = {s.core: s.label for s in program.segments if s.core is not None}
-    oracle = _Oracle(labels, cores)
+    oracle = _Oracle({core: cores[label] for core, label in labels.items() if label in cores})
     outputs, _ = program.run_cores(points, oracle)
-    return outputs, {label: np.concatenate(found) for label, found in oracle.entering.items()}
+    return outputs, {labels[core]: np.concatenate(x) for core, x in oracle.entering.items()}
