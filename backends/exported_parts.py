@@ -16,7 +16,7 @@ from pinnir.backends.recording import CoreRecord, populations, probe_points, rec
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
 from pinnir.ir.graph import kind_of
-from pinnir.mapping.integer_cores import IntegerCore, Whole, integer_core
+from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, integer_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
 from pinnir.passes.parsing import parse_pipeline
@@ -213,6 +213,11 @@ def value_of_sums(whole: IntegerCore) -> Array:
     steps = whole.core.steps if whole.core.read_out == "mean" else 1
     unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps
     return unit
+
+
+def narrowest(values: Whole) -> int:
+    """Bits of the narrowest machine integer that holds these."""
+    return next(bits for bits in (8, 16, 32, 64) if bits >= bits_of(values))
 
 
 def hard_reset_errors(program: Program) -> dict[str, float]:
