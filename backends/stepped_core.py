@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Node, width
@@ -30,12 +31,23 @@ class ChipGroup:
         node: The population, or None.
         begin: Step of the chip in which they begin.
         steps: How many steps are theirs.
+        threshold: ``(units,)``; here and below in the network's numbers.
+        potential: To begin with, for an input of zeros, ``(units,)``.
+        from_input: What one of every input adds, ``(units, inputs)``.
     """
 
     name: str
     node: Node | None
     begin: int
     steps: int
+    threshold: NDArray[Any]
+    potential: NDArray[Any]
+    from_input: Whole
+
+    @property
+    def units(self) -> int:
+        """How many units."""
+        return self.threshold.size
 
 
 Group = TypeVar("Group", bound=ChipGroup)

@@ -27,7 +27,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import kind_of
 from pinnir.mapping.flat_units import FlatPopulation
-from pinnir.mapping.integer_cores import IntegerCore, Whole
+from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
 from pinnir.program.program import Program
 
@@ -42,28 +42,17 @@ _NEVER = 2.0**45
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SomaGroup(ChipGroup):
-    """Units of one kind that begin together.
+    """Units of one kind that begin together; their numbers are to be multiplied by UNIT.
 
     Attributes:
         decay: 1 for units that remember, 0 for those that do not.
         reset: ``soft`` or ``none``.
-        threshold: ``(units,)``; here and below whole numbers and a half, to be multiplied by UNIT.
-        potential: When it begins, ``(units,)``.
-        bias: Current of every step, ``(units,)``.
-        from_input: What one of every input adds to it, ``(units, inputs)``.
+        bias: Current of every step for an input of zeros, ``(units,)``, to which inputs add.
     """
 
     decay: float
     reset: str
-    threshold: Numbers
-    potential: Numbers
     bias: Numbers
-    from_input: Whole
-
-    @property
-    def units(self) -> int:
-        """How many units."""
-        return self.bias.size
 
 
 LoihiNetwork = ChipNetwork[SomaGroup]

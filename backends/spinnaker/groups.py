@@ -24,30 +24,18 @@ MOST_WAITING = 15
 
 @dataclass(frozen=True, eq=False)
 class TruncatedGroup(ChipGroup):
-    """``IFTruncDelta`` units that begin together.
+    """``IFTruncDelta`` units that begin together, in whole numbers; potentials are of step 0.
 
     Attributes:
-        threshold: ``(units,)``; here and below in whole numbers.
-        potential: In step 0 for an input of zeros, ``(units,)``.
-        from_input: What one of every input adds to the current of every step or, in units that
-            have none, to the potential, ``(units, inputs)``.
-        offset: Current of every step for an input of zeros, ``(units,)``; None in units all of
-            whose input but spikes is in their initial potential.
+        offset: Current of every step for an input of zeros, ``(units,)``, to which inputs add;
+            None in units all of whose input but spikes is in their initial potential.
         reset: Potential after a spike, and the least there is.
         shift: By how much what arrives is shifted left; all weights are multiples of 2^shift.
     """
 
-    threshold: Whole
-    potential: Whole
-    from_input: Whole
     offset: Whole | None = None
     reset: int = LOWEST
     shift: int = 0
-
-    @property
-    def units(self) -> int:
-        """How many units."""
-        return self.threshold.size
 
     def potentials(self, inputs: Array) -> Whole:
         """In step 0, ``(samples, units)``, for ``(samples, inputs)``."""
