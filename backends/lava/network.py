@@ -170,37 +170,26 @@ class LavaCore(ExportedCore):
             if isinstance(one.node.op, Delta) and one.node.op.hysteresis:
                 problem = "has hysteresis, which the Lava process has not"
                 raise _refusal(one.node.name, problem, "compile without this option")
-        for synapses in self.synapses():
-            if synapses.delay > MOST_DELAY:
-                raise _refusal(
-                    synapses.target,
-                    f"hears '{synapses.source}' {synapses.delay} steps late, and a synapse delays "
-                    f"by up to {MOST_DELAY}",
-                    "compile for another target",
-                )
+        for found in self.synapses():
+            if found.delay > MOST_DELAY:
+                problem = f"hears '{found.source}' {found.delay} steps late, and a synapse delays"
+                problem += f" by up to {MOST_DELAY}"
+                raise _refusal(found.target, problem, "compile for another target")
 
     def _check_sums(self, integers: Integers) -> None:
         """What leaves, and every single parameter, besides what every core is checked for."""
-        most = 2 ** (integers.state_bits - 1)
+        most, held = 2 ** (integers.state_bits - 1), f"the target holds {integers.state_bits}"
         steps = self.steps if self.whole.core.read_out == "mean" else 1
         for one in self.whole.leaving:
             reach = steps * sum(self.whole.reach[node] for node in one.maps)
             if reach >= most:
-                raise _refusal(
-                    one.maps[0].name,
-                    f"gives sums of up to {reach:.3g}, and the target holds {integers.state_bits} "
-                    "bits",
-                    "compile with fewer levels or steps",
-                )
+                problem = f"gives sums of up to {reach:.3g}, and {held} bits"
+                raise _refusal(one.maps[0].name, problem, "compile with fewer levels or steps")
         for population in self.populations():
             for name, values in population.arrays.items():
                 if bits_of(values) > integers.state_bits:
-                    raise _refusal(
-                        population.name,
-                        f"has a {name} of {bits_of(values)} bits, and the target holds "
-                        f"{integers.state_bits}",
-                        "compile with fewer levels",
-                    )
+                    problem = f"has a {name} of {bits_of(values)} bits, and {held}"
+                    raise _refusal(population.name, problem, "compile with fewer levels")
 
     def populations(self) -> Iterator[LavaPopulation]:
         """The populations in running order, and last what leaves."""
