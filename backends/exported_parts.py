@@ -16,7 +16,7 @@ from pinnir.backends.recording import CoreRecord, populations, probe_points, rec
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
 from pinnir.ir.graph import kind_of
-from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, integer_core
+from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, check_range, integer_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
 from pinnir.passes.parsing import parse_pipeline
@@ -185,10 +185,13 @@ def network_cores(
     return [NetworkCore(label, whole, network(whole, most)) for label, (whole, most) in cores]
 
 
-def check_neurons(whole: IntegerCore, target: Target) -> None:
-    """Find out whether a target has all neurons of a core.
+def check_core(whole: IntegerCore, target: Target) -> int:
+    """Find out whether a target has all neurons of a core, and its integers hold every sum.
 
     Start units need not be there: chips are told the initial potentials that they stand for.
+
+    Returns:
+        Bits of a sum.
 
     Raises:
         LegalizeError: If not.
@@ -198,6 +201,14 @@ def check_neurons(whole: IntegerCore, target: Target) -> None:
         if kind not in target.neurons and not is_start(node, whole.core.users[node]):
             problem = f"target {target.name} has no {kind} neurons"
             raise node.error(LegalizeError, problem, f"compile with --target {target.name}")
+    return check_sums(whole, target)
+
+
+def check_sums(whole: IntegerCore, target: Target) -> int:
+    """Find out whether a target's integers hold every sum; as :func:`check_core`."""
+    assert target.integers is not None
+    check_range(whole, target.integers)
+    return target.integers.state_bits
 
 
 def sums_that_leave(whole: IntegerCore, seen: CoreRecord) -> Whole:

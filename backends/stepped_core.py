@@ -13,11 +13,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Node, width
 from pinnir.mapping.chip_steps import after, first_steps, waiting
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
-from pinnir.mapping.integer_cores import IntegerCore, Whole, check_range
+from pinnir.mapping.integer_cores import IntegerCore, Whole
 
 SUMS = "sums"
 
@@ -114,16 +113,6 @@ class SteppedCore:
     def names(self) -> dict[Node, str]:
         """What the populations' groups are called."""
         return {one.node: f"p{number}" for number, one in enumerate(self.flat.populations)}
-
-    def check_range(self, target: str) -> None:
-        """Find out whether a target's integers hold every sum.
-
-        Raises:
-            LegalizeError: If not.
-        """
-        integers = TARGETS[target].integers
-        assert integers is not None
-        check_range(self.whole, integers)
 
     def arriving(self, one: FlatPopulation) -> list[Projection]:
         """Synapses to a population.

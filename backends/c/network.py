@@ -20,17 +20,12 @@ from functools import cached_property
 import numpy as np
 
 from pinnir.backends.c.tables import feedback_blocks, staircase_tables, table
-from pinnir.backends.exported_parts import (
-    ExportedCore,
-    check_neurons,
-    narrowest,
-    whole_cores,
-)
+from pinnir.backends.exported_parts import ExportedCore, check_core, narrowest, whole_cores
 from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Input, Neuron, Node, width
-from pinnir.mapping.integer_cores import IntegerCore, IntegerMap, check_range
+from pinnir.mapping.integer_cores import IntegerCore, IntegerMap
 from pinnir.neurons import IF, Delta, Threshold
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
@@ -82,10 +77,7 @@ class CoreSource(ExportedCore):
             LegalizeError: If sums do not fit 32-bit integers, or neurons, or options of theirs,
                 have no C form.
         """
-        integers = TARGETS["c"].integers
-        assert integers is not None
-        check_neurons(self.whole, TARGETS["c"])
-        check_range(self.whole, integers)
+        check_core(self.whole, TARGETS["c"])
         for node in populations(self.whole.core):
             if isinstance(node.op, Delta) and (node.op.hysteresis or node.op.graded):
                 problem = "has hysteresis or graded events, which the C program has no form of"

@@ -25,7 +25,7 @@ class StockProgram:
 
     Attributes:
         program: The program, without the streamed form of its cores.
-        cores: The stock variant of every core, by segment label.
+        cores: The stock variant of every core, by segment label; a core without one runs as it is.
     """
 
     program: Program
@@ -40,7 +40,11 @@ class StockProgram:
         Returns:
             Outputs ``(samples, outputs)``, and by segment label the core's input on its grid.
         """
-        return _run(self.program, points, self.cores)
+        labels = {s.core: s.label for s in self.program.segments if s.core is not None}
+        own = {core: self.cores[label] for core, label in labels.items() if label in self.cores}
+        oracle = _Oracle(own)
+        outputs, _ = self.program.run_cores(points, oracle)
+        return outputs, {labels[core]: np.concatenate(x) for core, x in oracle.entering.items()}
 
 
 def stock_program(program: Program) -> StockProgram:
@@ -56,7 +60,7 @@ def stock_program(program: Program) -> StockProgram:
     )
     if not plain.cores:
         raise LegalizeError("the program has no spiking core")
-    _, entering = _run(plain, program.domain.sample(_POINTS, _SEED), {})
+    _, entering = StockProgram(plain, {}).run(program.domain.sample(_POINTS, _SEED))
     found = {
         segment.label: stock(segment.core, np.abs(entering[segment.label]).max(axis=0))
         for segment in plain.segments
@@ -104,13 +108,3 @@ class _Oracle:
             return output
 
         return run
-
-
-def _run(
-    program: Program, points: Array, cores: Mapping[str, Stock]
-) -> tuple[Array, dict[str, Array]]:
-    """Outputs, and what enters the cores, by label; where there are stock variants, they run."""
-    labels = {s.core: s.label for s in program.segments if s.core is not None}
-    oracle = _Oracle({core: cores[label] for core, label in labels.items() if label in cores})
-    outputs, _ = program.run_cores(points, oracle)
-    return outputs, {labels[core]: np.concatenate(x) for core, x in oracle.entering.items()}

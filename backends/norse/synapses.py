@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from pinnir.ir.graph import Node
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
+from pinnir.numerics.matrix import Array, Matrix, entries
 
 
 class AffineModule(torch.nn.Module):
@@ -15,14 +15,12 @@ class AffineModule(torch.nn.Module):
 
     def __init__(self, weight: Matrix, bias: Array, dtype: torch.dtype) -> None:
         super().__init__()
-        self.blocks = isinstance(weight, BlockDiagonal)
-        values = weight.blocks if isinstance(weight, BlockDiagonal) else weight
-        self.weight = torch.as_tensor(values, dtype=dtype)
+        self.weight = torch.as_tensor(entries(weight), dtype=dtype)
         self.bias = torch.as_tensor(bias, dtype=dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x W^T + b`` for ``x`` of shape ``(samples, inputs)``."""
-        if not self.blocks:
+        if self.weight.ndim == 2:
             return torch.nn.functional.linear(x, self.weight, self.bias)
         neurons, rows, columns = self.weight.shape
         stacked = x.reshape(-1, neurons, columns).transpose(0, 1)

@@ -62,12 +62,6 @@ class ConstantCore(ExportedCore):
         return self.population.op_as(Integrated)
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """Least and largest current."""
-        synapse = self.units.synapse
-        return (-np.inf, np.inf) if synapse is None else (synapse.low, synapse.high)
-
-    @property
     def parameters(self) -> dict[str, float]:
         """Of the cell type, in PyNN's names."""
         model = self.units.model

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.exported_parts import NetworkCore, network_cores
+from pinnir.backends.exported_parts import NetworkCore, check_sums, network_cores
 from pinnir.backends.recording import populations
 from pinnir.backends.stepped_core import SUMS, ChipGroup, ChipNetwork, SteppedCore
 from pinnir.base.errors import LegalizeError
@@ -77,7 +77,7 @@ def network(whole: IntegerCore) -> LoihiNetwork:
     """
     _check_neurons(whole)
     core = SteppedCore(whole, MOST_WAITING)
-    core.check_range("sanafe")
+    check_sums(whole, TARGETS["sanafe"])
     populations = core.flat.populations
     groups = [_group(core, one) for one in populations]
     projections = [found for one in populations for found in core.arriving(one)]

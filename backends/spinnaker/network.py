@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinnir.backends.exported_parts import network_cores
+from pinnir.backends.exported_parts import check_sums, network_cores
 from pinnir.backends.recording import populations
 from pinnir.backends.spinnaker.groups import (
     CLOCK,
@@ -35,6 +35,7 @@ from pinnir.backends.spinnaker.neuron import LOWEST
 from pinnir.backends.spinnaker.timed import ticking, timed
 from pinnir.backends.stepped_core import SUMS, ChipNetwork, Projection
 from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
 from pinnir.mapping.chip_steps import waiting
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import IntegerCore
@@ -64,7 +65,7 @@ def network(whole: IntegerCore, largest_input: float) -> SpinnakerNetwork:
     """
     _check_neurons(whole)
     core = TruncatedCore(whole, MOST_WAITING, largest_input)
-    core.check_range("spinnaker")
+    check_sums(whole, TARGETS["spinnaker"])
     found = [ticking(core)]
     for one in core.flat.populations:
         make = timed if isinstance(one.node.op, FlooredIF) else _memoryless
