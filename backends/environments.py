@@ -280,19 +280,15 @@ def _reader(
 # torch is pinned because an unpinned one may bring several GB of CUDA libraries.
 _TORCH = ("nir==1.0.8", "nirtorch==2.6", "numpy==2.4.6", "torch==2.13.0")
 _VISION = (*_TORCH, "torchvision==0.28.0")
-_PLOTS = ("scipy==1.17.1", "matplotlib==3.11.2", "tqdm==4.70.1", "packaging==26.3")
+# What SpikingJelly asks for besides.
+_PLOTS = ("loguru==0.7.3", "scipy==1.17.1", "matplotlib==3.11.2", "tqdm==4.70.1", "packaging==26.3")
 _JAX = ("nir==1.0.8", "numpy==2.4.6", "jax==0.10.2", "flax==0.12.8")
 # Packages that import NIR; what is measured belongs to these versions.
 READERS: dict[str, Environment] = {
     one.name: one
     for one in (
         _reader("norse", "1.1.0", (*_VISION, "norse==1.1.0")),
-        _reader(
-            "spikingjelly",
-            "2.0.0",
-            (*_VISION, "loguru==0.7.3", *_PLOTS),
-            ("spikingjelly==2.0.0",),
-        ),
+        _reader("spikingjelly", "2.0.0", (*_VISION, *_PLOTS), ("spikingjelly==2.0.0",)),
         _reader("snntorch", "1.0.0", (*_TORCH, "snntorch==1.0.0")),
         # It asks for nir 1.0.4 and older, which cannot read files of today, and for samna.
         _reader(

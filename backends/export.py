@@ -5,7 +5,6 @@ A new export is one function and one line in the table.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,19 +55,19 @@ def export(program: Program, target: str, folder: str | Path, *, force: bool = F
                 f"{folder} is not an empty folder", hint="give a new one, or --force"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as name:
+            draft = Path(name)
             draft.chmod(0o755)
             contents = exporter(program)
             write_files(draft, contents)
             if used:
-                for name in contents:
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (draft / name).replace(folder / name)
+                for file in contents:
+                    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                    (draft / file).replace(folder / file)
             else:
                 draft.replace(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         if isinstance(error, PinnirError):
             raise

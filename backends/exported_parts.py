@@ -12,11 +12,11 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.recording import CoreRecord, probe_points, record
+from pinnir.backends.recording import CoreRecord, populations, probe_points, record
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import Target
-from pinnir.ir.graph import Neuron
-from pinnir.mapping.integer_cores import IntegerCore, Whole, integer_core
+from pinnir.ir.graph import kind_of
+from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, check_range, integer_core
 from pinnir.neurons.start_units import is_start
 from pinnir.numerics.matrix import Array
 from pinnir.passes.parsing import parse_pipeline
@@ -185,25 +185,30 @@ def network_cores(
     return [NetworkCore(label, whole, network(whole, most)) for label, (whole, most) in cores]
 
 
-def check_neurons(whole: IntegerCore, target: Target) -> None:
-    """Find out whether a target has all neurons of a core.
+def check_core(whole: IntegerCore, target: Target) -> int:
+    """Find out whether a target has all neurons of a core, and its integers hold every sum.
 
     Start units need not be there: chips are told the initial potentials that they stand for.
+
+    Returns:
+        Bits of a sum.
 
     Raises:
         LegalizeError: If not.
     """
-    core = whole.core
-    for node in core.nodes:
-        kind = type(node.op).__name__
-        known = not isinstance(node.op, Neuron) or kind in target.neurons
-        if not (known or is_start(node, core.users[node])):
-            raise LegalizeError(
-                f"target {target.name} has no {kind} neurons",
-                node=node.name,
-                op=kind,
-                hint=f"compile with --target {target.name}",
-            )
+    for node in populations(whole.core):
+        kind = kind_of(node)
+        if kind not in target.neurons and not is_start(node, whole.core.users[node]):
+            problem = f"target {target.name} has no {kind} neurons"
+            raise node.error(LegalizeError, problem, f"compile with --target {target.name}")
+    return check_sums(whole, target)
+
+
+def check_sums(whole: IntegerCore, target: Target) -> int:
+    """Find out whether a target's integers hold every sum; as :func:`check_core`."""
+    assert target.integers is not None
+    check_range(whole, target.integers)
+    return target.integers.state_bits
 
 
 def sums_that_leave(whole: IntegerCore, seen: CoreRecord) -> Whole:
@@ -219,6 +224,11 @@ def value_of_sums(whole: IntegerCore) -> Array:
     steps = whole.core.steps if whole.core.read_out == "mean" else 1
     unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps
     return unit
+
+
+def narrowest(values: Whole) -> int:
+    """Bits of the narrowest machine integer that holds these."""
+    return next(bits for bits in (8, 16, 32, 64) if bits >= bits_of(values))
 
 
 def hard_reset_errors(program: Program) -> dict[str, float]:

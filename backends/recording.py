@@ -65,18 +65,18 @@ def record(program: Program, points: Array) -> list[CoreRecord]:
     """
     recorder = _Recorder()
     program.run_cores(points, recorder, Streaming("given") if program.streams else None)
-    return [tape.record() for tape in recorder.tapes]
+    return [_joined(pieces) for pieces in recorder.tapes]
 
 
 class _Recorder:
     """The oracle, with everything kept that cores take, do and give."""
 
     def __init__(self) -> None:
-        self.tapes: list[_Tape] = []
+        self.tapes: list[list[CoreRecord]] = []  # of every core, chunk after chunk
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """The oracle's runner of a core, recorded."""
-        tape = _Tape(core)
+        tape: list[CoreRecord] = []
         self.tapes.append(tape)
         inner = ReferenceBackend().load(core, lines)
 
@@ -90,26 +90,15 @@ class _Recorder:
 
             output = inner(x, both)
             events = {node: np.stack(found, axis=1) for node, found in steps.items()}
-            tape.pieces.append(CoreRecord(core, x, events, output))
+            tape.append(CoreRecord(core, x, events, output))
             return output
 
         return run
 
 
-class _Tape:
-    """Pieces of a core's run, chunk after chunk."""
-
-    def __init__(self, core: Graph) -> None:
-        self.core, self.pieces = core, list[CoreRecord]()
-
-    def record(self) -> CoreRecord:
-        """All pieces as one."""
-        return CoreRecord(
-            self.core,
-            np.concatenate([piece.inputs for piece in self.pieces]),
-            {
-                node: np.concatenate([piece.events[node] for piece in self.pieces])
-                for node in populations(self.core)
-            },
-            np.concatenate([piece.outputs for piece in self.pieces]),
-        )
+def _joined(pieces: list[CoreRecord]) -> CoreRecord:
+    """All pieces of a core's run as one."""
+    inputs, outputs = ([getattr(p, side) for p in pieces] for side in ("inputs", "outputs"))
+    core = pieces[0].core
+    events = {n: np.concatenate([p.events[n] for p in pieces]) for n in populations(core)}
+    return CoreRecord(core, np.concatenate(inputs), events, np.concatenate(outputs))

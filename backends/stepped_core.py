@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Node, width
 from pinnir.mapping.chip_steps import after, first_steps, waiting
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
-from pinnir.mapping.integer_cores import IntegerCore, Whole, check_range
+from pinnir.mapping.integer_cores import IntegerCore, Whole
 
 SUMS = "sums"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class ChipGroup:
     """Units that begin together.
 
@@ -30,12 +30,23 @@ class ChipGroup:
         node: The population, or None.
         begin: Step of the chip in which they begin.
         steps: How many steps are theirs.
+        threshold: ``(units,)``; here and below in the network's numbers.
+        potential: To begin with, for an input of zeros, ``(units,)``.
+        from_input: What one of every input adds, ``(units, inputs)``.
     """
 
     name: str
     node: Node | None
     begin: int
     steps: int
+    threshold: NDArray[Any]
+    potential: NDArray[Any]
+    from_input: Whole
+
+    @property
+    def units(self) -> int:
+        """How many units."""
+        return self.threshold.size
 
 
 Group = TypeVar("Group", bound=ChipGroup)
@@ -102,16 +113,6 @@ class SteppedCore:
     def names(self) -> dict[Node, str]:
         """What the populations' groups are called."""
         return {one.node: f"p{number}" for number, one in enumerate(self.flat.populations)}
-
-    def check_range(self, target: str) -> None:
-        """Find out whether a target's integers hold every sum.
-
-        Raises:
-            LegalizeError: If not.
-        """
-        integers = TARGETS[target].integers
-        assert integers is not None
-        check_range(self.whole, integers)
 
     def arriving(self, one: FlatPopulation) -> list[Projection]:
         """Synapses to a population.

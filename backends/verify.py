@@ -49,13 +49,7 @@ class Comparison:
     outputs: int
 
     @classmethod
-    def of(
-        cls,
-        target: str,
-        wanted: Arrays,
-        found: Arrays,
-        rounding: float = 0.0,
-    ) -> Comparison:
+    def of(cls, target: str, wanted: Arrays, found: Arrays, rounding: float = 0.0) -> Comparison:
         """Compare arrays by name, those of outputs have names that end with ``outputs``.
 
         Args:

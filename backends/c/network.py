@@ -13,24 +13,19 @@ directions), ``f`` (feedback), and the state ``s`` (sums), ``e`` (events), ``v``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pinnir.backends.c.tables import (
-    feedback_blocks,
-    in_event_order,
-    in_range,
-    staircase_tables,
-    table,
-    width,
-)
-from pinnir.backends.exported_parts import ExportedCore, check_neurons, whole_cores
+import numpy as np
+
+from pinnir.backends.c.tables import feedback_blocks, staircase_tables, table
+from pinnir.backends.exported_parts import ExportedCore, check_core, narrowest, whole_cores
 from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
-from pinnir.ir.graph import Input, Neuron, Node
-from pinnir.mapping.integer_cores import IntegerCore, IntegerMap, check_range
+from pinnir.ir.graph import Input, Neuron, Node, width
+from pinnir.mapping.integer_cores import IntegerCore, IntegerMap
 from pinnir.neurons import IF, Delta, Threshold
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
@@ -68,9 +63,7 @@ class CoreSource(ExportedCore):
     @property
     def inputs(self) -> int:
         """How many values enter."""
-        (node,) = self.whole.core.inputs
-        assert isinstance(node.op, Input) and node.op.width is not None
-        return node.op.width
+        return width(self.whole.core.inputs[0])
 
     @property
     def outputs(self) -> int:
@@ -84,15 +77,11 @@ class CoreSource(ExportedCore):
             LegalizeError: If sums do not fit 32-bit integers, or neurons, or options of theirs,
                 have no C form.
         """
-        integers = TARGETS["c"].integers
-        assert integers is not None
-        check_neurons(self.whole, TARGETS["c"])
-        check_range(self.whole, integers)
+        check_core(self.whole, TARGETS["c"])
         for node in populations(self.whole.core):
             if isinstance(node.op, Delta) and (node.op.hysteresis or node.op.graded):
                 problem = "has hysteresis or graded events, which the C program has no form of"
-                hint = "compile without these options"
-                raise LegalizeError(problem, node=node.name, op="Delta", hint=hint)
+                raise node.error(LegalizeError, problem, "compile without these options")
 
     def declarations(self) -> Iterator[str]:
         """What the header says of it."""
@@ -108,9 +97,9 @@ class CoreSource(ExportedCore):
         yield from self._tables()
         yield from self._state()
         yield f"void {self.name}_reset(void)\n{{"
-        yield from _indented(self._reset(), 1)
+        yield from _indented(self._reset())
         yield f"}}\n{self._signature}\n{{"
-        yield from _indented(self._run(), 1)
+        yield from _indented(self._run())
         yield "}"
 
     @property
@@ -139,19 +128,23 @@ class CoreSource(ExportedCore):
     def _tables(self) -> Iterator[str]:
         for node, map_ in self.whole.maps.items():
             if map_.weight.any():
-                declared = f"int{width(map_.weight)}_t {self._at('w', node)}"
-                yield table(declared, in_event_order(map_))
+                declared = f"int{narrowest(map_.weight)}_t {self._at('w', node)}"
+                # One run of weights for each input: what its event adds.
+                yield table(declared, map_.weight.swapaxes(-1, -2))
             if map_.bias.any():
                 yield table(f"int32_t {self._at('b', node)}", map_.bias)
         for node, thresholds in self.whole.thresholds.items():
-            op, ends = node.op, in_range(thresholds)
+            # In 32 bits: no sum reaches what is clipped.
+            op, ends = node.op, np.clip(thresholds, -(2**31), 2**31 - 1)
             if isinstance(op, Delta):
                 yield from staircase_tables(self.name, self._numbers[node], op.staircase, ends)
             else:
                 yield table(f"int32_t {self._at('t', node)}", ends)
             if isinstance(op, IF) and op.feedback is not None:
                 blocks = feedback_blocks(op)
-                yield table(f"int{width(blocks)}_t {self._at('f', node)}", blocks.swapaxes(1, 2))
+                yield table(
+                    f"int{narrowest(blocks)}_t {self._at('f', node)}", blocks.swapaxes(1, 2)
+                )
 
     def _state(self) -> Iterator[str]:
         for node in self._numbers:
@@ -209,7 +202,7 @@ class CoreSource(ExportedCore):
             if node in self._constant and node in self.whole.maps:
                 yield from self._map(self.whole.maps[node])
         yield f"for (int step = 0; step < {self.whole.core.steps}; step++) {{"
-        yield from _indented(self._step(), 1)
+        yield from _indented(self._step())
         yield "}"
 
     def _step(self) -> Iterator[str]:
@@ -228,39 +221,36 @@ class CoreSource(ExportedCore):
                 yield f"{when}sp_collect(output + {place}, {self._at('s', node)}, {one.unit.size});"
             place += one.unit.size
 
-    def _arriving(self, node: Node) -> tuple[list[str], str]:
-        """Statements that add up sums that arrive, and the name of the total."""
+    def _arriving(self, node: Node) -> Generator[str, None, str]:
+        """Statements that add up sums that arrive; at its end, the name of the total."""
         first, *rest = (self._at("s", operand) for operand in node.operands)
-        lines, total = [], f"{self.name}_total"
+        total = f"{self.name}_total"
         for other in rest:
-            lines.append(f"sp_add({total}, {first}, {other}, {self._size(node.operands[0])});")
+            yield f"sp_add({total}, {first}, {other}, {self._size(node.operands[0])});"
             first = total
-        return lines, first
+        return first
 
     def _map(self, map_: IntegerMap) -> Iterator[str]:
         node, first = map_.node, map_.node.operands[0]
-        lines: list[str] = []
+        kind = "events" if isinstance(first.op, Neuron) else "values"
         if isinstance(first.op, Neuron):
-            x, kind = self._at("e", first), "events"
+            x = self._at("e", first)
         elif isinstance(first.op, Input):
-            x, kind = f"{self.name}_changes" if self.streams else "input", "values"
+            x = f"{self.name}_changes" if self.streams else "input"
         else:
-            lines, x = self._arriving(node)
-            kind = "values"
-        yield from lines
+            x = yield from self._arriving(node)
         if not (self.streams and isinstance(first.op, Neuron | Input)):
             yield self._start(node)
         if map_.weight.any():
             shape = map_.weight.shape
             form, rows = ("blocks", shape[1]) if map_.is_blocks else ("dense", shape[0])
             sizes = f"{shape[0]}, {shape[2]}" if map_.is_blocks else f"{shape[1]}"
-            function, sums = f"sp_{form}_{kind}_{width(map_.weight)}", self._at("s", node)
+            function, sums = f"sp_{form}_{kind}_{narrowest(map_.weight)}", self._at("s", node)
             weights = f"{self._at('w', node)}, {map_.shift}"
             yield f"{function}({sums}, {rows}, {weights}, {x}, {sizes});"
 
     def _neuron(self, node: Node, op: Neuron, place: int) -> Iterator[str]:
-        lines, sums = self._arriving(node)
-        yield from lines
+        sums = yield from self._arriving(node)
         events, ends, units = self._at("e", node), self._at("t", node), op.units
         if isinstance(op, Threshold):
             yield f"sp_threshold({events}, {sums}, {ends}, {units});"
@@ -270,7 +260,7 @@ class CoreSource(ExportedCore):
                 blocks = feedback_blocks(op)
                 neurons, rows, columns = blocks.shape
                 weights = f"{self._at('f', node)}, 0, {events}, {neurons}, {columns}"
-                yield f"sp_blocks_events_{width(blocks)}({potential}, {rows}, {weights});"
+                yield f"sp_blocks_events_{narrowest(blocks)}({potential}, {rows}, {weights});"
             sign = "SP_CENTRED" if op.centred else "SP_SIGNED" if op.signed else "SP_UNSIGNED"
             yield f"sp_integrate({events}, {potential}, {sums}, {ends}, {units}, {sign});"
         else:
@@ -283,8 +273,8 @@ class CoreSource(ExportedCore):
         yield f"{_INDENT}observer(step, {place}, {events}, {units});"
 
 
-def _indented(lines: Iterator[str], depth: int) -> Iterator[str]:
-    return (_INDENT * depth + line for line in lines)
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    return (_INDENT + line for line in lines)
 
 
 def header(cores: Sequence[CoreSource]) -> str:

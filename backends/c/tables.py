@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from pinnir.ir.graph import Staircase
-from pinnir.mapping.integer_cores import IntegerMap, Whole, bits_of
+from pinnir.mapping.integer_cores import Whole
 from pinnir.neurons import IF
 
-_WIDTHS = (8, 16, 32)
 _PER_LINE = 16
 
 
@@ -22,26 +21,10 @@ def table(declared: str, values: Whole) -> str:
     return f"static const {declared}[{len(flat)}] = {{\n    {body}}};"
 
 
-def width(values: Whole) -> int:
-    """Bits of the narrowest C integer that holds these."""
-    needed = bits_of(values)
-    return next(bits for bits in _WIDTHS if bits >= needed)
-
-
-def in_event_order(map_: IntegerMap) -> Whole:
-    """One run of weights for each input: what its event adds."""
-    return map_.weight.swapaxes(1, 2) if map_.is_blocks else map_.weight.T
-
-
 def feedback_blocks(op: IF) -> Whole:
     """Weights from a population's spikes to its units, one step later, as blocks."""
     assert op.feedback is not None
     return np.rint(op.feedback.blocks).astype(np.int64)
-
-
-def in_range(thresholds: Whole) -> Whole:
-    """Thresholds in 32 bits: no sum reaches what is clipped."""
-    return np.clip(thresholds, -(2**31), 2**31 - 1)
 
 
 def staircase_tables(name: str, number: int, op: Staircase, ends: Whole) -> Iterator[str]:

@@ -23,13 +23,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pinnir.backends.exported_parts import ExportedCore, check_neurons, whole_cores
+from pinnir.backends.exported_parts import ExportedCore, check_core, whole_cores
 from pinnir.base.errors import LegalizeError
-from pinnir.base.targets import TARGETS, Integers, Target
+from pinnir.base.targets import TARGETS, Target
 from pinnir.ir.graph import Input, Node
 from pinnir.mapping.chip_steps import after, first_steps
 from pinnir.mapping.flat_units import FlatCore, FlatPopulation, flatten
-from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of, check_range
+from pinnir.mapping.integer_cores import IntegerCore, Whole, bits_of
 from pinnir.neurons import IF, Delta
 from pinnir.program.program import Program
 from pinnir.program.streamed_cores import is_streaming
@@ -161,46 +161,31 @@ class LavaCore(ExportedCore):
             LegalizeError: If a sum or a number does not fit, or neurons have options without a
                 process.
         """
-        integers = target.integers
-        assert integers is not None
-        check_neurons(self.whole, target)
-        check_range(self.whole, integers)
-        self._check_sums(integers)
+        self._check_sums(check_core(self.whole, target))
         for one in self.flat.populations:
             if isinstance(one.node.op, Delta) and one.node.op.hysteresis:
                 problem = "has hysteresis, which the Lava process has not"
                 raise _refusal(one.node.name, problem, "compile without this option")
-        for synapses in self.synapses():
-            if synapses.delay > MOST_DELAY:
-                raise _refusal(
-                    synapses.target,
-                    f"hears '{synapses.source}' {synapses.delay} steps late, and a synapse delays "
-                    f"by up to {MOST_DELAY}",
-                    "compile for another target",
-                )
+        for found in self.synapses():
+            if found.delay > MOST_DELAY:
+                problem = f"hears '{found.source}' {found.delay} steps late, and a synapse delays"
+                problem += f" by up to {MOST_DELAY}"
+                raise _refusal(found.target, problem, "compile for another target")
 
-    def _check_sums(self, integers: Integers) -> None:
+    def _check_sums(self, bits: int) -> None:
         """What leaves, and every single parameter, besides what every core is checked for."""
-        most = 2 ** (integers.state_bits - 1)
+        most, held = 2 ** (bits - 1), f"the target holds {bits}"
         steps = self.steps if self.whole.core.read_out == "mean" else 1
         for one in self.whole.leaving:
             reach = steps * sum(self.whole.reach[node] for node in one.maps)
             if reach >= most:
-                raise _refusal(
-                    one.maps[0].name,
-                    f"gives sums of up to {reach:.3g}, and the target holds {integers.state_bits} "
-                    "bits",
-                    "compile with fewer levels or steps",
-                )
+                problem = f"gives sums of up to {reach:.3g}, and {held} bits"
+                raise _refusal(one.maps[0].name, problem, "compile with fewer levels or steps")
         for population in self.populations():
             for name, values in population.arrays.items():
-                if bits_of(values) > integers.state_bits:
-                    raise _refusal(
-                        population.name,
-                        f"has a {name} of {bits_of(values)} bits, and the target holds "
-                        f"{integers.state_bits}",
-                        "compile with fewer levels",
-                    )
+                if bits_of(values) > bits:
+                    problem = f"has a {name} of {bits_of(values)} bits, and {held}"
+                    raise _refusal(population.name, problem, "compile with fewer levels")
 
     def populations(self) -> Iterator[LavaPopulation]:
         """The populations in running order, and last what leaves."""
@@ -232,12 +217,11 @@ class LavaCore(ExportedCore):
             levels = op.staircase.level_table.astype(np.int64)
             arrays = {"bias": one.bias, "boundaries": thresholds, "levels": levels}
             return LavaPopulation(name, "DeltaNeurons", depth, arrays, {"depth": depth})
-        schedule = self._schedule(name)
+        schedule, arrays = self._schedule(name), {"bias": one.bias, "threshold": thresholds}
         if isinstance(op, IF):
-            arrays = {"bias": one.bias, "threshold": thresholds, "potential": one.potentials}
+            arrays["potential"] = one.potentials
             signs = {"signed": op.signed, "centred": op.centred}
             return LavaPopulation(name, "SoftResetIF", depth, arrays, {**schedule, **signs})
-        arrays = {"bias": one.bias, "threshold": thresholds}
         return LavaPopulation(name, "ThresholdUnits", depth, arrays, schedule)
 
     def synapses(self) -> Iterator[DenseSynapses]:

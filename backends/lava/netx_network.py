@@ -18,6 +18,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import h5py
 import numpy as np
@@ -53,12 +54,8 @@ class DenseLayer:
     units: int
 
 
-@dataclass(frozen=True)
-class _Relays:
-    """How many relays a layer has, for the layer behind it."""
-
-    ones: int
-    start: int
+# How many relays a layer has for the layer behind it: of the ones, and of the start.
+Relays: TypeAlias = tuple[int, int]
 
 
 def dense_layers(core: LavaCore) -> list[DenseLayer]:
@@ -73,9 +70,8 @@ def dense_layers(core: LavaCore) -> list[DenseLayer]:
     found: list[DenseLayer] = []
     heard = None
     for one, behind in zip(chain, (*chain[1:], None), strict=True):
-        has = _Relays(0, 0) if behind is None else _needed(behind)
-        blocks = [_from_input(one, has)] if heard is None else _from_layer(one, has, heard)
-        weight = np.concatenate(blocks, axis=1)
+        has = (0, 0) if behind is None else _needed(behind)
+        weight = _from_input(one, has) if heard is None else _from_layer(one, has, heard)
         found.append(DenseLayer(one.node, weight, _threshold(one), one.thresholds.size))
         heard = has
     return found
@@ -102,27 +98,29 @@ def _check(core: LavaCore, before: FlatPopulation | None, one: FlatPopulation) -
 def _refusal(
     one: FlatPopulation, problem: str, hint: str = "compile with --target lava-stock"
 ) -> LegalizeError:
-    return LegalizeError(problem, node=one.node.name, op=type(one.node.op).__name__, hint=hint)
+    return one.node.error(LegalizeError, problem, hint)
 
 
 def _threshold(one: FlatPopulation) -> int:
     return int(one.thresholds[0])
 
 
-def _needed(one: FlatPopulation) -> _Relays:
+def _largest(one: FlatPopulation) -> tuple[int, int]:
+    """Largest magnitudes of the biases and of the initial potentials."""
+    bias, potential = (int(np.abs(values).max(initial=0)) for values in (one.bias, one.potentials))
+    return bias, potential
+
+
+def _needed(one: FlatPopulation) -> Relays:
     """Relays for a population's numbers, and to pass the relays' own thresholds."""
-    threshold = _threshold(one)
-    bias, potential = (
-        max(threshold, int(np.abs(values).max(initial=0))) for values in (one.bias, one.potentials)
-    )
-    return _Relays(-(-bias // _MOST), -(-potential // _MOST))
+    ones, start = (-(-max(_threshold(one), most) // _MOST) for most in _largest(one))
+    return ones, start
 
 
-def _from_input(one: FlatPopulation, has: _Relays) -> Whole:
+def _from_input(one: FlatPopulation, has: Relays) -> Whole:
     """Weights from the inputs, and from the channels of ones and of the start."""
-    threshold = _threshold(one)
+    threshold, most = _threshold(one), max(_largest(one))
     fires = -(-threshold // UPPER)
-    most = max(int(np.abs(v).max(initial=0)) for v in (one.bias, one.potentials))
     if fires > _MOST or most > UPPER * _MOST:
         raise _refusal(
             one,
@@ -130,49 +128,42 @@ def _from_input(one: FlatPopulation, has: _Relays) -> Whole:
             f"two channels with 8-bit weights bring up to {UPPER * _MOST}",
             "compile with fewer steps",
         )
-    rows = one.thresholds.size + has.ones + has.start
     columns = one.from_input.shape[1]
-    found = np.zeros((rows, columns + CHANNELS), np.int64)
-    units, ones, start = _parts(one.thresholds.size, has)
+    found, units, *relays = _empty(one, has, columns + CHANNELS)
     found[units, :columns] = one.from_input
-    for values, place in ((one.bias, columns), (one.potentials, columns + 2)):
+    for values, rows in zip((one.bias, one.potentials), relays, strict=True):
         upper = (values + UPPER // 2) // UPPER
-        found[units, place], found[units, place + 1] = values - UPPER * upper, upper
-    found[ones, columns + 1] = fires
-    found[start, columns + 3] = fires
+        found[units, columns], found[units, columns + 1] = values - UPPER * upper, upper
+        found[rows, columns + 1] = fires
+        columns += 2
     return found
 
 
-def _from_layer(one: FlatPopulation, has: _Relays, heard: _Relays) -> list[Whole]:
+def _from_layer(one: FlatPopulation, has: Relays, heard: Relays) -> Whole:
     """Weights from the layer before: its units, its relays of the ones, those of the start."""
-    size = one.thresholds.size
-    rows = size + has.ones + has.start
-    units, ones, start = _parts(size, has)
     (synapses,) = one.synapses.values()
-    from_units = np.zeros((rows, synapses.shape[1]), np.int64)
-    from_units[units] = synapses
-    from_ones, from_start = np.zeros((rows, heard.ones), int), np.zeros((rows, heard.start), int)
-    from_ones[units] = _shared(one.bias, heard.ones)
-    from_start[units] = _shared(one.potentials, heard.start)
-    from_ones[ones] = _MOST
-    from_start[start] = _MOST
-    return [from_units, from_ones, from_start]
+    first = synapses.shape[1]
+    found, units, *relays = _empty(one, has, first + sum(heard))
+    found[units, :first] = synapses
+    for values, rows, count in zip((one.bias, one.potentials), relays, heard, strict=True):
+        columns = slice(first, first + count)
+        found[units, columns] = _shared(values, count)
+        found[rows, columns] = _MOST
+        first += count
+    return found
 
 
-def _parts(size: int, has: _Relays) -> tuple[slice, slice, slice]:
-    """Rows of a layer: units, relays of the ones, relays of the start."""
-    ends = np.cumsum([size, has.ones, has.start]).tolist()
-    return slice(0, ends[0]), slice(ends[0], ends[1]), slice(ends[1], ends[2])
+def _empty(one: FlatPopulation, has: Relays, columns: int) -> tuple[Whole, slice, slice, slice]:
+    """Weights of a layer, and its rows: units, relays of the ones, relays of the start."""
+    first, second = one.thresholds.size, one.thresholds.size + has[0]
+    found = np.zeros((second + has[1], columns), np.int64)
+    return found, slice(first), slice(first, second), slice(second, None)
 
 
 def _shared(values: Whole, count: int) -> Whole:
     """Numbers as sums of ``count`` weights, ``(numbers, count)``."""
-    found = np.zeros((values.size, count), np.int64)
-    rest = values.copy()
-    for place in range(count):
-        found[:, place] = np.clip(rest, -_MOST, _MOST)
-        rest = rest - found[:, place]
-    return found
+    left = np.abs(values)[:, None] - _MOST * np.arange(count)
+    return np.asarray(np.sign(values)[:, None] * np.clip(left, 0, _MOST))
 
 
 def network_file(layers: Sequence[DenseLayer]) -> bytes:

@@ -48,12 +48,11 @@ def stock_network(core: LavaCore) -> Described:
 def _population(core: LavaCore, one: FlatPopulation) -> LavaPopulation:
     (threshold, *others) = np.unique(one.thresholds).tolist()
     if others or threshold >= 2**_THRESHOLD_BITS:
-        raise LegalizeError(
+        raise one.node.error(
+            LegalizeError,
             f"has {1 + len(others)} thresholds of up to {max(threshold, *others, 0)}, and a "
             f"population of Lava's LIF one of {_THRESHOLD_BITS} bits",
-            node=one.node.name,
-            op=type(one.node.op).__name__,
-            hint="compile with --target lava-stock",
+            "compile with --target lava-stock",
         )
     name = core.names[one.node]
     # Lava compares with >.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pinnir.backends.environments import ENVIRONMENTS, Environment
+from pinnir.backends.environments import ENVIRONMENTS
+from pinnir.backends.export import Exporter
 from pinnir.backends.exported_parts import gathered, hard_reset_errors
 from pinnir.backends.lava.network import cores_of
 from pinnir.backends.lava.stock_network import sums_of
@@ -52,9 +53,7 @@ def on_lava_stock(program: Program, points: Array) -> Verification:
         BackendError: If Lava is not installed, or fails.
         LegalizeError: If the program is not for these neurons.
     """
-    environment = ENVIRONMENTS["lava"]
-    environment.check()
-    return _decoded("lava-stock", environment, write_stock(program), program, points)
+    return _decoded("lava-stock", "lava", write_stock, program, points)
 
 
 def on_netx(program: Program, points: Array) -> Verification:
@@ -64,19 +63,16 @@ def on_netx(program: Program, points: Array) -> Verification:
         BackendError: If Lava or lava-dl is not installed, or fails.
         LegalizeError: If the program is not for these neurons, or no chain of layers.
     """
-    environment = ENVIRONMENTS["lava-netx"]
-    environment.check()
-    return _decoded("lava-netx", environment, write_netx(program), program, points)
+    return _decoded("lava-netx", "lava-netx", write_netx, program, points)
 
 
 def _decoded(
-    target: str,
-    environment: Environment,
-    contents: dict[str, bytes],
-    program: Program,
-    points: Array,
+    target: str, name: str, write_folder: Exporter, program: Program, points: Array
 ) -> Verification:
     """Compare events, and what the host makes of those that leave."""
+    environment = ENVIRONMENTS[name]
+    environment.check()
+    contents = write_folder(program)
     cores, records = cores_of(program, "lava-stock"), record(program, points)
     given = gathered(inputs_of, cores, records)
     found = run_exported(environment, contents, given, seconds=_SECONDS)

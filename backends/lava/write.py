@@ -16,6 +16,7 @@ from pinnir.backends.exported_parts import (
     Rows,
     folder_files,
     gathered,
+    narrowest,
     recorded_samples,
     sums_that_leave,
     value_of_sums,
@@ -112,13 +113,8 @@ def _samples(program: Program, cores: Sequence[LavaCore], expected: Expected) ->
 
 def packed(arrays: Mapping[str, Whole]) -> bytes:
     """Arrays as an ``.npz`` file in the narrowest integers; the same arrays give the same bytes."""
-    return compressed({name: values.astype(_kind(values)) for name, values in arrays.items()})
-
-
-def _kind(values: Whole) -> np.dtype[np.signedinteger]:
-    low, high = values.min(initial=0), values.max(initial=0)
-    kinds = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
-    return next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+    kinds = {name: f"i{narrowest(values) // 8}" for name, values in arrays.items()}
+    return compressed({name: values.astype(kinds[name]) for name, values in arrays.items()})
 
 
 def inputs_of(core: LavaCore, seen: CoreRecord) -> dict[str, Whole]:

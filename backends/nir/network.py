@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class StockProgram:
 
     Attributes:
         program: The program, without the streamed form of its cores.
-        cores: The stock variant of every core, by segment label.
+        cores: The stock variant of every core, by segment label; a core without one runs as it is.
     """
 
     program: Program
@@ -40,7 +40,11 @@ class StockProgram:
         Returns:
             Outputs ``(samples, outputs)``, and by segment label the core's input on its grid.
         """
-        return _run(self.program, points, self.cores)
+        labels = {s.core: s.label for s in self.program.segments if s.core is not None}
+        own = {core: self.cores[label] for core, label in labels.items() if label in self.cores}
+        oracle = _Oracle(own)
+        outputs, _ = self.program.run_cores(points, oracle)
+        return outputs, {labels[core]: np.concatenate(x) for core, x in oracle.entering.items()}
 
 
 def stock_program(program: Program) -> StockProgram:
@@ -56,7 +60,7 @@ def stock_program(program: Program) -> StockProgram:
     )
     if not plain.cores:
         raise LegalizeError("the program has no spiking core")
-    _, entering = _run(plain, program.domain.sample(_POINTS, _SEED), {})
+    _, entering = StockProgram(plain, {}).run(program.domain.sample(_POINTS, _SEED))
     found = {
         segment.label: stock(segment.core, np.abs(entering[segment.label]).max(axis=0))
         for segment in plain.segments
@@ -82,38 +86,25 @@ def expected(core: Stock, x: Array) -> tuple[Array, dict[str, Array]]:
     return output, {name: np.stack(found) for name, found in spikes.items()}
 
 
-@dataclass(frozen=True, eq=False)
 class _Oracle:
     """A backend that notes what enters the cores, and runs stock variants in their place.
 
     Attributes:
-        labels: Of the cores.
-        cores: Stock variants by label; other cores run as they are.
-        entering: What entered, by label.
+        variants: By core; other cores run as they are.
+        entering: What entered, by core.
     """
 
-    labels: dict[Graph, str]
-    cores: Mapping[str, Stock]
-    entering: dict[str, list[Array]] = field(default_factory=dict)
+    def __init__(self, variants: Mapping[Graph, Stock]) -> None:
+        self.variants, self.entering = variants, dict[Graph, list[Array]]()
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
-        label = self.labels[core]
-        own = self.cores.get(label)
+        own = self.variants.get(core)
         graph = core if own is None else own.rounded.graph
+        entering = self.entering.setdefault(core, [])
 
         def run(x: Array, observe: Observer) -> Array:
-            values = x if own is None else own.rounded.points(x)
-            self.entering.setdefault(label, []).append(values)
-            (output,) = evaluate(graph, {graph.inputs[0].name: values}, observe)
+            entering.append(x if own is None else own.rounded.points(x))
+            (output,) = evaluate(graph, {graph.inputs[0].name: entering[-1]}, observe)
             return output
 
         return run
-
-
-def _run(
-    program: Program, points: Array, cores: Mapping[str, Stock]
-) -> tuple[Array, dict[str, Array]]:
-    labels = {s.core: s.label for s in program.segments if s.core is not None}
-    oracle = _Oracle(labels, cores)
-    outputs, _ = program.run_cores(points, oracle)
-    return outputs, {label: np.concatenate(found) for label, found in oracle.entering.items()}

@@ -81,7 +81,8 @@ def run_reader(
                 given = jobs[job]
                 np.savez(place / f"{job}.in.npz", x=given.x, steps=given.steps, dt=given.dt)
             problem = _run([*command, work], place)
-            found |= {job: _result(place, job) for job in left if _is_done(place, job)}
+            results = {job: _result(place, job) for job in left}
+            found |= {job: result for job, result in results.items() if result is not None}
         if problem and not found and "Traceback" in problem:
             raise BackendError(f"{name} cannot be run: {problem}")
         stuck = next((job for job in left if job not in found), None)
@@ -108,15 +109,14 @@ def _run(command: list[str], place: Path) -> str:
         return f"crashes: {log.read().strip()[-2000:]}" if process.returncode else ""
 
 
-def _is_done(place: Path, name: str) -> bool:
-    return (place / f"{name}.out.npz").exists() or (place / f"{name}.error.txt").exists()
-
-
-def _result(place: Path, name: str) -> ReaderResult:
-    problem = place / f"{name}.error.txt"
+def _result(place: Path, name: str) -> ReaderResult | None:
+    """What came of a job, if it is done."""
+    result, problem = place / f"{name}.out.npz", place / f"{name}.error.txt"
     if problem.exists():
         return ReaderResult(None, {}, problem.read_text())
-    with np.load(place / f"{name}.out.npz") as found:
+    if not result.exists():
+        return None
+    with np.load(result) as found:
         spikes = {
             key.removeprefix("spikes."): np.asarray(found[key], np.float64)
             for key in found.files

@@ -10,7 +10,7 @@ import numpy as np
 
 from pinnir.backends.environments import EXACT, READERS
 from pinnir.backends.exported_parts import SAMPLES, Arrays, folder_files, packed
-from pinnir.backends.nir.network import StockProgram, expected, stock_program
+from pinnir.backends.nir.network import expected, stock_program
 from pinnir.backends.nir.stock.stock import DT, Stock
 from pinnir.base.errors import ProgramFileError
 from pinnir.metrics.field_errors import relative_l2
@@ -56,7 +56,10 @@ def write_stock(program: Program) -> dict[str, bytes]:
         files[file] = core.to_bytes()
         files[f"{file.removesuffix('.nir')}.npz"] = _npz(core, entering[label])
         cores[file] = _told(core)
-    told = {"dt": DT, "cores": cores, "rel_l2_of_rounding": rounding_error(stocks)}
+    # How far the cores on their grids are from the program, over the domain.
+    over = program.domain.sample(_ERROR_POINTS, _SEED)
+    rounding = relative_l2(stocks.run(over)[0], stocks.program.run(over).outputs)
+    told = {"dt": DT, "cores": cores, "rel_l2_of_rounding": rounding}
     files["points.npz"] = packed({"points": points, "outputs": outputs})
     files["stock.json"] = (json.dumps(told, indent=1) + "\n").encode()
     for name in EXACT:
@@ -90,12 +93,6 @@ def _folder(program: Program, readme: str, scripts: tuple[str, ...]) -> dict[str
 def stock_file(label: str) -> str:
     """Name of the file of a core's stock variant."""
     return f"stock.{label}.nir"
-
-
-def rounding_error(stocks: StockProgram) -> float:
-    """How far the cores on their grids are from the program, relative L2 over the domain."""
-    points = stocks.program.domain.sample(_ERROR_POINTS, _SEED)
-    return relative_l2(stocks.run(points)[0], stocks.program.run(points).outputs)
 
 
 def _told(core: Stock) -> dict[str, object]:

@@ -15,7 +15,7 @@ Norse has no programmable neurons; ``streamed.py`` has modules of ours in its co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from norse.torch.functional.reset import reset_value
 from pinnir.backends.norse.membranes import IntegratedCell
 from pinnir.backends.norse.sign_gradient import ScheduledSynapses, SignGradientCell
 from pinnir.backends.norse.streamed import DeltaRunner, PhaseRunner, cells
+from pinnir.backends.norse.synapses import AffineModule, Flight, advance
 from pinnir.base.errors import BackendError
 from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Affine, Graph, Input, Neuron, Node, Scheduled
@@ -39,31 +40,11 @@ from pinnir.neurons import (
     SignGradient,
     Threshold,
 )
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
+from pinnir.numerics.matrix import Array
 from pinnir.program.simulators import CoreRunner
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
-
-
-class AffineModule(torch.nn.Module):
-    """An affine map, dense or block-diagonal."""
-
-    def __init__(self, weight: Matrix, bias: Array, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.blocks = isinstance(weight, BlockDiagonal)
-        values = weight.blocks if isinstance(weight, BlockDiagonal) else weight
-        self.weight = torch.as_tensor(values, dtype=dtype)
-        self.bias = torch.as_tensor(bias, dtype=dtype)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``x W^T + b`` for ``x`` of shape ``(samples, inputs)``."""
-        if not self.blocks:
-            return torch.nn.functional.linear(x, self.weight, self.bias)
-        neurons, rows, columns = self.weight.shape
-        stacked = x.reshape(-1, neurons, columns).transpose(0, 1)
-        product = torch.bmm(stacked, self.weight.transpose(1, 2))
-        return product.transpose(0, 1).reshape(len(x), neurons * rows) + self.bias
 
 
 class ThresholdCell(torch.nn.Module):
@@ -79,12 +60,8 @@ class ThresholdCell(torch.nn.Module):
         return spikes, None
 
 
-@dataclass
-class IFState:
-    """Norse's membrane state and the last spikes, for the feedback."""
-
-    membrane: LIFBoxFeedForwardState
-    spikes: torch.Tensor
+# Norse's membrane state and the last spikes, for the feedback.
+IFState: TypeAlias = tuple[LIFBoxFeedForwardState, torch.Tensor]
 
 
 class IntegrateFire(torch.nn.Module):
@@ -103,12 +80,12 @@ class IntegrateFire(torch.nn.Module):
         """Spikes ``(samples, units)`` and the new state."""
         if state is None:
             zeros = torch.zeros_like(current)
-            state = IFState(LIFBoxFeedForwardState(v=zeros), zeros)
-        membrane = state.membrane
+            state = LIFBoxFeedForwardState(v=zeros), zeros
+        membrane, last = state
         if self.feedback is not None:
-            membrane = LIFBoxFeedForwardState(v=membrane.v + self.feedback(state.spikes))
+            membrane = LIFBoxFeedForwardState(v=membrane.v + self.feedback(last))
         spikes, membrane = self.cell(current * self.scale, membrane)
-        return spikes, IFState(membrane, spikes)
+        return spikes, (membrane, spikes)
 
 
 def _cell(threshold: Array, exponent: int, dtype: torch.dtype, *, hard: bool = False) -> LIFBoxCell:
@@ -146,12 +123,10 @@ class NorseBackend:
         """
         kinds = {type(node.op) for node in core.nodes if isinstance(node.op, Neuron)}
         if kinds in ({Delta}, {Phase}):
-            cells_ = cells(
-                core, lambda op: AffineModule(op.weight, op.bias, self.dtype), self.dtype
-            )
+            own = cells(core, self.dtype)
             if kinds == {Delta}:
-                return DeltaRunner(core, cells_, lines, self.dtype)
-            return PhaseRunner(core, cells_, self.dtype)
+                return DeltaRunner(core, own, lines, self.dtype)
+            return PhaseRunner(core, own, self.dtype)
         modules = {
             node: self._module(node) for node in core.nodes if not isinstance(node.op, Input)
         }
@@ -180,31 +155,21 @@ class NorseBackend:
             return IntegrateFire(op, self.dtype)
         if isinstance(op, Integrated):
             return IntegratedCell(op, self.dtype)
-        hint = "compile with --target norse"
-        raise BackendError(
-            "Norse has no such neuron", node=node.name, op=type(op).__name__, hint=hint
-        )
+        raise node.error(BackendError, "Norse has no such neuron", "compile with --target norse")
 
 
 def _simulate(
     core: Graph, modules: dict[Node, torch.nn.Module], x: torch.Tensor, observe: Observer
 ) -> torch.Tensor:
     """All steps of a core; the read-out is the mean over the steps or the last value."""
-    values = {core.inputs[0]: x}
-    states: dict[Node, object] = {}
+    flight = Flight({core.inputs[0]: x}, {})
     total = None
     for step in range(core.steps):
         for node, module in modules.items():
-            current = values[node.operands[0]]
-            for operand in node.operands[1:]:
-                current = current + values[operand]
-            if isinstance(node.op, Affine) and not isinstance(node.op, Scheduled):
-                values[node] = module(current)
-                continue
-            values[node], states[node] = module(current, states.get(node))
+            value = advance(node, module, flight)
             if isinstance(node.op, Neuron):
-                observe(step, node, values[node].numpy())
-        output = values[core.outputs[0]]
+                observe(step, node, value.numpy())
+        output = flight.values[core.outputs[0]]
         total = output if total is None or core.read_out == "last" else total + output
     assert total is not None
     return total / core.steps if core.read_out == "mean" else total

@@ -43,7 +43,7 @@ class SignGradientCell(torch.nn.Module):
         super().__init__()
         self.function = op.function
         self.rates = op.rates.tolist()
-        self.scale, self.low, self.high, self.first_potential, self.first_estimate = (
+        self.scale, self.low, self.high, *self.first = (
             torch.as_tensor(one, dtype=dtype)
             for one in (op.scale, op.low, op.high, op.potential, op.estimate)
         )
@@ -53,11 +53,8 @@ class SignGradientCell(torch.nn.Module):
     ) -> tuple[torch.Tensor, FollowState]:
         """Spikes ``(samples, units)`` and the new state."""
         if state is None:
-            state = FollowState(
-                self.first_potential.repeat(len(current), 1),
-                self.first_estimate.repeat(len(current), 1),
-                0,
-            )
+            potential, estimate = (one.repeat(len(current), 1) for one in self.first)
+            state = FollowState(potential, estimate, 0)
         potential, rate = state.potential + current, self.rates[state.step]
         if rate == 0:
             silent = torch.zeros_like(state.estimate)

@@ -7,11 +7,12 @@ the state before the first step is None. Norse has no such neurons, so these are
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
+from pinnir.backends.norse.synapses import AffineModule, Flight, advance
 from pinnir.ir.graph import Affine, Graph, Node, Staircase
 from pinnir.metrics.input_changes import by_steps
 from pinnir.metrics.spikes import depths
@@ -41,12 +42,8 @@ class Levels(torch.nn.Module):
         return self.table.gather(1, intervals.t()).t()
 
 
-@dataclass
-class DeltaState:
-    """The interval and the level that each neuron is at."""
-
-    intervals: torch.Tensor
-    levels: torch.Tensor
+# The interval and the level that each neuron is at.
+DeltaState: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 class DeltaCell(torch.nn.Module):
@@ -65,19 +62,12 @@ class DeltaCell(torch.nn.Module):
         intervals = self.levels(potential)
         before = torch.zeros_like(potential)
         if state is not None:
-            low, high = self.low.gather(0, state.intervals), self.high.gather(0, state.intervals)
+            last, before = state
+            low, high = self.low.gather(0, last), self.high.gather(0, last)
             stays = (potential >= low) & (potential < high)
-            intervals = torch.where(stays, state.intervals, intervals)
-            before = state.levels
+            intervals = torch.where(stays, last, intervals)
         levels = self.levels.level(intervals)
-        return levels - before, DeltaState(intervals, levels)
-
-
-@dataclass
-class PhaseState:
-    """Digits that are still to be sent, ``(digits, samples, neurons)``, the next one first."""
-
-    digits: torch.Tensor
+        return levels - before, (intervals, levels)
 
 
 class PhaseCell(torch.nn.Module):
@@ -89,14 +79,17 @@ class PhaseCell(torch.nn.Module):
         self.digits = op.digits
 
     def forward(
-        self, potential: torch.Tensor, state: PhaseState | None
-    ) -> tuple[torch.Tensor, PhaseState]:
-        """One digit of each neuron ``(samples, neurons)``, and the new state."""
+        self, potential: torch.Tensor, state: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One digit of each neuron ``(samples, neurons)``, and those that are still to be sent.
+
+        The state is ``(digits, samples, neurons)``, the next digit first.
+        """
         if state is None:  # a period begins
             levels = self.levels.level(self.levels(potential)).to(torch.int64)
             digits = torch.as_tensor(naf(levels.numpy(), self.digits))
-            state = PhaseState(digits.to(potential.dtype))
-        return state.digits[0], PhaseState(state.digits[1:])
+            state = digits.to(potential.dtype)
+        return state[0], state[1:]
 
 
 class Accumulating(torch.nn.Module):
@@ -121,16 +114,8 @@ class Accumulating(torch.nn.Module):
 Modules = dict[Node, torch.nn.Module]
 
 
-def cells(
-    core: Graph, synapses: Callable[[Affine], torch.nn.Module], dtype: torch.dtype
-) -> Modules:
-    """A module for every node of a core of delta or phase neurons.
-
-    Args:
-        core: The core.
-        synapses: Makes the synapses of a map, ``x W^T + b``.
-        dtype: Of all numbers.
-    """
+def cells(core: Graph, dtype: torch.dtype) -> Modules:
+    """A module for every node of a core of delta or phase neurons, which computes in ``dtype``."""
     found: Modules = {}
     for node in core.nodes[1:]:
         op, read = node.op, node.operands[0].op
@@ -139,20 +124,12 @@ def cells(
         elif isinstance(op, Phase):
             found[node] = PhaseCell(op, dtype)
         elif isinstance(op, Affine):
-            found[node] = synapses(op)
+            found[node] = AffineModule(op.weight, op.bias, dtype)
             if isinstance(read, Delta | Phase):
-                plain = synapses(Affine(op.weight, np.zeros_like(op.bias)))
+                plain = AffineModule(op.weight, np.zeros_like(op.bias), dtype)
                 bias = torch.as_tensor(op.bias, dtype=dtype)
                 found[node] = Accumulating(plain, bias, 1.0 if isinstance(read, Delta) else 2.0)
     return found
-
-
-@dataclass
-class _Flight:
-    """Points on their way: values and states of the nodes for these points."""
-
-    values: dict[Node, torch.Tensor]
-    states: dict[Node, object]
 
 
 class DeltaRunner:
@@ -172,9 +149,9 @@ class DeltaRunner:
         with torch.no_grad():
             for points in steps:
                 entry = torch.as_tensor(points, dtype=self.dtype)
-                now = _Flight({self.core.inputs[0]: entry}, self._states)
+                now = Flight({self.core.inputs[0]: entry}, self._states)
                 for node, module in self.modules.items():
-                    value = _advance(node, module, now)
+                    value = advance(node, module, now)
                     if isinstance(node.op, Delta):
                         seen.setdefault(node, []).append(value.double().numpy())
                 outputs.append(now.values[self.core.outputs[0]].double().numpy())
@@ -201,7 +178,7 @@ class PhaseRunner:
         count = max(self._periods.values())
         source, sink = self.core.inputs[0], self.core.outputs[0]
         flights = [
-            _Flight({source: torch.as_tensor(group, dtype=self.dtype)}, {})
+            Flight({source: torch.as_tensor(group, dtype=self.dtype)}, {})
             for group in np.array_split(x, min(count, len(x)))
         ]
         sent: dict[tuple[int, Node], list[Array]] = {}
@@ -210,7 +187,7 @@ class PhaseRunner:
                 for digit in range(self._digits):
                     for number, flight in enumerate(flights):
                         for node in self._turn(period - number, digit):
-                            value = _advance(node, self.modules[node], flight)
+                            value = advance(node, self.modules[node], flight)
                             if isinstance(node.op, Phase):
                                 step = (period - number - 1) * self._digits + digit
                                 sent.setdefault((step, node), []).append(value.double().numpy())
@@ -223,16 +200,3 @@ class PhaseRunner:
         if period == 0 and digit:
             return []  # analog input does not change within a period
         return [node for node in self.modules if self._periods[node] == period]
-
-
-def _advance(node: Node, module: torch.nn.Module, flight: _Flight) -> torch.Tensor:
-    """One step of a module on the sum of its operands."""
-    values, states = flight.values, flight.states
-    current = values[node.operands[0]]
-    for operand in node.operands[1:]:
-        current = current + values[operand]
-    if isinstance(module, DeltaCell | PhaseCell | Accumulating):
-        values[node], states[node] = module(current, states.get(node))
-    else:
-        values[node] = module(current)
-    return values[node]

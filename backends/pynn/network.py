@@ -8,11 +8,12 @@ layers, and rate programs of networks with one hidden layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from pinnir.backends.exported_parts import ExportedCore
+from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Graph, Neuron, Node, width
@@ -22,6 +23,7 @@ from pinnir.program.program import Program
 
 # Of PyNN's Izhikevich cells, which cannot be set.
 _PEAK = 30.0
+_HINT = "compile with --neuron izhikevich or --neuron hodgkin-huxley"
 # The parameters' names in PyNN, by their names here.
 _NAMES = {
     Izhikevich: {"a": "a", "b": "b", "c": "c", "d": "d"},
@@ -44,34 +46,26 @@ class ConstantCore(ExportedCore):
 
     Attributes:
         population: The membranes.
-        units: They, as a neuron.
         steps: Time steps.
         encode: From what enters to currents: weight ``(units, inputs)`` and bias.
         decode: From rates to what leaves: weight ``(outputs, units)`` and bias.
     """
 
     population: Node
-    units: Integrated
     steps: int
     encode: tuple[Array, Array]
     decode: tuple[Array, Array]
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """Least and largest current."""
-        synapse = self.units.synapse
-        return (-np.inf, np.inf) if synapse is None else (synapse.low, synapse.high)
+    def units(self) -> Integrated:
+        """The membranes, as a neuron."""
+        return self.population.op_as(Integrated)
 
     @property
     def parameters(self) -> dict[str, float]:
         """Of the cell type, in PyNN's names."""
         model = self.units.model
-        names = _NAMES[type(model)]
-        return {
-            names[one.name]: float(getattr(model, one.name))
-            for one in fields(model)
-            if one.name in names
-        }
+        return {told: float(getattr(model, name)) for name, told in _NAMES[type(model)].items()}
 
 
 def cores_of(program: Program) -> list[ConstantCore]:
@@ -93,51 +87,39 @@ def constant_core(label: str, core: Graph) -> ConstantCore:
     Raises:
         LegalizeError: If a simulator cannot run it.
     """
-    neurons = [node for node in core.nodes if isinstance(node.op, Neuron)]
+    neurons = populations(core)
     for node in neurons:
         if not isinstance(node.op, Integrated):
-            raise LegalizeError(
-                "is no model of a membrane, and simulators of cells have no such neuron",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
-            )
+            problem = "is no model of a membrane, and simulators of cells have no such neuron"
+            raise node.error(LegalizeError, problem, _HINT)
         _check_model(node.op.model)
     if len(neurons) != 1:
-        raise LegalizeError(
+        raise neurons[1].error(
+            LegalizeError,
             f"{label} has {len(neurons)} populations, and the average of spikes that carries "
             "rates from one to the next is no synapse of PyNN",
-            node=neurons[1].name,
-            op="Integrated",
-            hint="export a regression layer, or a network with one hidden layer",
+            "export a regression layer, or a network with one hidden layer",
         )
     (population,) = neurons
-    assert isinstance(population.op, Integrated)
     (source,), (sink,) = core.inputs, core.outputs
     encode = _affine(core, source, width(source), population.operands)
-    decode = _affine(core, population, population.op.units, (sink,))
-    return ConstantCore(label, population, population.op, core.steps, encode, decode)
+    decode = _affine(core, population, population.op_as(Integrated).units, (sink,))
+    return ConstantCore(label, population, core.steps, encode, decode)
 
 
 def _check_model(model: Membrane) -> None:
+    problem, hint = "", _HINT
+    held = "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons"
     if isinstance(model, LIF):
-        raise LegalizeError(
-            "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; NIR has a primitive for lif",
-            op=model.name,
-            hint="use the file itself, or pinnir export --target nir",
-        )
-    if type(model) not in _NAMES:
-        raise LegalizeError(
-            "PyNN scripts hold Izhikevich and Hodgkin-Huxley neurons; no simulator has "
-            f"{model.name}",
-            op=model.name,
-            hint="compile with --neuron izhikevich or --neuron hodgkin-huxley",
-        )
-    if isinstance(model, Izhikevich) and model.threshold != _PEAK:
-        raise LegalizeError(
-            f"its spikes peak at {model.threshold:g} mV, those of PyNN's at {_PEAK:g} mV",
-            op=model.name,
-        )
+        problem = f"{held}; NIR has a primitive for lif"
+        hint = "use the file itself, or pinnir export --target nir"
+    elif type(model) not in _NAMES:
+        problem = f"{held}; no simulator has {model.name}"
+    elif isinstance(model, Izhikevich) and model.threshold != _PEAK:
+        problem = f"its spikes peak at {model.threshold:g} mV, those of PyNN's at {_PEAK:g} mV"
+        hint = ""
+    if problem:
+        raise LegalizeError(problem, op=model.name, hint=hint)
 
 
 def _affine(core: Graph, begin: Node, columns: int, ends: tuple[Node, ...]) -> tuple[Array, Array]:

@@ -48,7 +48,8 @@ def expected_of(core: ConstantCore, seen: CoreRecord) -> Arrays:
 
 
 def _core_file(core: ConstantCore) -> bytes:
-    model, scheme = core.units.model, core.units.scheme
+    model, scheme, synapse = core.units.model, core.units.scheme, core.units.synapse
+    low, high = (-np.inf, np.inf) if synapse is None else (synapse.low, synapse.high)
     told = {
         "model": model.name,
         "parameters": core.parameters,
@@ -61,8 +62,8 @@ def _core_file(core: ConstantCore) -> bytes:
     arrays: Arrays = {
         "weight": core.encode[0],
         "bias": core.encode[1],
-        "low": np.array(core.limits[0]),
-        "high": np.array(core.limits[1]),
+        "low": np.array(low),
+        "high": np.array(high),
         "decode": core.decode[0],
         "constant": core.decode[1],
     }

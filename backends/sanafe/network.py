@@ -15,52 +15,44 @@ last one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.exported_parts import NetworkCore, network_cores
+from pinnir.backends.exported_parts import NetworkCore, check_sums, network_cores
+from pinnir.backends.recording import populations
 from pinnir.backends.stepped_core import SUMS, ChipGroup, ChipNetwork, SteppedCore
 from pinnir.base.errors import LegalizeError
 from pinnir.base.targets import TARGETS
-from pinnir.ir.graph import Neuron
+from pinnir.ir.graph import kind_of
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
-from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
+
+Numbers: TypeAlias = NDArray[np.number]
 
 UNIT = 1.0 / 32.0
 # Beyond the one step that any spike takes.
 MOST_WAITING = 5
 # What no sum reaches.
-_NEVER = 2.0**40
+_NEVER = 2.0**45
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SomaGroup(ChipGroup):
-    """Units of one kind that begin together.
+    """Units of one kind that begin together; their numbers are to be multiplied by UNIT.
 
     Attributes:
         decay: 1 for units that remember, 0 for those that do not.
         reset: ``soft`` or ``none``.
-        threshold: ``(units,)``; here and below in SANA-FE's units.
-        potential: When it begins, ``(units,)``.
-        bias: Current of every step, ``(units,)``.
-        from_input: What one of every input adds to it, ``(units, inputs)``.
+        bias: Current of every step for an input of zeros, ``(units,)``, to which inputs add.
     """
 
     decay: float
     reset: str
-    threshold: Array
-    potential: Array
-    bias: Array
-    from_input: Array
-
-    @property
-    def units(self) -> int:
-        """How many units."""
-        return self.bias.size
+    bias: Numbers
 
 
 LoihiNetwork = ChipNetwork[SomaGroup]
@@ -85,7 +77,7 @@ def network(whole: IntegerCore) -> LoihiNetwork:
     """
     _check_neurons(whole)
     core = SteppedCore(whole, MOST_WAITING)
-    core.check_range("sanafe")
+    check_sums(whole, TARGETS["sanafe"])
     populations = core.flat.populations
     groups = [_group(core, one) for one in populations]
     projections = [found for one in populations for found in core.arriving(one)]
@@ -99,39 +91,35 @@ def network(whole: IntegerCore) -> LoihiNetwork:
         reset="none",
         threshold=np.full(bias.size, _NEVER),
         potential=np.zeros(bias.size),
-        bias=_in_units(bias),
-        from_input=_in_units(from_input),
+        bias=bias,
+        from_input=from_input,
     )
     return ChipNetwork((*groups, sums), (*projections, *leaving))
 
 
 def _check_neurons(whole: IntegerCore) -> None:
     target = TARGETS["sanafe"]
-    for node in whole.core.nodes:
-        op, kind = node.op, type(node.op).__name__
-        if isinstance(op, Neuron) and kind not in target.neurons:
-            raise LegalizeError(
-                "needs programmable neurons, and SANA-FE's Loihi has integrate-and-fire ones",
-                node=node.name,
-                op=kind,
-                hint=f"compile with --target sanafe; codings: {', '.join(target.codings)}",
-            )
-        if isinstance(op, IF) and op.signed:
+    for node in populations(whole.core):
+        problem, hint = "", "compile with --target sanafe"
+        if kind_of(node) not in target.neurons:
+            problem = "needs programmable neurons, and SANA-FE's Loihi has integrate-and-fire ones"
+            hint += f"; codings: {', '.join(target.codings)}"
+        elif isinstance(node.op, IF) and node.op.signed:
             problem = "fires in both directions, and SANA-FE's Loihi has no signed spikes"
-            hint = "compile with --target sanafe"
-            raise LegalizeError(problem, node=node.name, op=kind, hint=hint)
+        if problem:
+            raise node.error(LegalizeError, problem, hint)
 
 
 def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
     half = 0.5
-    bias: NDArray[np.number] = one.bias
+    bias: Numbers = one.bias
     if isinstance(one.node.op, IF):
         decay, reset, threshold = 1.0, "soft", one.thresholds.astype(np.float64)
         potential = one.potentials + half
         if np.any(potential > threshold):
             problem = "begins above its threshold, and would fire before its input arrives"
             hint = "compile without calibrating potentials"
-            raise LegalizeError(problem, node=one.node.name, op="IF", hint=hint)
+            raise one.node.error(LegalizeError, problem, hint)
     else:
         # A unit that always fires, or never, does so by one.
         most = core.whole.reach[one.node] + 1
@@ -144,12 +132,8 @@ def _group(core: SteppedCore, one: FlatPopulation) -> SomaGroup:
         steps=core.flat.steps,
         decay=decay,
         reset=reset,
-        threshold=_in_units(threshold),
-        potential=_in_units(potential),
-        bias=_in_units(bias),
-        from_input=_in_units(one.from_input),
+        threshold=threshold,
+        potential=potential,
+        bias=bias,
+        from_input=one.from_input,
     )
-
-
-def _in_units(values: NDArray[np.number]) -> Array:
-    return values.astype(np.float64) * UNIT

@@ -18,7 +18,7 @@ from pinnir.backends.exported_parts import (
     sums_that_leave,
 )
 from pinnir.backends.recording import CoreRecord
-from pinnir.backends.sanafe.network import LoihiCore, LoihiNetwork, cores_of
+from pinnir.backends.sanafe.network import UNIT, LoihiCore, LoihiNetwork, cores_of
 from pinnir.backends.sanafe.placement import Chip, place
 from pinnir.program.program import Program
 
@@ -59,7 +59,7 @@ def _core_file(one: LoihiNetwork, placed: Chip) -> bytes:
     for group, cores in zip(one.groups, placed, strict=True):
         groups.append({key: getattr(group, key) for key in ("name", "begin", "decay", "reset")})
         for key in ("threshold", "potential", "bias", "from_input"):
-            arrays[f"{group.name}/{key}"] = getattr(group, key)
+            arrays[f"{group.name}/{key}"] = getattr(group, key) * UNIT
         arrays[f"{group.name}/core"] = cores
     for number, found in enumerate(one.projections):
         waits = found.delay - 1

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnir.backends.spinnaker.groups import SpinnakerNetwork
 from pinnir.backends.spinnaker.neuron import TruncatedIF, ring
 from pinnir.mapping.integer_cores import Whole
+from pinnir.numerics.matrix import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +46,24 @@ class Trace:
 
 
 def simulate(
+    network: SpinnakerNetwork,
+    inputs: Array,
     units: Mapping[str, TruncatedIF],
-    shifts: Mapping[str, tuple[int, int]],
     wires: Sequence[Wires],
-    potentials: Mapping[str, Whole],
-    steps: int,
 ) -> Trace:
-    """Run populations.
+    """Run the populations of a network.
 
     Args:
+        network: Whose groups say potentials to begin with, and shifts of ring buffers.
+        inputs: What enters, ``(samples, columns)``.
         units: By population.
-        shifts: Left shifts of excitatory and inhibitory ring buffers, by population.
         wires: Between them.
-        potentials: In step 0, ``(samples, units)`` by population.
-        steps: How many.
     """
-    v = {name: value.copy() for name, value in potentials.items()}
+    steps = network.steps
+    shifts = {group.name: group.shift for group in network.groups}
+    v = {group.name: group.potentials(inputs) for group in network.groups}
     timer = {name: np.zeros_like(value) for name, value in v.items()}
-    samples = len(next(iter(v.values())))
-    spikes = {name: np.zeros((samples, steps, x.shape[1]), np.int64) for name, x in v.items()}
+    spikes = {n: np.zeros((len(inputs), steps, x.shape[1]), np.int64) for n, x in v.items()}
     delayed = [
         (one, delay, np.where(one.delay == delay, one.weight, 0))
         for one in wires
@@ -74,10 +75,7 @@ def simulate(
             if step >= delay:
                 total[one.target, one.excitatory] += spikes[one.source][:, step - delay] @ weight.T
         for name, model in units.items():
-            excitatory, inhibitory = (
-                ring(total[name, kind], shift)
-                for kind, shift in zip((True, False), shifts[name], strict=True)
-            )
+            excitatory, inhibitory = (ring(total[name, k], shifts[name]) for k in (True, False))
             fired, v[name], timer[name] = model.step(v[name], timer[name], excitatory, inhibitory)
             spikes[name][:, step] = fired
     return Trace(spikes, v)

@@ -22,67 +22,33 @@ CLOCK = "clock"
 MOST_WAITING = 15
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class TruncatedGroup(ChipGroup):
-    """``IFTruncDelta`` units that begin together.
+    """``IFTruncDelta`` units that begin together, in whole numbers; potentials are of step 0.
 
     Attributes:
-        threshold: ``(units,)``; here and below in whole numbers.
-        potential: In step 0 for an input of zeros, ``(units,)``.
-        from_input: What one of every input adds to it, ``(units, inputs)``.
-        offset: Current of every step for an input of zeros, ``(units,)``.
-        offset_from_input: What one of every input adds to it, ``(units, inputs)``.
+        offset: Current of every step for an input of zeros, ``(units,)``, to which inputs add;
+            None in units all of whose input but spikes is in their initial potential.
         reset: Potential after a spike, and the least there is.
         shift: By how much what arrives is shifted left; all weights are multiples of 2^shift.
     """
 
-    threshold: Whole
-    potential: Whole
-    from_input: Whole
-    offset: Whole
-    offset_from_input: Whole
+    offset: Whole | None = None
     reset: int = LOWEST
     shift: int = 0
 
-    @classmethod
-    def memoryless(
-        cls,
-        name: str,
-        node: Node | None,
-        begin: int,
-        threshold: Whole,
-        potential: Whole,
-        from_input: Whole,
-        *,
-        steps: int = 1,
-        shift: int = 0,
-    ) -> TruncatedGroup:
-        """Units all of whose input but spikes is in their initial potential."""
-        return cls(
-            name=name,
-            node=node,
-            begin=begin,
-            steps=steps,
-            threshold=threshold,
-            potential=potential,
-            from_input=from_input,
-            offset=np.zeros_like(potential),
-            offset_from_input=np.zeros_like(from_input),
-            shift=shift,
-        )
-
-    @property
-    def units(self) -> int:
-        """How many units."""
-        return self.threshold.size
-
     def potentials(self, inputs: Array) -> Whole:
         """In step 0, ``(samples, units)``, for ``(samples, inputs)``."""
-        return np.rint(inputs).astype(np.int64) @ self.from_input.T + self.potential
+        entering = self._entering(inputs)
+        return self.potential + (entering if self.offset is None else np.zeros_like(entering))
 
     def offsets(self, inputs: Array) -> Whole:
         """Currents, likewise."""
-        return np.rint(inputs).astype(np.int64) @ self.offset_from_input.T + self.offset
+        entering = self._entering(inputs)
+        return np.zeros_like(entering) if self.offset is None else entering + self.offset
+
+    def _entering(self, inputs: Array) -> Whole:
+        return np.rint(inputs).astype(np.int64) @ self.from_input.T
 
 
 SpinnakerNetwork = ChipNetwork[TruncatedGroup]
@@ -131,10 +97,9 @@ def check_rings(arriving: Sequence[Projection], shift: int, node: Node) -> None:
         sums = sum(np.maximum(sign * one.weight, 0).sum(axis=1) for one in arriving)
         most = int(np.max(sums, initial=0)) >> shift
         if most > MOST_RING:
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 f"gets up to {most} of one sign in a step, and SpiNNaker's ring buffers hold "
                 f"{MOST_RING}",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with fewer levels or fewer weight bits",
+                "compile with fewer levels or fewer weight bits",
             )

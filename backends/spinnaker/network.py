@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinnir.backends.exported_parts import network_cores
+from pinnir.backends.exported_parts import check_sums, network_cores
+from pinnir.backends.recording import populations
 from pinnir.backends.spinnaker.groups import (
     CLOCK,
     MOST_WAITING,
@@ -34,7 +35,7 @@ from pinnir.backends.spinnaker.neuron import LOWEST
 from pinnir.backends.spinnaker.timed import ticking, timed
 from pinnir.backends.stepped_core import SUMS, ChipNetwork, Projection
 from pinnir.base.errors import LegalizeError
-from pinnir.ir.graph import Neuron
+from pinnir.base.targets import TARGETS
 from pinnir.mapping.chip_steps import waiting
 from pinnir.mapping.flat_units import FlatPopulation
 from pinnir.mapping.integer_cores import IntegerCore
@@ -64,7 +65,7 @@ def network(whole: IntegerCore, largest_input: float) -> SpinnakerNetwork:
     """
     _check_neurons(whole)
     core = TruncatedCore(whole, MOST_WAITING, largest_input)
-    core.check_range("spinnaker")
+    check_sums(whole, TARGETS["spinnaker"])
     found = [ticking(core)]
     for one in core.flat.populations:
         make = timed if isinstance(one.node.op, FlooredIF) else _memoryless
@@ -75,14 +76,13 @@ def network(whole: IntegerCore, largest_input: float) -> SpinnakerNetwork:
 
 
 def _check_neurons(whole: IntegerCore) -> None:
-    for node in whole.core.nodes:
-        if isinstance(node.op, Neuron) and not isinstance(node.op, Threshold | FlooredIF):
-            raise LegalizeError(
+    for node in populations(whole.core):
+        if not isinstance(node.op, Threshold | FlooredIF):
+            raise node.error(
+                LegalizeError,
                 "sPyNNaker's units reset hard and stop at their reset potential, which this "
                 "program's do not",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with --target spinnaker; codings: population, rate",
+                "compile with --target spinnaker; codings: population, rate",
             )
 
 
@@ -101,8 +101,9 @@ def _memoryless(core: TruncatedCore, one: FlatPopulation) -> Reached:
         delay = 1 + waiting(begin, 0, MOST_WAITING, one.node)
         arriving.append(Projection(CLOCK, name, delay, hold[:, None]))
     check_rings(arriving, shift, one.node)
-    group = TruncatedGroup.memoryless(
-        name, one.node, begin, threshold, one.bias - hold, one.from_input, shift=shift
+    potential = one.bias - hold
+    group = TruncatedGroup(
+        name, one.node, begin, 1, threshold, potential, one.from_input, shift=shift
     )
     return group, tuple(arriving)
 
@@ -115,7 +116,5 @@ def _sums(core: TruncatedCore) -> Reached:
     steps = core.flat.steps if core.whole.core.read_out == "mean" else 1
     never = np.full(bias.size, -LOWEST)
     potential, per_input = steps * bias, steps * from_input
-    group = TruncatedGroup.memoryless(
-        SUMS, None, begin, never, potential, per_input, steps=steps, shift=shift
-    )
+    group = TruncatedGroup(SUMS, None, begin, steps, never, potential, per_input, shift=shift)
     return group, tuple(arriving)

@@ -54,9 +54,8 @@ def timed(core: TruncatedCore, one: FlatPopulation) -> Reached:
         steps=core.flat.steps,
         threshold=one.thresholds,
         potential=potential,
-        from_input=np.zeros_like(one.from_input),
+        from_input=one.from_input,
         offset=one.bias,
-        offset_from_input=one.from_input,
         reset=0,
         shift=shift,
     )
@@ -69,6 +68,6 @@ def ticking(core: TruncatedCore) -> Reached:
     first: Whole = (np.arange(count) == 0).astype(np.int64)
     from_input = np.zeros((count, width(core.whole.core.inputs[0])), np.int64)
     ones = np.ones(count, np.int64)
-    group = TruncatedGroup.memoryless(CLOCK, None, 0, ones, first, from_input)
+    group = TruncatedGroup(CLOCK, None, 0, 1, ones, first, from_input)
     after = np.eye(count, k=-1, dtype=np.int64)
     return group, (Projection(CLOCK, CLOCK, 1, after),) if count > 1 else ()

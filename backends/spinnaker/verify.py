@@ -11,7 +11,7 @@ from pinnir.backends.environments import ENVIRONMENTS
 from pinnir.backends.exported_parts import hard_reset_errors, sums_that_leave
 from pinnir.backends.recording import CoreRecord, record
 from pinnir.backends.spinnaker.dynamics import Trace, Wires, simulate
-from pinnir.backends.spinnaker.groups import SpinnakerCore, SpinnakerNetwork
+from pinnir.backends.spinnaker.groups import SpinnakerCore
 from pinnir.backends.spinnaker.network import cores_of
 from pinnir.backends.spinnaker.neuron import LOWEST, ONE, TruncatedIF
 from pinnir.backends.spinnaker.write import write
@@ -76,7 +76,7 @@ def run_image(core: SpinnakerCore, seen: CoreRecord, image: Mapping[str, Whole])
             if key.startswith(f"{path}/from/") and key.endswith("/weight"):
                 delay = image[key.removesuffix("weight") + "delay"]
                 wires.append(Wires(source, group.name, kind == "0", image[key], delay))
-    return _run(core.network, seen, units, wires)
+    return simulate(core.network, seen.inputs, units, wires)
 
 
 def run_network(core: SpinnakerCore, seen: CoreRecord) -> Trace:
@@ -94,18 +94,10 @@ def run_network(core: SpinnakerCore, seen: CoreRecord) -> Trace:
         for sign in (1, -1):
             words = np.maximum(sign * one.weight, 0) >> shifts[one.target]
             wires.append(Wires(one.source, one.target, sign > 0, words, delay))
-    return _run(core.network, seen, units, wires)
+    return simulate(core.network, seen.inputs, units, wires)
 
 
 def plain_units(threshold: Whole, reset: Whole, offset: Whole) -> TruncatedIF:
     """Units without leak or refractory period."""
     none = np.zeros_like(threshold)
     return TruncatedIF(threshold, reset, offset, np.full_like(threshold, ONE), none)
-
-
-def _run(
-    one: SpinnakerNetwork, seen: CoreRecord, units: Mapping[str, TruncatedIF], wires: list[Wires]
-) -> Trace:
-    shifts = {group.name: (group.shift, group.shift) for group in one.groups}
-    potentials = {group.name: group.potentials(seen.inputs) for group in one.groups}
-    return simulate(units, shifts, wires, potentials, one.steps)

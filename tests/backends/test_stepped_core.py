@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pinnir.backends.exported_parts import whole_cores
+from pinnir.backends.exported_parts import check_sums, whole_cores
 from pinnir.backends.recording import probe_points, record
 from pinnir.backends.stepped_core import SUMS, SteppedCore
 from pinnir.base.errors import LegalizeError
+from pinnir.base.targets import TARGETS
 from pinnir.mapping.integer_cores import IntegerCore
 from pinnir.neurons import IF
 from tests.backends.targets import whole_program
@@ -63,6 +64,6 @@ def test_synapses_that_would_wait_for_too_long_are_refused() -> None:
 def test_sums_beyond_a_targets_integers_are_refused() -> None:
     core = whole("rate")
     large = replace(core, reach=dict.fromkeys(core.reach, 2.0**29))
-    SteppedCore(core, 5).check_range("sanafe")
+    assert check_sums(core, TARGETS["sanafe"]) == 30
     with pytest.raises(LegalizeError, match="and the target holds 30 bits"):
-        SteppedCore(large, 5).check_range("sanafe")
+        check_sums(large, TARGETS["sanafe"])

@@ -27,12 +27,7 @@ from processes.recorder import Recorder
 from processes.soft_reset_if import SoftResetIF
 from processes.threshold_units import ThresholdUnits
 
-NEURONS = {
-    "DeltaNeurons": DeltaNeurons,
-    "ReadOut": ReadOut,
-    "SoftResetIF": SoftResetIF,
-    "ThresholdUnits": ThresholdUnits,
-}
+NEURONS = {one.__name__: one for one in (DeltaNeurons, ReadOut, SoftResetIF, ThresholdUnits)}
 # Bits of what a graded event carries.
 MESSAGE_BITS = 24
 # Bits that Lava's own neurons shift arriving sums and thresholds by.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Graph, Input, Neuron, Node, width
 from pinnir.mapping.multiplied_out import multiplied_out
@@ -28,13 +29,12 @@ def canonical(core: Graph) -> Graph:
         LegalizeError: If it holds neurons other than unsigned integrate-and-fire and threshold
             units, or its input leaves it without passing a neuron.
     """
-    for node in core.nodes:
-        if isinstance(node.op, Neuron):
-            _check_neuron(node)
+    for node in populations(core):
+        _check_neuron(node)
     builder = _Builder(core.inputs[0])
     (sink,) = (builder.of(output) for output in core.outputs)
     if not reads(sink):
-        raise LegalizeError("does not depend on any neuron", node=sink.name, op="Affine")
+        raise sink.error(LegalizeError, "does not depend on any neuron")
     return replace(core, outputs=(sink,))
 
 
@@ -70,7 +70,7 @@ def _check_neuron(node: Node) -> None:
         problem = "no NIR reader has a constant current in a neuron"
         hint = "run the pass legalise first"
     if problem:
-        raise LegalizeError(problem, node=node.name, op=type(op).__name__, hint=hint)
+        raise node.error(LegalizeError, problem, hint)
 
 
 @dataclass(eq=False)
@@ -116,11 +116,10 @@ class _Builder:
         """The read-out: a map that copies a sum of direct maps."""
         matrices, bias = multiplied_out(node)
         if any(isinstance(s.op, Input) and np.any(matrix) for s, matrix in matrices.items()):
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 "the core's input goes around all neurons, which no chain of populations does",
-                node=node.name,
-                op="Affine",
-                hint="use the plain files of export --target nir",
+                "use the plain files of export --target nir",
             )
         parts = self._multiplied_out(node, matrices, np.zeros_like(bias))
         return Node(node.name, Affine(np.eye(bias.size), bias), parts, node.segment)

@@ -32,7 +32,7 @@ from pinnir.backends.nir.stock.plan import (
     skipping,
     timed_plan,
 )
-from pinnir.backends.nir.stock.stage import Stage, build_stage
+from pinnir.backends.nir.stock.stage import Stage, StageBuilder
 from pinnir.ir.graph import Affine, Node
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import Array, dense
@@ -75,7 +75,7 @@ def chain_of(rounded: OnGrid) -> Chain:
     for number, members in enumerate(plan):
         relayed = skipping(core, plan, number)
         before = stages[-1] if stages else None
-        stages.append(build_stage(rounded, members, relayed, before, clocks))
+        stages.append(StageBuilder(rounded, members, relayed, before, clocks).stage())
     return Chain(tuple(stages), _read_out(core.outputs[0], stages[-1]), steps, settles)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pinnir.backends.nir.stock.canonical import reads
+from pinnir.backends.recording import populations
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Graph, Neuron, Node
 
@@ -17,7 +16,7 @@ Plan = list[list[Node]]
 def settled_plan(core: Graph) -> Plan:
     """Stages of a core that settles (case 1): each right behind the first thing it reads."""
     stage: dict[Node, int] = {core.inputs[0]: -1}
-    for node in _populations(core):
+    for node in populations(core):
         stage[node] = 1 + min((stage[source] for source in reads(node)), default=-1)
     del stage[core.inputs[0]]
     for node in stage:
@@ -37,17 +36,16 @@ def timed_plan(core: Graph, clocks: frozenset[Node]) -> Plan:
         LegalizeError: If the core's input is read behind the first stage.
     """
     stage: dict[Node, int] = {core.inputs[0]: -1}
-    for node in _populations(core):
+    for node in populations(core):
         if node in clocks:
             continue
         sources = [source for source in reads(node) if source not in clocks]
         stage[node] = 1 + max((stage[source] for source in sources), default=-1)
         if stage[node] > 0 and core.inputs[0] in sources:
-            raise LegalizeError(
+            raise node.error(
+                LegalizeError,
                 "reads the core's input behind other neurons, and no unit repeats real numbers",
-                node=node.name,
-                op=type(node.op).__name__,
-                hint="compile with --coding population",
+                "compile with --coding population",
             )
     del stage[core.inputs[0]]
     return _grouped(stage)
@@ -76,25 +74,17 @@ def find_clocks(core: Graph) -> frozenset[Node]:
     Raises:
         LegalizeError: If a population that nothing but a constant drives fires otherwise.
     """
-    found = [node for node in _populations(core) if not reads(node)]
+    found = [node for node in populations(core) if not reads(node)]
     for node in found:
-        op = node.op
-        assert isinstance(op, Neuron)
+        op = node.op_as(Neuron)
         current = np.sum([operand.op_as(Affine).bias for operand in node.operands], axis=0)[None]
         state = op.initial_state(1)
         for step in range(core.steps):
             spikes, state = op.step(state, current)
             if np.any(spikes != (step == 0)):
-                raise LegalizeError(
-                    "is driven by a constant, but does not fire in the first step alone",
-                    node=node.name,
-                    op=type(op).__name__,
-                )
+                problem = "is driven by a constant, but does not fire in the first step alone"
+                raise node.error(LegalizeError, problem)
     return frozenset(found)
-
-
-def _populations(core: Graph) -> Sequence[Node]:
-    return [node for node in core.nodes if isinstance(node.op, Neuron)]
 
 
 def _merge(stage: dict[Node, int], first: int, last: int) -> None:

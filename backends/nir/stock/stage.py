@@ -38,26 +38,6 @@ class Stage:
         return int(self.maps[-1][1].size)
 
 
-def build_stage(
-    rounded: OnGrid,
-    members: Sequence[Node],
-    relayed: Sequence[Node],
-    before: Stage | None,
-    clocks: frozenset[Node],
-) -> Stage:
-    """The stage of some populations.
-
-    Args:
-        rounded: The core.
-        members: The populations.
-        relayed: Populations of the stage before, or relays there, whose spikes are repeated.
-        before: The stage before; the first one reads the core's input.
-        clocks: Populations that fire in the first step alone.
-    """
-    builder = _Builder(rounded, tuple(members), tuple(relayed), before, clocks)
-    return builder.stage()
-
-
 @dataclass(frozen=True, eq=False)
 class _Arriving:
     """What some direct maps bring to their rows, in quanta.
@@ -76,19 +56,30 @@ class _Arriving:
 
 
 @dataclass(frozen=True, eq=False)
-class _Builder:
+class StageBuilder:
+    """What the stage of some populations is made from.
+
+    Attributes:
+        rounded: The core.
+        members: The populations.
+        relayed: Populations of the stage before, or relays there, whose spikes are repeated.
+        before: The stage before; the first one reads the core's input.
+        clocks: Populations that fire in the first step alone.
+    """
+
     rounded: OnGrid
-    members: tuple[Node, ...]
-    relayed: tuple[Node, ...]
+    members: Sequence[Node]
+    relayed: Sequence[Node]
     before: Stage | None
     clocks: frozenset[Node]
 
     def stage(self) -> Stage:
+        """The stage."""
         populations, relays, units = self._places()
         clock = any(isinstance(node.op, IF) for node in self.members)
         size = units + clock
-        bias, offset, loop = np.zeros(size), np.zeros(size), np.zeros((size, size))
-        keep = np.zeros(size)
+        bias, offset, keep = np.zeros((3, size))
+        loop = np.zeros((size, size))
         sums = _Sums(self.columns, size)
         for node in self.members:
             rows = populations[node.name]
@@ -107,13 +98,8 @@ class _Builder:
             bias[-1] = 1.0
             bias[:-1] += offset[:-1]
             loop[:-1, -1] -= offset[:-1]
-        return Stage(
-            sums.maps(bias),
-            loop if loop.any() else None,
-            keep if keep.any() else None,
-            populations,
-            relays,
-        )
+        looped, kept = (values if values.any() else None for values in (loop, keep))
+        return Stage(sums.maps(bias), looped, kept, populations, relays)
 
     @property
     def columns(self) -> int:
@@ -126,24 +112,25 @@ class _Builder:
         first = 0
         for places, nodes in zip(found, (self.members, self.relayed), strict=True):
             for node in nodes:
-                assert isinstance(node.op, Neuron)
-                places[node.name] = slice(first, first + node.op.units)
-                first += node.op.units
+                end = first + node.op_as(Neuron).units
+                places[node.name] = slice(first, end)
+                first = end
         return *found, first
 
     def _expansion(self, part: Node) -> tuple[tuple[Node, ...], Array | None, Array]:
         """A map into a population as direct maps, how their sums are copied, and a constant."""
+        op = part.op_as(Affine)
         if is_direct(part):
-            return (part,), None, np.zeros(part.op_as(Affine).bias.size)
-        return part.operands, dense(part.op_as(Affine).weight), part.op_as(Affine).bias
+            return (part,), None, np.zeros_like(op.bias)
+        return part.operands, dense(op.weight), op.bias
 
     def _arriving(self, parts: tuple[Node, ...]) -> _Arriving:
         rows = parts[0].op_as(Affine).bias.size
         found = _Arriving(np.zeros((rows, self.columns)), {}, np.zeros(rows), np.zeros(rows))
         for part in parts:
-            quantum = self.rounded.quantum[part]
-            weight = dense(part.op_as(Affine).weight) / quantum[:, None]
-            found.bias[:] += part.op_as(Affine).bias / quantum
+            op, quantum = part.op_as(Affine), self.rounded.quantum[part]
+            weight = dense(op.weight) / quantum[:, None]
+            found.bias[:] += op.bias / quantum
             # What is not read need not be there: no stage relays it.
             for source in part.operands if weight.any() else ():
                 if source in self.clocks:

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 import pinnir
 from pinnir.backends.c import verify as run
-from pinnir.backends.c.tables import width
 from pinnir.backends.c.write import write
 from pinnir.backends.export import export
+from pinnir.backends.exported_parts import narrowest
 from pinnir.backends.verify import Comparison, verify
 from pinnir.base.errors import BackendError, LegalizeError
 from pinnir.base.targets import TARGETS
@@ -112,7 +112,7 @@ def test_no_float_and_no_allocation():
 
 def test_tables_are_narrow():
     bits = {0: 8, 127: 8, -128: 8, 128: 16, 2**15 - 1: 16, 2**15: 32, -(2**31): 32}
-    assert {value: width(np.array([value])) for value in bits} == bits
+    assert {value: narrowest(np.array([value])) for value in bits} == bits
 
 
 def test_programs_without_integers():

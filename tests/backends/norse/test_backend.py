@@ -128,7 +128,7 @@ def both_cells(op: IF) -> Callable[[Array], tuple[Array, Array, Array, Array]]:
         spikes, state = op.step(state, current[None])
         with torch.no_grad():
             fired, other = cell(torch.as_tensor(current[None]), other)
-        return spikes[0], state[0][0], fired.numpy()[0], other.membrane.v.numpy()[0]
+        return spikes[0], state[0][0], fired.numpy()[0], other[0].v.numpy()[0]
 
     return step
 

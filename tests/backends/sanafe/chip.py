@@ -37,8 +37,8 @@ class Chip:
         for step in range(self.network.steps):
             for group in groups:
                 if step == group.begin:
-                    potential[group.name] = group.potential.copy()
-                    bias[group.name] = group.bias + group.from_input @ inputs
+                    potential[group.name] = group.potential * UNIT
+                    bias[group.name] = (group.bias + group.from_input @ inputs) * UNIT
                 elif step == group.begin + group.steps:
                     potential[group.name][:] = bias[group.name][:] = 0.0
             for group in groups:
@@ -47,9 +47,10 @@ class Chip:
                 self.updates += int(((v != 0) | reached | (bias[group.name] != 0)).sum())
                 self.accesses += group.units
                 v[:] = np.trunc(v * group.decay * 64) / 64 + (bias[group.name] + arriving)
-                fired = v > group.threshold
+                threshold = group.threshold * UNIT
+                fired = v > threshold
                 if group.reset == "soft":
-                    v -= group.threshold * fired
+                    v -= threshold * fired
                 self.spikes[group.name].append(fired.astype(np.int8))
         for one in self.network.projections:
             fired = np.sum(self.spikes[one.source], axis=0)
