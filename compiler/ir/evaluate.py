@@ -50,7 +50,7 @@ def evaluate(
         One array per output, ``(samples, columns)``.
 
     Raises:
-        VerifyError: If an input is missing or shapes do not fit.
+        GraphError: If an input is missing or shapes do not fit.
     """
     graph = graph.meaning
     values: dict[Node, Array] = {}
@@ -214,7 +214,7 @@ def compute(kind: str, attributes: Any, operands: list[Tensor], name: str = "") 
         name: Of the node, for the error.
 
     Raises:
-        VerifyError: If the operands do not fit the operator.
+        GraphError: If the operands do not fit the operator.
     """
     try:
         # As in ONNX, a value out of range is infinite or NaN, often in a branch that Where drops.

@@ -350,7 +350,7 @@ class Graph:
         """The node of that name.
 
         Raises:
-            VerifyError: If there is none.
+            GraphError: If there is none.
         """
         for node in self.nodes:
             if node.name == name:
@@ -404,7 +404,7 @@ def width(node: Node) -> int:
     """Number of columns of an input.
 
     Raises:
-        VerifyError: If the model leaves it open.
+        GraphError: If the model leaves it open.
     """
     if not isinstance(node.op, Input) or node.op.width is None:
         raise GraphError(

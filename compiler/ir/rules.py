@@ -155,7 +155,7 @@ def check_rules(graph: Graph) -> None:
     """Check every rule of the graph's level.
 
     Raises:
-        VerifyError: For the first broken rule, naming the node.
+        GraphError: For the first broken rule, naming the node.
     """
     for node, problem in violations(graph):
         raise GraphError(problem, node=node.name, op=type(node.op).__name__)

@@ -73,8 +73,8 @@ def test_other_errors(run):
 
 def test_errors_of_pinnir_arrive_whole(run):
     body = (
-        "from pinnir.base.errors import VerifyError\n"
-        "raise VerifyError('m', node='n', op='o', hint='h')"
+        "from pinnir.base.errors import GraphError\n"
+        "raise GraphError('m', node='n', op='o', hint='h')"
     )
     with pytest.raises(PinnirError) as caught:
         run(body)

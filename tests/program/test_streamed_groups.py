@@ -156,7 +156,7 @@ def told(**entries: object) -> Callable[[h5py.File], None]:
     ],
 )
 def test_damage(change, problem):
-    message = refusal(forged(change)).replace("ValueError: ", "").replace("VerifyError: ", "")
+    message = refusal(forged(change)).replace("ValueError: ", "").replace("GraphError: ", "")
     assert message == f"PROGRAM is damaged (the streamed form of core.1: {problem})\n{AGAIN}"
 
 
