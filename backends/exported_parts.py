@@ -222,8 +222,7 @@ def sums_that_leave(whole: IntegerCore, seen: CoreRecord) -> Whole:
 def value_of_sums(whole: IntegerCore) -> Array:
     """What one of :func:`sums_that_leave` is worth, ``(outputs,)``."""
     steps = whole.core.steps if whole.core.read_out == "mean" else 1
-    unit: Array = np.concatenate([one.unit for one in whole.leaving]) / steps
-    return unit
+    return np.asarray(np.concatenate([one.unit for one in whole.leaving]) / steps)
 
 
 def narrowest(values: Whole) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pinnir.backends.sanafe.network import LoihiCore
+from pinnir.backends.sanafe.network import LoihiCore, SomaGroup
 from pinnir.base.chips import LOIHI_1
 from pinnir.base.errors import LegalizeError
+from pinnir.ir.placement import Placement
 from pinnir.program.placing import place_program
 from pinnir.program.program import Program
 
@@ -34,13 +35,10 @@ def place(program: Program, networks: Sequence[LoihiCore]) -> list[Chip]:
             "one more",
             hint="compile with fewer levels or a larger tolerance",
         )
-    found = []
-    for one in networks:
-        groups: Chip = []
-        for group in one.network.groups:
-            if group.node is None:
-                groups.append(np.full(group.units, placed.used, np.int32))
-            else:
-                groups.append(placed.cores[group.node.name].astype(np.int32))
-        found.append(groups)
-    return found
+    return [[_cores(placed, group) for group in one.network.groups] for one in networks]
+
+
+def _cores(placed: Placement, group: SomaGroup) -> NDArray[np.int32]:
+    if group.node is None:
+        return np.full(group.units, placed.used, np.int32)
+    return placed.cores[group.node.name].astype(np.int32)

@@ -46,8 +46,7 @@ class OnGrid:
     def points(self, x: Array) -> Array:
         """The nearest inputs on the grid, ``(samples, columns)``."""
         limit = np.floor(self.reach / self.input_step) * self.input_step
-        rounded: Array = np.clip(np.round(x / self.input_step) * self.input_step, -limit, limit)
-        return rounded
+        return np.clip(_nearest(x, self.input_step), -limit, limit)
 
 
 def on_grid(core: Graph, reach: Array) -> OnGrid:
@@ -71,8 +70,7 @@ def on_grid(core: Graph, reach: Array) -> OnGrid:
 def _power(value: Array) -> Array:
     """The next power of two, exactly."""
     fraction, exponent = np.frexp(value)
-    found: Array = np.ldexp(1.0, exponent - (fraction == 0.5))
-    return found
+    return np.asarray(np.ldexp(1.0, exponent - (fraction == 0.5)))
 
 
 def _bounds(core: Graph, reach: Array) -> dict[Node, Array]:
@@ -167,8 +165,7 @@ def _rounded(node: Node, quantum: Array, input_step: Array) -> Node:
 
 
 def _nearest(value: Array, grid: Array) -> Array:
-    rounded: Array = np.round(value / grid) * grid
-    return rounded
+    return np.asarray(np.round(value / grid) * grid)
 
 
 def _next_threshold(threshold: Array, quantum: Array) -> Array:
@@ -177,5 +174,4 @@ def _next_threshold(threshold: Array, quantum: Array) -> Array:
     Rounding up keeps pairs of units that fire on either side of one threshold apart.
     """
     half = 2.0 ** (_SUM_BITS - 1)
-    bounded: Array = np.clip(np.ceil(threshold / quantum), -half, half) * quantum
-    return bounded
+    return np.asarray(np.clip(np.ceil(threshold / quantum), -half, half) * quantum)

@@ -213,5 +213,4 @@ class _Sums:
 
 
 def _expanded(expand: Array | None, values: Array) -> Array:
-    found: Array = values if expand is None else expand @ values
-    return found
+    return values if expand is None else np.asarray(expand @ values)
