@@ -158,7 +158,7 @@ class _Lowering:
 
     def _synapses(self, node: Node) -> Affine:
         op, source, graph = node.op_as(Affine), node.operands[0], self.layers.graph
-        into_neurons = any(isinstance(user.op, Activation) for user in graph.users[node])
+        into_neurons = any(_is_layer(user, node) for user in graph.users[node])
         assert not (into_neurons and graph.leaves(node)), node
         if not _is_layer(source, node):
             return _once(op, self.steps) if into_neurons else op
@@ -171,8 +171,9 @@ class _Lowering:
         return Scheduled(weight, self._constant(node), rates * self.steps, centre=0.5)
 
 
-def _is_layer(source: Node, user: Node) -> bool:
-    return source.segment == user.segment and isinstance(source.op, Activation)
+def _is_layer(node: Node, other: Node) -> bool:
+    """Whether a node becomes neurons of the core of another; the host has activations as well."""
+    return node.segment == other.segment and isinstance(node.op, Activation)
 
 
 def _once(op: Affine, steps: int) -> Scheduled:

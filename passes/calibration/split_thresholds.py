@@ -10,7 +10,7 @@ and ends where it fits best, so that saturated ends need no levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -61,7 +61,8 @@ class SplitThresholds(Pass):
                 _, slopes_of, base = fits[source.name]
                 weight = dense(node.op.weight)
                 bias = node.op.bias + weight @ base
-                return node.with_op(Affine(compose(weight, slopes_of), bias))
+                op = replace(node.op, weight=compose(weight, slopes_of), bias=bias)
+                return node.with_op(op)
             return node
 
         return graph.rewrite(change)

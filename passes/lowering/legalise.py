@@ -58,7 +58,7 @@ def _move_biases(graph: Graph) -> Graph:
             return node
         first, *rest = node.operands
         map_ = first.op_as(Affine)
-        biased = Affine(map_.weight, map_.bias + op.bias)
+        biased = replace(map_, bias=map_.bias + op.bias)
         entry = Node(f"{first.name}_biased", biased, first.operands, first.segment)
         return Node(node.name, replace(op, bias=0.0), (entry, *rest), node.segment)
 

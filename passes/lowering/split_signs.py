@@ -10,7 +10,7 @@ around that half, to rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class SplitSigns(Pass):
             if isinstance(op, Affine) and any(o.name in split for o in node.operands):
                 columns = np.repeat(dense(op.weight), 2, axis=1)
                 columns[:, 1::2] *= -1.0
-                return node.with_op(Affine(columns, op.bias))
+                return node.with_op(replace(op, weight=columns))
             return node
 
         return graph.rewrite(change)

@@ -56,8 +56,8 @@ class QuantiseInputs(Pass):
             first = node.operands[0] if node.operands else node
             if node.in_core and first.segment != node.segment and first.name in rounded:
                 assert len(node.operands) == 1
-                weight = dense(node.op_as(Affine).weight) * units[first.name]
-                op = Affine(weight, node.op_as(Affine).bias)
+                map_ = node.op_as(Affine)
+                op = replace(map_, weight=dense(map_.weight) * units[first.name])
                 node = replace(node, op=op, operands=(rounded[first.name],))
             if node.name in units:
                 rounded[node.name] = _rounded(node, units[node.name], self.limit, labels[node.name])
