@@ -11,6 +11,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node, Primitive, Scheduled
+from pinnir.ir.names import Names
 from pinnir.neurons import SignGradient
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, dense
 from pinnir.numerics.step_schedules import Schedule
@@ -186,6 +187,7 @@ def _once(op: Affine, steps: int) -> Scheduled:
 def with_input_neurons(graph: Graph) -> Graph:
     """The same graph with neurons that follow every value that enters a core."""
     followed: dict[tuple[Node, str], Node] = {}
+    names = Names.of(graph)
 
     def change(node: Node) -> Node:
         if not (node.in_core and isinstance(node.op, Affine)):
@@ -195,16 +197,17 @@ def with_input_neurons(graph: Graph) -> Graph:
             return node
         key = (source, node.segment)
         if key not in followed:
-            followed[key] = _follower(source, node)
+            followed[key] = _follower(source, node, names)
         return node.with_operands(followed[key])
 
     return graph.rewrite(change)
 
 
-def _follower(source: Node, user: Node) -> Node:
+def _follower(source: Node, user: Node, names: Names) -> Node:
     columns = user.op_as(Affine).weight.shape[1]
     one = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
-    entry = Node(f"{source.name}:{user.segment}", one, (source,), user.segment)
+    entry = Node(names.fresh(f"{source.name}:{user.segment}"), one, (source,), user.segment)
     z = Node("z", Input(columns))
     body = Graph(Level.TENSOR, (z,), (Node("y", Primitive("Identity"), (z,)),))
-    return Node(f"{entry.name}:spikes", Activation("identity", body=body), (entry,), user.segment)
+    name = names.fresh(f"{entry.name}:spikes")
+    return Node(name, Activation("identity", body=body), (entry,), user.segment)

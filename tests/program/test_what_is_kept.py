@@ -32,6 +32,8 @@ CODINGS = {
     "population": LEVELS + "lower{coding=population},legalise",
     "rate": "split-thresholds{units=2},quantise-activations{levels=5},"
     "lower{coding=rate,steps=4},legalise",
+    "rate-one": "split-thresholds{units=1},quantise-activations{levels=5},"
+    "lower{coding=rate,steps=4},legalise",
     "rate-signed": "balance-thresholds{steps=4},quantise-activations{levels=9,rounding=zero},"
     "lower{coding=rate,steps=4},legalise",
     "phase": LEVELS + "fixed-point,lower{coding=phase},legalise",
