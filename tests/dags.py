@@ -119,3 +119,55 @@ def separable_dags(draw: st.DrawFn) -> Graph:
     equation = ",".join(f"{letter}r" for letter in letters) + f"->{letters}"
     merged = build.node("merged", Primitive("Einsum", {"equation": equation}), *ends)
     return Graph(Level.TENSOR, inputs, (merged, ends[0]))
+
+
+@st.composite
+def crossing_dags(
+    draw: st.DrawFn, functions: tuple[str, ...] = FUNCTIONS, max_ends: int = 4
+) -> Graph:
+    """1 to ``max_ends`` inputs and outputs; several activations may read one map, or its sum.
+
+    Outputs are maps of layers, layers themselves and what layers read.
+    """
+    build = Strand(np.random.default_rng(draw(SEEDS)))
+    count = draw(st.integers(1, max_ends))
+    inputs = tuple(Node(f"x{i}", Input(draw(st.integers(1, 2)))) for i in range(count))
+    values = [(node, node.op_as(Input).width or 1) for node in inputs]
+    maps = [build.affine(*value, 3) for value in values]
+    layers: list[Node] = []
+    for _ in range(draw(st.integers(1, 5))):
+        terms = draw(st.lists(st.sampled_from(maps), min_size=1, max_size=2, unique=True))
+        read = terms[0] if len(terms) == 1 else build.node("Add", Primitive("Add"), *terms)
+        for function in draw(st.lists(st.sampled_from(functions), min_size=1, max_size=3)):
+            layers.append(build.node(function, Activation(function), read))
+            maps.append(build.affine(layers[-1], 3, 3))
+    ends = [build.affine(layers[-1], 3, draw(st.integers(1, 2)))]
+    for _ in range(draw(st.integers(0, max_ends - 1))):
+        kind = draw(st.sampled_from(("map", "layer", "inner")))
+        end = draw(st.sampled_from(maps if kind == "inner" else layers))
+        ends.append(build.affine(end, 3, 2) if kind == "map" else end)
+    return Graph(Level.TENSOR, inputs, tuple(dict.fromkeys(ends)))
+
+
+@st.composite
+def networks_of_layers(draw: st.DrawFn, max_ends: int = 4) -> Graph:
+    """Two or three smooth layers of 1 to ``max_ends`` inputs; as many outputs, some of them inner.
+
+    They are wide and their weights small enough that neurons' ranges are those of any points.
+    """
+    build = Strand(np.random.default_rng(draw(SEEDS)))
+    inputs = tuple(Node(f"x{i}", Input(1)) for i in range(draw(st.integers(1, max_ends))))
+    value, columns = inputs[0], len(inputs)
+    if columns > 1:
+        value = build.node("Concat", Primitive("Concat", {"axis": 1}), *inputs)
+    inner: list[Node] = []
+    for _ in range(draw(st.integers(2, 3))):
+        read = build.affine(value, columns, 8)
+        value = build.node("tanh", Activation("tanh"), read)
+        inner += [read, value]
+        columns = 8
+    outputs = [build.affine(value, columns, draw(st.integers(1, 2)))]
+    for _ in range(draw(st.integers(0, max_ends - 1))):
+        end = draw(st.sampled_from((build.affine(value, columns, 1), *inner)))
+        outputs.append(end)
+    return Graph(Level.TENSOR, inputs, tuple(dict.fromkeys(outputs)))

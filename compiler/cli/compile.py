@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pinnir.cli.app import PATH, as_json, output_option, path_option, progress_line, to_json
+
+if TYPE_CHECKING:
+    from pinnir.program.frontier import Frontier
 
 
 @click.command("compile")
@@ -106,6 +109,7 @@ def compile_command(
                 **ask,
             )
     except ToleranceError as error:
+        _tell_faults(error.frontier)
         if frontier is not None:
             save_frontier(frontier, error.frontier)
         if json_:
@@ -114,6 +118,7 @@ def compile_command(
         raise
     measured = program.frontier
     assert measured is not None
+    _tell_faults(measured)
     program.save(output)
     if frontier is not None:
         save_frontier(frontier, measured)
@@ -127,3 +132,10 @@ def compile_command(
     print_program(program, output, seconds)
     if len(measured.points) > 1:
         print_frontier(measured)
+
+
+def _tell_faults(frontier: Frontier) -> None:
+    """Bugs that a search went on without."""
+    for family in frontier.faults:
+        told = f"warning: left out: {family}: {frontier.left_out[family]}"
+        click.echo(f"{told}\nthis is a bug in pinnir; please report it", err=True)

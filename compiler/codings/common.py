@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pinnir.ir.evaluate import add, trace
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
+from pinnir.ir.names import Names
 from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
 
 
@@ -41,8 +42,8 @@ class Spiking:
     silent: Array
 
 
-# (staircase node, nodes whose sum is its pre-activation) -> its spiking form
-Encoder = Callable[[Node, tuple[Node, ...]], Spiking]
+# (staircase node, nodes whose sum is its pre-activation, names of new nodes) -> its spiking form
+Encoder = Callable[[Node, tuple[Node, ...], Names], Spiking]
 
 
 def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> Graph:
@@ -59,12 +60,13 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
     """
     parts: dict[Node, tuple[Node, ...]] = {}
     spiking: dict[Node, Spiking] = {}
+    names = Names.of(graph)
     for node in graph.nodes:
         sources = tuple(part for o in node.operands if o in parts for part in parts[o])
         if isinstance(node.op, Staircase):
-            spiking[node] = encode(node, sources)
+            spiking[node] = encode(node, sources, names)
         elif node.in_core and node.operands[0] in spiking:
-            maps = _synapses(node, spiking[node.operands[0]])
+            maps = _synapses(node, spiking[node.operands[0]], names)
             parts[node] = (_read_out(node, maps),) if graph.leaves(node) else maps
         else:
             parts[node] = (node.with_operands(*sources),)
@@ -72,7 +74,7 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
     return graph.replaced(ends, level=Level.SPIKING, steps=steps, read_out=read_out)
 
 
-def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
+def _synapses(node: Node, layer: Spiking, names: Names) -> tuple[Node, ...]:
     """The affine map ``node`` fed by spikes: a dense map from each population."""
     op = node.op_as(Affine)
     weight = dense(op.weight)
@@ -82,7 +84,9 @@ def _synapses(node: Node, layer: Spiking) -> tuple[Node, ...]:
         # In the order in memory that a file gives it: sums then round alike.
         own = np.ascontiguousarray(weight[:, population.neurons])
         synapses = Affine(compose(own, population.decode), bias)
-        name = node.name if len(layer.populations) == 1 else f"{node.name}_{population.node.name}"
+        name = node.name
+        if len(layer.populations) > 1:
+            name = names.fresh(f"{name}_{population.node.name}")
         maps.append(Node(name, synapses, (population.node,), node.segment))
         bias = np.zeros_like(bias)
     return tuple(maps)

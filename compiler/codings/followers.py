@@ -11,6 +11,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Affine, Graph, Input, Level, Node, Primitive, Scheduled
+from pinnir.ir.names import Names
 from pinnir.neurons import SignGradient
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, dense
 from pinnir.numerics.step_schedules import Schedule
@@ -158,7 +159,7 @@ class _Lowering:
 
     def _synapses(self, node: Node) -> Affine:
         op, source, graph = node.op_as(Affine), node.operands[0], self.layers.graph
-        into_neurons = any(isinstance(user.op, Activation) for user in graph.users[node])
+        into_neurons = any(_is_layer(user, node) for user in graph.users[node])
         assert not (into_neurons and graph.leaves(node)), node
         if not _is_layer(source, node):
             return _once(op, self.steps) if into_neurons else op
@@ -171,8 +172,9 @@ class _Lowering:
         return Scheduled(weight, self._constant(node), rates * self.steps, centre=0.5)
 
 
-def _is_layer(source: Node, user: Node) -> bool:
-    return source.segment == user.segment and isinstance(source.op, Activation)
+def _is_layer(node: Node, other: Node) -> bool:
+    """Whether a node becomes neurons of the core of another; the host has activations as well."""
+    return node.segment == other.segment and isinstance(node.op, Activation)
 
 
 def _once(op: Affine, steps: int) -> Scheduled:
@@ -185,6 +187,7 @@ def _once(op: Affine, steps: int) -> Scheduled:
 def with_input_neurons(graph: Graph) -> Graph:
     """The same graph with neurons that follow every value that enters a core."""
     followed: dict[tuple[Node, str], Node] = {}
+    names = Names.of(graph)
 
     def change(node: Node) -> Node:
         if not (node.in_core and isinstance(node.op, Affine)):
@@ -194,16 +197,17 @@ def with_input_neurons(graph: Graph) -> Graph:
             return node
         key = (source, node.segment)
         if key not in followed:
-            followed[key] = _follower(source, node)
+            followed[key] = _follower(source, node, names)
         return node.with_operands(followed[key])
 
     return graph.rewrite(change)
 
 
-def _follower(source: Node, user: Node) -> Node:
+def _follower(source: Node, user: Node, names: Names) -> Node:
     columns = user.op_as(Affine).weight.shape[1]
     one = Affine(BlockDiagonal(np.ones((columns, 1, 1))), np.zeros(columns))
-    entry = Node(f"{source.name}:{user.segment}", one, (source,), user.segment)
+    entry = Node(names.fresh(f"{source.name}:{user.segment}"), one, (source,), user.segment)
     z = Node("z", Input(columns))
     body = Graph(Level.TENSOR, (z,), (Node("y", Primitive("Identity"), (z,)),))
-    return Node(f"{entry.name}:spikes", Activation("identity", body=body), (entry,), user.segment)
+    name = names.fresh(f"{entry.name}:spikes")
+    return Node(name, Activation("identity", body=body), (entry,), user.segment)

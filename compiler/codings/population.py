@@ -29,6 +29,7 @@ from pinnir.codings.coding import Coding
 from pinnir.codings.common import Population, Spiking, lower_core, upper_bounds
 from pinnir.ir.evaluate import preactivations
 from pinnir.ir.graph import Affine, Graph, Node, Op, Staircase
+from pinnir.ir.names import Names
 from pinnir.neurons import Threshold
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, dense
 from pinnir.pipeline.context import Context
@@ -77,8 +78,8 @@ class PopulationCoding(Coding):
         values = preactivations(graph, points)
         bounds = upper_bounds(graph, points)
 
-        def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
-            return _encode(node, sources, bounds[node.name], values[node.name])
+        def encode(node: Node, sources: tuple[Node, ...], names: Names) -> Spiking:
+            return _encode(node, sources, bounds[node.name], values[node.name], names)
 
         return lower_core(graph, encode, steps=1, read_out="last")
 
@@ -132,7 +133,7 @@ def _blocks(directions: NDArray[np.int8], size: int) -> list[tuple[int, int]]:
     return cut
 
 
-def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array) -> Spiking:
+def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array, names: Names) -> Spiking:
     """Coarse and fine populations of one layer, for each group of neurons."""
     stairs = node.op_as(Staircase)
     groups = list(_groups(stairs, upper))
@@ -141,7 +142,8 @@ def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array) -> Sp
     for number, (members, table) in enumerate(groups):
         suffix = f"_g{number}" if len(groups) > 1 else ""
         step = stairs.step[members]
-        for op, population in _Group(node, sources, members, suffix, table, z).populations():
+        group = _Group(node, sources, members, suffix, table, z, names)
+        for op, population in group.populations():
             decode = step[:, None] * op.level_weight.reshape(step.size, -1)
             found.append(Population(population, members, BlockDiagonal(decode[:, None, :])))
             silent[members] += step * op.level_offset
@@ -193,6 +195,7 @@ class _Group:
         suffix: Of the populations' names.
         table: Thresholds of the members' units.
         z: Pre-activations of the whole layer on calibration points.
+        names: Of new nodes.
     """
 
     node: Node
@@ -201,6 +204,7 @@ class _Group:
     suffix: str
     table: Table
     z: Array
+    names: Names
 
     def populations(self) -> Iterator[tuple[Threshold, Node]]:
         coarse, jump = self.table.coarse, self.table.jump
@@ -225,7 +229,7 @@ class _Group:
         yield op, self._named("fine", op, (self._expand("fine", fine_sign), *laterals))
 
     def _named(self, kind: str, op: Op, operands: tuple[Node, ...]) -> Node:
-        name = f"{self.node.name}_{kind}{self.suffix}"
+        name = self.names.fresh(f"{self.node.name}_{kind}{self.suffix}")
         return Node(name, op, operands, self.node.segment)
 
     def _expand(self, kind: str, sign: NDArray[np.int64]) -> Node:

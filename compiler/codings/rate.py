@@ -28,6 +28,7 @@ from pinnir.base.errors import LegalizeError
 from pinnir.codings.coding import Coding
 from pinnir.codings.common import Population, Spiking, lower_core
 from pinnir.ir.graph import Affine, Graph, Node, Staircase
+from pinnir.ir.names import Names
 from pinnir.neurons import IF, Integrated
 from pinnir.neurons.membranes.response import Response
 from pinnir.neurons.start_units import start_synapses
@@ -52,9 +53,9 @@ class RateCoding(Coding):
             LegalizeError: If a staircase is not what an IF neuron can count.
         """
 
-        def encode(node: Node, sources: tuple[Node, ...]) -> Spiking:
+        def encode(node: Node, sources: tuple[Node, ...], names: Names) -> Spiking:
             if isinstance(node.op, Response):
-                return _membranes(node, node.op, sources, steps)
+                return _membranes(node, node.op, sources, steps, names)
             return _counters(node, node.op_as(Staircase), sources, steps)
 
         return lower_core(graph, encode, steps=steps, read_out="mean")
@@ -76,14 +77,16 @@ def _one_population(op: Staircase, units: Node, steps: int) -> Spiking:
     return Spiking((Population(units, np.arange(op.base.size), decode),), op.base)
 
 
-def _membranes(node: Node, op: Response, sources: tuple[Node, ...], steps: int) -> Spiking:
+def _membranes(
+    node: Node, op: Response, sources: tuple[Node, ...], steps: int, names: Names
+) -> Spiking:
     """Units of a membrane behind synapses that turn pre-activations into currents.
 
     The kick, a current of the first step that the response was measured with, comes from a start
     unit, as the initial potential of integrate-and-fire neurons does.
     """
     scale = Affine(BlockDiagonal(op.gain[:, None, None]), op.offset)
-    current = Node(f"{node.name}_current", scale, sources, node.segment)
+    current = Node(names.fresh(f"{node.name}_current"), scale, sources, node.segment)
     entries: tuple[Node, ...] = (current,)
     if op.kick:
         kick = np.full(op.base.size, op.kick)

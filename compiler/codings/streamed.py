@@ -56,7 +56,7 @@ def lower_streamed(
             return node.with_op(neuron(moved))
         if isinstance(op, Affine) and isinstance(node.operands[0].op, LevelNeuron):
             base = node.operands[0].op.staircase.base
-            return node.with_op(Affine(op.weight, op.bias + dense(op.weight) @ base))
+            return node.with_op(replace(op, bias=op.bias + dense(op.weight) @ base))
         return node
 
     streamed = graph.rewrite(change, level=Level.SPIKING)

@@ -14,6 +14,7 @@ from pinnir.frontend import elementwise, images, linear, shapes
 from pinnir.frontend.loading import DEFAULT_DOMAINS, bad_input, load_isolated, not_onnx, opset_of
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node
+from pinnir.ir.names import Names
 from pinnir.numerics.operators import OPERATORS
 
 IMPORTERS: dict[str, Importer] = {
@@ -99,10 +100,12 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
     """Add the nodes' values to ``values``; what cannot be imported, and why."""
     used = {key for item in proto.graph.node for key in item.input}
     used |= {value.name for value in proto.graph.output}
-    opset, taken = opset_of(proto), set(values)
+    opset, names = opset_of(proto), Names(values)
     problems: list[FrontendError] = []
     for index, item in enumerate(proto.graph.node):
-        name = _unique(item.name or (item.output[0] if item.output else f"node_{index}"), taken)
+        # ONNX lets nodes share names with each other and with values; graphs do not.
+        own = item.name or (item.output[0] if item.output else f"node_{index}")
+        name = names.fresh(own)
         try:
             importer = _importer(item, name)
             if any(key and key not in values for key in item.input):
@@ -144,16 +147,6 @@ def _refusal(problems: list[FrontendError]) -> FrontendError:
         lines = [f"{line}: {one.message}" for line, one in zip(lines, problems, strict=True)]
     known = "pinnir compiles " + ", ".join(sorted(IMPORTERS))
     return FrontendError("\n".join([head, *lines]), hint=known, problems=tuple(problems))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    """ONNX lets nodes share names with each other and with values; graphs do not."""
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    taken.add(candidate)
-    return candidate
 
 
 def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node, ...], str]:

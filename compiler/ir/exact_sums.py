@@ -66,7 +66,8 @@ def numbered_network(graph: Graph) -> Graph:
 def on_numbers(map_: Affine, op: Staircase) -> Affine:
     """The map that reads ``numbered(op)`` in place of ``op``."""
     weight = dense(map_.weight)
-    return Affine(weight * op.step, map_.bias + weight @ (op.base + op.step * zero_level(op)))
+    bias = map_.bias + weight @ (op.base + op.step * zero_level(op))
+    return replace(map_, weight=weight * op.step, bias=bias)
 
 
 def reach(map_: Affine, op: Staircase) -> Array:

@@ -140,6 +140,7 @@ class Frontier:
         points: In the order they were first measured, each pipeline once.
         chosen: Pipeline of the program that was chosen; None if none met the tolerance.
         left_out: Families that the network or the target refuses, and why.
+        faults: Those of them in which something in pinnir is wrong.
     """
 
     criterion: str = DEFAULT_CRITERION
@@ -147,6 +148,7 @@ class Frontier:
     points: tuple[Point, ...] = ()
     chosen: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
     def meets(self, one: Point) -> bool:
         """Whether a point's error, and the bound above it, is within the tolerance."""
@@ -185,10 +187,12 @@ class Record:
     Attributes:
         points: By pipeline; what was measured last counts.
         left_out: Families that the network or the target refuses, and why.
+        faults: Those of them in which something in pinnir is wrong.
     """
 
     points: dict[str, Point] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
     def add(self, one: Point) -> Point:
         """Keep a point, and return it."""
@@ -198,4 +202,5 @@ class Record:
     def frontier(self, criterion: str, rtol: float | None, chosen: str | None) -> Frontier:
         """What was collected."""
         points = tuple(self.points.values())
-        return Frontier(criterion, rtol, points, chosen, dict(self.left_out))
+        left_out, faults = dict(self.left_out), tuple(self.faults)
+        return Frontier(criterion, rtol, points, chosen, left_out, faults)

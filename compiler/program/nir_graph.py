@@ -16,7 +16,7 @@ import nir
 import numpy as np
 
 from pinnir.base.errors import LegalizeError, ProgramFileError
-from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op, width
+from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op, Scheduled, width
 from pinnir.neurons import IF, HardResetIF, Integrated, Threshold
 from pinnir.numerics.matrix import BlockDiagonal, Matrix, dense
 
@@ -100,7 +100,7 @@ def _add_core(
 
 
 def _to_nir_node(op: Op, name: str) -> nir.NIRNode:
-    if isinstance(op, Affine):
+    if isinstance(op, Affine) and not isinstance(op, Scheduled):
         return _linear(op.weight, op.bias)
     if isinstance(op, Threshold | IF | HardResetIF | Integrated):
         return op.to_nir()

@@ -7,7 +7,7 @@ that enter stand side by side in its input, those that leave in its output.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -132,7 +132,7 @@ def _core(
             assert isinstance(op, Affine)
             wide = np.zeros((op.bias.size, into[-1].stop))
             wide[:, places[first]] = dense(op.weight)
-            op = Affine(wide, op.bias)
+            op = replace(op, weight=wide)
         if node in leaving and len(leaving) > 1:
             assert isinstance(op, Affine)
             op = _placed(op, out_of[leaving.index(node)], out_of[-1].stop)
@@ -157,4 +157,4 @@ def _placed(op: Affine, place: slice, rows: int) -> Affine:
     weight = dense(op.weight)
     tall, bias = np.zeros((rows, weight.shape[1])), np.zeros(rows)
     tall[place], bias[place] = weight, op.bias
-    return Affine(tall, bias)
+    return replace(op, weight=tall, bias=bias)

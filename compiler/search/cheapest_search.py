@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -27,6 +28,7 @@ from pinnir.search.candidates import (
     of_steps,
     trained_families,
 )
+from pinnir.search.faults import FamilyError, faults_of, first_line
 from pinnir.search.job import Job
 from pinnir.search.measure import Measure
 from pinnir.search.options import IF, CompileOptions
@@ -67,6 +69,14 @@ class Fixed:
     def failed(self, one: Point) -> None:
         """There is nothing else."""
 
+    def leave_out(self, candidate: Candidate, error: LegalizeError | FamilyError) -> None:
+        """There is nothing else, so the error is everybody's."""
+        raise error
+
+    def making(self, candidate: Candidate) -> AbstractContextManager[None]:
+        """Errors stay what they are."""
+        return nullcontext()
+
 
 @dataclass
 class CheapestSearch:
@@ -83,15 +93,17 @@ class CheapestSearch:
     criterion: str
     record: Record
     _started: dict[str, FamilySearch] = field(default_factory=dict)
-    _refused: dict[str, LegalizeError] = field(default_factory=dict)
+    _refused: dict[str, LegalizeError | FamilyError] = field(default_factory=dict)
     _proposals: dict[str, Point] = field(default_factory=dict)
     _asked: bool = False
+    _built: bool = False
 
     def next(self) -> Candidate | None:
         """The cheapest proposal of all families; at first the most accurate if none suffices.
 
         Raises:
             LegalizeError: If the network or the target refuses every family; that of the first.
+            FamilyError: If no family is left and there was a fault in one; that of the first.
         """
         best: Point | None = None
         for name in self.families:
@@ -106,31 +118,53 @@ class CheapestSearch:
 
     def failed(self, one: Point) -> None:
         """Tell the family that proposed it, if one did."""
+        self._built = True
         found = self._proposals.pop(one.candidate.family, None)
         if found is not None:
             self._started[one.candidate.family].failed(found, one.error)
+
+    def leave_out(self, candidate: Candidate, error: LegalizeError | FamilyError) -> None:
+        """Go on without the family of a program that could not be made."""
+        self._asked = self._built
+        self._proposals.pop(candidate.family, None)
+        self._refuse(candidate.family, error)
+
+    def making(self, candidate: Candidate) -> AbstractContextManager[None]:
+        """What goes wrong while a proposal is made is its family's fault."""
+        return faults_of(candidate.family, candidate.pipeline)
+
+    def _refuse(self, name: str, error: LegalizeError | FamilyError) -> None:
+        self._refused[name] = error
+        self.record.left_out[name] = (
+            error.why if isinstance(error, FamilyError) else first_line(error)
+        )
+        if isinstance(error, FamilyError):
+            self.record.faults.append(name)
 
     def _propose(self, name: str, bound: Rank) -> Point | None:
         """A family's proposal; a family that the network or the target refuses has none."""
         if name in self._refused:
             return None
         try:
-            if name not in self._started:
-                known = [one for of, one in self._started.items() if of not in self._refused]
-                self._started[name] = self.families[name](_least_levels(known))
-            found = self._started[name].propose(bound)
-        except LegalizeError as error:
-            self._refused[name] = error
-            self.record.left_out[name] = str(error).partition("\n")[0]
+            with faults_of(name):
+                if name not in self._started:
+                    known = [one for of, one in self._started.items() if of not in self._refused]
+                    self._started[name] = self.families[name](_least_levels(known))
+                found = self._started[name].propose(bound)
+        except (LegalizeError, FamilyError) as error:
+            self._refuse(name, error)
             return None
         if found is not None:
             self._proposals[name] = found
         return found
 
     def _most_accurate(self) -> Point:
-        if not self.record.points:
-            raise next(iter(self._refused.values()))
-        return min(self.record.points.values(), key=lambda point: point.error)
+        points = self.record.points.values()
+        left = [point for point in points if point.candidate.family not in self._refused]
+        if not left:
+            faults = [one for one in self._refused.values() if isinstance(one, FamilyError)]
+            raise faults[0] if faults else next(iter(self._refused.values()))
+        return min(left, key=lambda point: point.error)
 
 
 def _least_levels(searches: Sequence[FamilySearch]) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pinnir.base.errors import CoreShareError, DomainError, PinnirError
+from pinnir.base.errors import CoreShareError, DomainError, LegalizeError, PinnirError
 from pinnir.base.files import check_writable
 from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
@@ -21,10 +22,18 @@ from pinnir.pipeline.manager import Passes, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
-from pinnir.program.frontier import DEFAULT_CRITERION, EVALUATION, Frontier, ToleranceError, point
+from pinnir.program.frontier import (
+    DEFAULT_CRITERION,
+    EVALUATION,
+    Candidate,
+    Frontier,
+    ToleranceError,
+    point,
+)
 from pinnir.program.program import Program
 from pinnir.search.build import build, with_manifest
-from pinnir.search.cheapest_search import make_search
+from pinnir.search.cheapest_search import CheapestSearch, Fixed, make_search
+from pinnir.search.faults import CallersError, FamilyError, callers
 from pinnir.search.job import (
     CALIBRATION_POINTS,
     EVALUATION_POINTS,
@@ -106,6 +115,7 @@ def compile(
         PinnirError: For bad input, naming what, where and what to do.
         CoreShareError: If less than ``min_core_share`` of the network can spike.
         ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
+        FamilyError: If a fault in pinnir leaves no family of programs to search.
     """
     asked = CompileOptions(coding, rtol, minimise, steps, levels, pipeline, train, neuron)
     if resume is not None:
@@ -120,26 +130,64 @@ def compile(
         evaluation=evaluation,
         coding=asked.lowered_coding,
     )
-    job = replace(job, checkpoints=Checkpoints(resume))
+    job = replace(job, checkpoints=Checkpoints(resume), progress=callers(progress))
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, asked, reference)
     search = make_search(job, asked, wanted)
+    making = partial(
+        build,
+        observers=[callers(one) for one in observers],
+        reference=reference,
+        strip_source=strip_source,
+    )
+    try:
+        program = _proven(job, search, wanted, minimise, making)
+    except CallersError as error:
+        raise error.error from None
+    return with_manifest(program, rtol=wanted)
+
+
+def _proven(
+    job: Job,
+    search: Fixed | CheapestSearch,
+    wanted: float | None,
+    criterion: str,
+    making: Callable[[Job, Candidate], Program],
+) -> Program:
+    """The first program that is proven on the evaluation points, with the frontier.
+
+    Args:
+        job: The model and its points.
+        search: What to try next.
+        wanted: The tolerance, None if the program is only measured.
+        criterion: The cost that is to be small.
+        making: Builds and measures a candidate.
+
+    Raises:
+        ToleranceError: If there is none.
+    """
     best: Program | None = None
-    for _ in range(_TRIES):
-        candidate = search.next()
-        if candidate is None:
-            break
-        program = build(job, candidate, observers, reference, strip_source=strip_source)
+    tries = 0
+    while tries < _TRIES and (candidate := search.next()) is not None:
+        try:
+            with search.making(candidate):
+                program = making(job, candidate)
+        except (LegalizeError, FamilyError) as error:
+            search.leave_out(candidate, error)
+            continue
+        tries += 1
         proven = search.record.add(point(candidate, program.metrics, EVALUATION))
         if wanted is None or proven.error <= wanted:
-            frontier = search.record.frontier(minimise, wanted, candidate.pipeline)
-            return replace(with_manifest(program, rtol=wanted), frontier=frontier)
-        progress(f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try")
+            frontier = search.record.frontier(criterion, wanted, candidate.pipeline)
+            return replace(program, frontier=frontier)
+        job.progress(
+            f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try"
+        )
         search.failed(proven)
         if best is None or program.metrics["rel_l2_upper"] < best.metrics["rel_l2_upper"]:
             best = program
     assert best is not None and wanted is not None
-    raise _not_reached(wanted, best, search.record.frontier(minimise, wanted, None))
+    raise _not_reached(wanted, best, search.record.frontier(criterion, wanted, None))
 
 
 def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:

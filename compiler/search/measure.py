@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from pinnir.ir.graph import Graph, Staircase
@@ -11,6 +12,7 @@ from pinnir.points.held_out import SETS
 from pinnir.program.frontier import SELECTION, Candidate, Point, point
 from pinnir.program.line_costs import stream_costs
 from pinnir.search.build import assemble
+from pinnir.search.faults import faults_of
 from pinnir.search.job import FEW_POINTS, Errors, Job
 
 # That a delta program's costs are measured on.
@@ -33,7 +35,8 @@ class Measure:
 
     def staircase(self, candidate: Candidate) -> Errors:
         """Errors of the staircase network that a candidate equals, on all selection points."""
-        errors = self._errors(candidate, evaluation=False)
+        with _faults_with(candidate):
+            errors = self._errors(candidate, evaluation=False)
         self.job.progress(f"{candidate}: {errors.pooled:.3e}")
         return errors
 
@@ -44,7 +47,8 @@ class Measure:
         """
         if self.job.domain.axis_count > 1:
             return None
-        errors = self._errors(candidate, evaluation=True)
+        with _faults_with(candidate):
+            errors = self._errors(candidate, evaluation=True)
         self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
         return errors
 
@@ -73,9 +77,10 @@ class Measure:
 
     def _run(self, candidate: Candidate, count: int) -> Point:
         points = self.job.combined(self.job.selection[:count])
-        program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
-        result = program.run(points)
-        costs = stream_costs(program, _LINES, self.job.seed)
+        with _faults_with(candidate):
+            program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
+            result = program.run(points)
+            costs = stream_costs(program, _LINES, self.job.seed)
         found = point(candidate, result.metrics | costs, SELECTION)
         self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
         return found
@@ -84,6 +89,10 @@ class Measure:
         """The graphs of the longest known pipeline that this one begins with."""
         known = [one for one in self._graphs if passes[: len(one)] == one]
         return self._graphs[max(known, key=len)] if known else ()
+
+
+def _faults_with(candidate: Candidate) -> AbstractContextManager[None]:
+    return faults_of(candidate.family, candidate.pipeline)
 
 
 def _levels(graphs: tuple[Graph, ...]) -> int:

@@ -10,13 +10,14 @@ and ends where it fits best, so that saturated ends need no levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node
+from pinnir.ir.names import Names
 from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -50,18 +51,20 @@ class SplitThresholds(Pass):
         """Fit per neuron on the calibration points' pre-activations."""
         values = preactivations(graph, graph.bind(context.calibration))
         fits: dict[str, tuple[Array, BlockDiagonal, Array]] = {}
+        names = Names.of(graph)
 
         def change(node: Node) -> Node:
             source = node.operands[0] if node.operands else None
             if node.in_core and isinstance(node.op, Activation):
                 knots, slopes, base = self._fit(node.op, values[node.name])
                 fits[node.name] = knots, BlockDiagonal(slopes[:, None, :]), base
-                return _ramps(node, knots)
+                return _ramps(node, knots, names)
             if source is not None and source.name in fits and isinstance(node.op, Affine):
                 _, slopes_of, base = fits[source.name]
                 weight = dense(node.op.weight)
                 bias = node.op.bias + weight @ base
-                return node.with_op(Affine(compose(weight, slopes_of), bias))
+                op = replace(node.op, weight=compose(weight, slopes_of), bias=bias)
+                return node.with_op(op)
             return node
 
         return graph.rewrite(change)
@@ -127,12 +130,12 @@ def _best_ramp(ends: Array, z: Array, y: Array) -> Array:
     return best
 
 
-def _ramps(node: Node, knots: Array) -> Node:
+def _ramps(node: Node, knots: Array, names: Names) -> Node:
     """Expand every neuron to its ramps: clip between consecutive knots."""
     neurons, units = knots.shape[0], knots.shape[1] - 1
     if units == 1:
         return node.with_op(Activation("clip", (knots[:, 0], knots[:, 1])))
     expand = Affine(BlockDiagonal(np.ones((neurons, units, 1))), np.zeros(neurons * units))
-    entry = Node(f"{node.name}_in", expand, node.operands, node.segment)
+    entry = Node(names.fresh(f"{node.name}_in"), expand, node.operands, node.segment)
     clip = Activation("clip", (knots[:, :-1].reshape(-1), knots[:, 1:].reshape(-1)))
     return Node(node.name, clip, (entry,), node.segment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pinnir.ir.graph import Activation, Affine, Graph, Node, Op
@@ -31,7 +32,8 @@ def with_ops(graph: Graph, ops: Mapping[str, Op], **fields: Any) -> Graph:
 def with_values(node: Node, values: tuple[Array, Array]) -> Affine:
     """A node's map with other entries of its weight, and another bias."""
     weight, bias = values
-    return Affine(with_entries(node.op_as(Affine).weight, weight), bias)
+    op = node.op_as(Affine)
+    return replace(op, weight=with_entries(op.weight, weight), bias=bias)
 
 
 def with_parameters(graph: Graph, parameters: Parameters) -> Graph:

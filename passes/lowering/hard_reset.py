@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.ir.evaluate import evaluate, trace
 from pinnir.ir.graph import Affine, Constant, Graph, Level, Neuron, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.mapping.multiplied_out import multiplied_out
 from pinnir.neurons import IF, FlooredIF, HardResetIF
 from pinnir.neurons.start_units import is_start, potentials, start_synapses
@@ -83,7 +84,8 @@ class HardReset(Pass):
             LegalizeError: If a unit is signed, or thresholds would have too few bits.
         """
         check_rate_program(self, graph, context.source)
-        return _Conversion(self, graph, context, context.fresh(self.points, 0)).converted()
+        points = context.fresh(self.points, 0)
+        return _Conversion(self, graph, context, points, names=Names.of(graph)).converted()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,7 @@ class _Conversion:
         points: That are fitted on.
         new: Nodes of the new program, by those of the old one.
         seen: What sources give in the new program, by old node: see ``spike_sums``.
+        names: Of new nodes.
     """
 
     options: HardReset
@@ -105,6 +108,7 @@ class _Conversion:
     points: Array
     new: dict[Node, Node] = field(default_factory=dict)
     seen: dict[Node, NDArray[Any]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
     def converted(self) -> Graph:
         """The new program."""
@@ -202,7 +206,7 @@ class _Conversion:
         found: list[Node] = []
         for source, weight in sums.weights.items():
             bias = np.zeros_like(sums.bias) if found else sums.bias
-            name = f"{node.name}_from_{source.name}"
+            name = self.names.fresh(f"{node.name}_from_{source.name}")
             found.append(Node(name, Affine(weight, bias), (self.new[source],), node.segment))
         return tuple(found)
 

@@ -21,6 +21,7 @@ from pinnir.base.targets import Target
 from pinnir.codings import check_programmable
 from pinnir.codings.population import PopulationCoding
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
+from pinnir.ir.names import Names
 from pinnir.neurons import IF, Integrated, Programmable
 from pinnir.neurons.start_units import is_start
 from pinnir.passes.lowering.split_signs import SplitSigns
@@ -51,6 +52,7 @@ class Legalise(Pass):
 
 def _move_biases(graph: Graph) -> Graph:
     """Case 2: the first map that feeds a biased population alone takes the bias."""
+    names = Names.of(graph)
 
     def change(node: Node) -> Node:
         op = node.op
@@ -58,8 +60,9 @@ def _move_biases(graph: Graph) -> Graph:
             return node
         first, *rest = node.operands
         map_ = first.op_as(Affine)
-        biased = Affine(map_.weight, map_.bias + op.bias)
-        entry = Node(f"{first.name}_biased", biased, first.operands, first.segment)
+        biased = replace(map_, bias=map_.bias + op.bias)
+        name = names.fresh(f"{first.name}_biased")
+        entry = Node(name, biased, first.operands, first.segment)
         return Node(node.name, replace(op, bias=0.0), (entry, *rest), node.segment)
 
     return graph.rewrite(change)

@@ -10,11 +10,12 @@ around that half, to rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pinnir.ir.graph import Affine, Graph, Level, Node
+from pinnir.ir.names import Names
 from pinnir.neurons import IF
 from pinnir.neurons.start_units import START, potentials
 from pinnir.numerics.matrix import BlockDiagonal, dense
@@ -32,30 +33,31 @@ class SplitSigns(Pass):
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Double the populations, their inputs and the columns of what reads them."""
         split: set[str] = set()
+        names = Names.of(graph)
 
         def change(node: Node) -> Node:
             op = node.op
             if isinstance(op, IF) and op.signed:
                 split.add(node.name)
-                return Node(node.name, _pair(op), _entries(node, op), node.segment)
+                return Node(node.name, _pair(op), _entries(node, op, names), node.segment)
             if isinstance(op, Affine) and any(o.name in split for o in node.operands):
                 columns = np.repeat(dense(op.weight), 2, axis=1)
                 columns[:, 1::2] *= -1.0
-                return node.with_op(Affine(columns, op.bias))
+                return node.with_op(replace(op, weight=columns))
             return node
 
         return graph.rewrite(change)
 
 
-def _entries(node: Node, op: IF) -> tuple[Node, ...]:
+def _entries(node: Node, op: IF, names: Names) -> tuple[Node, ...]:
     if not op.centred:
-        return (_mirror(node.operands, node.name),)
+        return (_mirror(node.operands, names.fresh(f"{node.name}_in")),)
     (start,) = (operand for operand in node.operands if operand.name == f"{node.name}{START}")
     others = tuple(operand for operand in node.operands if operand is not start)
     potential = potentials(node)
     both = np.column_stack([potential, op.threshold - potential]).reshape(-1, 1)
     synapses = start.with_op(Affine(both, np.zeros(len(both))))
-    return _mirror(others, node.name), synapses
+    return _mirror(others, names.fresh(f"{node.name}_in")), synapses
 
 
 def _pair(op: IF) -> IF:
@@ -66,8 +68,8 @@ def _pair(op: IF) -> IF:
     return IF(threshold, bias=both, feedback=BlockDiagonal(cross))
 
 
-def _mirror(entries: tuple[Node, ...], reader: str) -> Node:
+def _mirror(entries: tuple[Node, ...], name: str) -> Node:
     """Give both signs of the sum of ``entries`` to the pairs."""
     rows = entries[0].op_as(Affine).bias.size
     signs = BlockDiagonal(np.tile([[1.0], [-1.0]], (rows, 1, 1)))
-    return Node(f"{reader}_in", Affine(signs, np.zeros(2 * rows)), entries, entries[0].segment)
+    return Node(name, Affine(signs, np.zeros(2 * rows)), entries, entries[0].segment)

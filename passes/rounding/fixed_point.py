@@ -13,7 +13,7 @@ floating point or in a chip's integers. Analog input stays what it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,4 +66,4 @@ def _rounded(map_: Affine, unit: Array) -> Affine:
     """The nearest map of whole numbers of the units ``(rows,)``."""
     assert isinstance(map_.weight, np.ndarray)
     weight = np.rint(map_.weight / unit[:, None]) * unit[:, None]
-    return Affine(weight, np.rint(map_.bias / unit) * unit)
+    return replace(map_, weight=weight, bias=np.rint(map_.bias / unit) * unit)

@@ -29,6 +29,7 @@ from pinnir.ir.exact_sums import (
     spacing,
 )
 from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
+from pinnir.ir.names import Names
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
 from pinnir.numerics.matrix import Array, BlockDiagonal, dense
 from pinnir.numerics.ridge import regression
@@ -183,13 +184,14 @@ class _Fit:
 
 def _with(graph: Graph, ops: Mapping[str, tuple[Op, ...]]) -> Graph:
     """The graph with other operations; of two, the first becomes a node of its own."""
+    names = Names.of(graph)
 
     def change(node: Node) -> Node:
         if node.name not in ops:
             return node
         *before, last = ops[node.name]
         for op in before:
-            inner = Node(f"{node.name}:whole", op, node.operands, node.segment)
+            inner = Node(names.fresh(f"{node.name}:whole"), op, node.operands, node.segment)
             return Node(node.name, last, (inner,), node.segment)
         return node.with_op(last)
 

@@ -16,6 +16,7 @@ import numpy as np
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import HOST, Affine, Constant, Graph, Level, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.numerics.matrix import Array, dense
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass, Passes
@@ -48,6 +49,7 @@ class QuantiseInputs(Pass):
         most = _largest(graph, context, labels.keys())
         units = {name: np.where(size > 0, size, 1.0) / self.limit for name, size in most.items()}
         rounded: dict[str, Node] = {}
+        names = Names.of(graph)
 
         def change(node: Node) -> Node:
             kind, _, number = node.segment.partition(".")
@@ -56,11 +58,12 @@ class QuantiseInputs(Pass):
             first = node.operands[0] if node.operands else node
             if node.in_core and first.segment != node.segment and first.name in rounded:
                 assert len(node.operands) == 1
-                weight = dense(node.op_as(Affine).weight) * units[first.name]
-                op = Affine(weight, node.op_as(Affine).bias)
+                map_ = node.op_as(Affine)
+                op = replace(map_, weight=dense(map_.weight) * units[first.name])
                 node = replace(node, op=op, operands=(rounded[first.name],))
             if node.name in units:
-                rounded[node.name] = _rounded(node, units[node.name], self.limit, labels[node.name])
+                unit, label = units[node.name], labels[node.name]
+                rounded[node.name] = _rounded(node, unit, self.limit, label, names)
             return node
 
         return graph.rewrite(change)
@@ -84,12 +87,12 @@ def _largest(graph: Graph, context: Context, names: Set[str]) -> dict[str, Array
     return {name: np.abs(values[name]).max(axis=0) for name in names}
 
 
-def _rounded(node: Node, unit: Array, limit: float, label: str) -> Node:
+def _rounded(node: Node, unit: Array, limit: float, label: str, names: Names) -> Node:
     def of(name: str, kind: str, *operands: Node) -> Node:
-        return Node(f"{node.name}:{name}", Primitive(kind), operands, label)
+        return Node(names.fresh(f"{node.name}:{name}"), Primitive(kind), operands, label)
 
     def constant(name: str, value: Array) -> Node:
-        return Node(f"{node.name}:{name}", Constant(value))
+        return Node(names.fresh(f"{node.name}:{name}"), Constant(value))
 
     scaled = of("scaled", "Mul", node, constant("per_unit", 1.0 / unit))
     ends = (constant(name, np.array(end)) for name, end in (("low", -limit), ("high", limit)))

@@ -9,7 +9,7 @@ other error of the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class RoundLaterals(Pass):
         exponent = int(np.frexp(max(sums))[1]) - (self.bits - 1)
         if exponent <= 0:
             return op
-        return Affine(BlockDiagonal(np.rint(blocks / 2.0**exponent) * 2.0**exponent), op.bias)
+        rounded = np.rint(blocks / 2.0**exponent) * 2.0**exponent
+        return replace(op, weight=BlockDiagonal(rounded))
 
 
 def _is_lateral(graph: Graph, node: Node) -> bool:

@@ -12,7 +12,7 @@ floating point: integers stay integers, which divide and overflow in their own w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def _from_product(node: Node) -> Node | None:
             return None
         bias = options.get("beta", 1.0) * row
     scaled = np.ascontiguousarray(options.get("alpha", 1.0) * weight)
-    return Node(node.name, Affine(scaled, bias), (x,))
+    return replace(node, op=Affine(scaled, bias), operands=(x,))
 
 
 def _after_affine(node: Node, shared: set[str]) -> Node | None:
@@ -80,7 +80,7 @@ def _after_affine(node: Node, shared: set[str]) -> Node | None:
         return None
     weight, bias = dense(inner.op.weight), inner.op.bias
     op = Affine(rows[0][:, None] * weight, rows[0] * bias + rows[1])
-    return Node(node.name, op, inner.operands)
+    return replace(node, op=op, operands=inner.operands)
 
 
 def _absorb(node: Node, shared: set[str]) -> Node:
@@ -90,7 +90,7 @@ def _absorb(node: Node, shared: set[str]) -> Node:
         weight, bias = dense(op.weight), op.bias
         if isinstance(x.op, Affine) and x.name not in shared:
             op = Affine(weight @ dense(x.op.weight), bias + weight @ x.op.bias)
-            node = Node(node.name, op, x.operands)
+            node = replace(node, op=op, operands=x.operands)
             continue
         found = scale_and_shift(x)
         if found is None:
@@ -102,7 +102,7 @@ def _absorb(node: Node, shared: set[str]) -> Node:
         if max(scale.size, shift.size) > 1 and _columns(inner) != weight.shape[1]:
             return node  # the constant may widen its operand by broadcasting
         op = Affine(weight * columns[0], bias + weight @ columns[1])
-        node = Node(node.name, op, (inner,))
+        node = replace(node, op=op, operands=(inner,))
 
 
 def _columns(node: Node) -> int | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node
+from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import Layout, layouts
 from pinnir.numerics.matrix import BlockDiagonal
 from pinnir.passes.tidying.linear_chains import Combination, Combiner
@@ -30,7 +31,7 @@ class GatherSynapses(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Rebuild the cores; a map of one layer stays as it is."""
-        gathering = _Gathering(graph, layouts(graph))
+        gathering = _Gathering(graph, layouts(graph), Names.of(graph))
         for node in graph.nodes:
             gathering.visit(node)
         return graph.replaced(gathering.outside)
@@ -43,6 +44,7 @@ class _Gathering:
     Attributes:
         graph: The old graph.
         layouts: Of its nodes.
+        names: Of new nodes.
         inside: The new node of every spiking activation.
         outside: The new node that everybody else takes an old node's value from.
         entering: The new maps behind an old operand of an activation.
@@ -51,6 +53,7 @@ class _Gathering:
 
     graph: Graph
     layouts: Mapping[Node, Layout]
+    names: Names
     inside: dict[Node, Node] = field(default_factory=dict)
     outside: dict[Node, Node] = field(default_factory=dict)
     entering: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class _Gathering:
             maps = [one for source in node.operands for one in self._entering(source)]
             self.inside[node] = node.with_operands(*maps)
             if leaves:
-                self.outside[node] = self._leaving(node, f"{node.name}:out")
+                self.outside[node] = self._leaving(node, self.names.fresh(f"{node.name}:out"))
         elif leaves:
             self.outside[node] = self._leaving(node, node.name)
 
@@ -75,7 +78,7 @@ class _Gathering:
         """The maps behind an activation's operand; other activations of it share them."""
         if source not in self.entering:
             alone = not self.graph.leaves(source)
-            name = source.name if alone else f"{source.name}:in"
+            name = source.name if alone else self.names.fresh(f"{source.name}:in")
             self.entering[source] = self._maps(source, name)
         return self.entering[source]
 
@@ -94,7 +97,7 @@ class _Gathering:
             return (Node(name, node.op, (self._source(operand, node),), node.segment),)
         maps: list[Node] = []
         for source, weight in weights.items():
-            own = name if len(weights) == 1 else f"{name}:{source.name}"
+            own = name if len(weights) == 1 else self.names.fresh(f"{name}:{source.name}")
             op = Affine(weight, bias)
             maps.append(Node(own, op, (self._source(source, node),), node.segment))
             bias = np.zeros_like(bias)

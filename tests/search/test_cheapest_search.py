@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinnir.base.errors import LegalizeError
+from pinnir.base.errors import LegalizeError, PipelineError
 from pinnir.program.frontier import CRITERIA, Candidate, Point
 from pinnir.search.candidates import FAMILIES, cheapest_first, level_counts, trained_families
 from pinnir.search.cheapest_search import CheapestSearch, Fixed, over_families
+from pinnir.search.faults import FamilyError
 from pinnir.search.job import Errors
 from pinnir.search.staircase_search import smallest
 
@@ -39,6 +40,7 @@ class Fake:
         error: On all selection points.
         synops: Per slot of a rate program.
         refuses: Families that the target cannot run.
+        breaks: Families with a fault in pinnir.
         later: Error of staircase networks on the evaluation points; None if nobody looks there.
         seen: What was measured, in order.
     """
@@ -46,6 +48,7 @@ class Fake:
     error: Callable[[Candidate], float] = law
     synops: float = 1.0
     refuses: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
     later: Callable[[Candidate], float] | None = None
     seen: list[Candidate] = field(default_factory=list)
 
@@ -61,6 +64,8 @@ class Fake:
     def few(self, candidate: Candidate) -> Point:
         if candidate.family in self.refuses:
             raise LegalizeError(f"no {candidate.family}")
+        if candidate.family in self.breaks:
+            raise ZeroDivisionError(f"in {candidate.family}\nas it is")
         self.seen.append(candidate)
         return self.point(candidate)
 
@@ -259,6 +264,58 @@ def test_refused_families_are_left_out():
     assert search(fake).next().family == "rate"
     with pytest.raises(LegalizeError, match="no population"):
         search(Fake(refuses=tuple(BY_NAME))).next()
+
+
+def test_families_with_faults_are_left_out():
+    at = search(Fake(breaks=("population",), refuses=("rate-signed",)))
+    assert at.next().family == "rate"
+    assert at.record.left_out == {
+        "population": "internal error: ZeroDivisionError: in population",
+        "rate-signed": "no rate-signed",
+    }
+    frontier = at.record.frontier("synops_per_mac", 0.1, None)
+    assert frontier.faults == ("population",)
+    assert frontier.left_out == at.record.left_out
+
+
+def test_a_fault_tells_more_than_a_refusal_where_nothing_is_left():
+    fake = Fake(breaks=("rate",), refuses=("population", "rate-signed"))
+    with pytest.raises(FamilyError, match="family rate: ZeroDivisionError: in rate\nas it is"):
+        search(fake).next()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), PipelineError("bad options")])
+def test_other_errors_end_the_search(error):
+    fake = Fake(error=lambda one: (_ for _ in ()).throw(error))
+    with pytest.raises(type(error)):
+        search(fake).next()
+
+
+def test_a_proposal_that_cannot_be_made():
+    """The other families are asked; then the most accurate of them."""
+    at = search(Fake(), families=[BY_NAME["population"], BY_NAME["rate"]])
+    first = at.next()
+    at.leave_out(first, FamilyError(first.family, first.pipeline, ValueError("no")))
+    second = at.next()
+    assert second.family != first.family
+    at.leave_out(second, LegalizeError("too large"))
+    with pytest.raises(FamilyError, match=f"family {first.family}, pipeline .*: ValueError: no"):
+        at.next()
+    assert at.record.left_out[second.family] == "too large"
+    hopeless = Fake(error=lambda one: 1.0 + law(one))
+    at = search(hopeless, families=[BY_NAME["population"], BY_NAME["rate"]])
+    best = at.next()
+    at.leave_out(best, LegalizeError("too large"))
+    assert at.next().family not in ("", best.family)
+
+
+def test_after_a_program_was_made_a_fault_asks_for_no_second_choice():
+    fake = Fake(error=lambda one: 1.0 + law(one))
+    at = search(fake)
+    found = at.next()
+    at.failed(fake.point(found, upper=2.0))
+    at.leave_out(found, LegalizeError("too large"))
+    assert at.next() is None
 
 
 def test_a_fixed_program_is_proposed_once():

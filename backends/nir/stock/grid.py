@@ -151,7 +151,7 @@ def _rounded(node: Node, quantum: Array, input_step: Array) -> Node:
             grid = grid / input_step
         # Copying maps hold signs, which are no multiples of anything, and exact as they are.
         weight = _nearest(dense(op.weight), grid) if is_direct(node) else op.weight
-        return node.with_op(Affine(weight, _nearest(op.bias, quantum)))
+        return node.with_op(replace(op, weight=weight, bias=_nearest(op.bias, quantum)))
     if isinstance(op, Threshold):
         return node.with_op(replace(op, threshold=_next_threshold(op.threshold, quantum)))
     if isinstance(op, IF):
