@@ -204,6 +204,17 @@ def _layer_norm(b: Builder, kind: str) -> None:
     b.like(kind, operands, bound=size**0.5 + 1, error=error, grid=None, **options)
 
 
+def _batch_norm(b: Builder, kind: str) -> None:
+    """Of the second axis, which all values but single numbers and vectors have."""
+    x = b.float(lambda v: len(v.shape) > 1)
+    row = (x.shape[1],)
+    scale, bias, mean = (b.constant(row, x.kind, 1.0) for _ in range(3))
+    variance = b.fixed(b.rng.uniform(0.5, 2, row).astype(x.kind))
+    options = {"epsilon": b.pick((0.25, 0.001))} if b.maybe() else {}
+    told = {"bound": 2 * x.bound + 3, "error": 2 * x.error, "grid": None}
+    b.like(kind, [x, scale, bias, mean, variance], **told, **options)
+
+
 def _cumsum(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, *INTEGERS), lambda v: bool(v.shape))
     rank = len(x.shape)
@@ -217,6 +228,7 @@ def _cumsum(b: Builder, kind: str) -> None:
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
     **{kind: _reduce for kind in OPERATORS if kind.startswith("Reduce")},
+    "BatchNormalization": _batch_norm,
     "CumSum": _cumsum,
     "Einsum": _einsum,
     "Gemm": _gemm,
