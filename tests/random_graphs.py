@@ -10,6 +10,7 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from pinnir.frontend.protos import operator_name
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.numerics.matrix import Array
 from tests.random_ops import GENERATORS
@@ -41,7 +42,7 @@ class RandomModel:
 @cache
 def operators(dtype: str, opset: int) -> tuple[str, ...]:
     """Operators that the operator set has and ONNX Runtime runs in the model's type."""
-    known = {
+    known = {kind for kind in IMPORTERS if "::" in kind} | {
         s.name
         for s in onnx.defs.get_all_schemas_with_history()
         if s.domain == "" and s.since_version <= opset
@@ -102,7 +103,8 @@ def _model(build: Builder, outputs: list[Value]) -> onnx.ModelProto:
         [info(v.name, v.kind, shape) for v, shape in zip(outputs, shapes, strict=True)],
         build.weights,
     )
-    sets = [helper.make_opsetid("", build.opset)]
+    domains = sorted({node.domain for node in build.nodes} - {""})
+    sets = [helper.make_opsetid("", build.opset), *(helper.make_opsetid(d, 1) for d in domains)]
     model = helper.make_model(
         graph, opset_imports=sets, ir_version=max(8, helper.find_min_ir_version_for(sets))
     )
@@ -126,8 +128,8 @@ def double_twin(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:
             value.type.tensor_type.elem_type = TensorProto.DOUBLE
     for node in proto.graph.node:
-        runs = runs_in_double(node.op_type, opset)
-        inlined = node.op_type in DOUBLE_ONLY_IN and node.op_type != "Clip"
+        runs = runs_in_double(operator_name(node), opset)
+        inlined = operator_name(node) in DOUBLE_ONLY_IN and node.op_type != "Clip"
         whole = whole and runs and not inlined
         twin.graph.node.extend([_doubled(node)] if runs else _between_casts(node))
     return twin, whole

@@ -17,10 +17,9 @@ from pinnir.base.errors import BackendError, FrontendError
 from pinnir.base.onnx_trial import rehearse
 from pinnir.frontend.external import load_external
 from pinnir.frontend.functions import inline_functions
-from pinnir.frontend.protos import has_bad_text
+from pinnir.frontend.protos import DEFAULT_DOMAINS, has_bad_text, operator_name
 
 OLDEST_OPSET = 9
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # Beyond these, a size is an accident: points are spread over every column of the domain, and a
 # model for a fixed batch is run on no fewer points than that.
 _MOST_COLUMNS = 1024
@@ -86,7 +85,7 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
 
 def _is_candidate(proto: onnx.ModelProto, operators: Collection[str]) -> bool:
     """Whether the frontend will not refuse the model at first sight: others are not tried."""
-    known = all(n.op_type in operators and n.domain in DEFAULT_DOMAINS for n in proto.graph.node)
+    known = all(operator_name(node) in operators for node in proto.graph.node)
     first = [value.type.tensor_type.shape.dim[:1] for value in proto.graph.input]
     samples = {dim[0].dim_param or dim[0].dim_value for dim in first if dim}
     return known and len(samples - {0, ""}) <= 1

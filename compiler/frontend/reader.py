@@ -10,14 +10,16 @@ from pathlib import Path
 import onnx
 
 from pinnir.base.errors import FrontendError
-from pinnir.frontend import elementwise, images, linear, shapes
-from pinnir.frontend.loading import DEFAULT_DOMAINS, bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend import domains, elementwise, images, linear, shapes
+from pinnir.frontend.loading import bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend.protos import operator_name
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node
 from pinnir.numerics.operators import OPERATORS
 
 IMPORTERS: dict[str, Importer] = {
     **dict.fromkeys(OPERATORS, as_it_is),
+    **domains.IMPORTERS,
     **elementwise.IMPORTERS,
     **images.IMPORTERS,
     **linear.IMPORTERS,
@@ -109,7 +111,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
                 continue  # the node behind it is among the problems
             operands = tuple(values[key] if key else None for key in item.input)
             told = {a.name: onnx.helper.get_attribute_value(a) for a in item.attribute}
-            given = importer(OnnxNode(name, item.op_type, told, operands, opset))
+            given = importer(OnnxNode(name, operator_name(item), told, operands, opset))
         except FrontendError as error:
             problems.append(error)
             continue
@@ -123,10 +125,10 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
 
 
 def _importer(item: onnx.NodeProto, name: str) -> Importer:
-    if item.op_type not in IMPORTERS or item.domain not in DEFAULT_DOMAINS:
-        kind = f"{item.domain}::{item.op_type}" if item.domain else item.op_type
+    kind = operator_name(item)
+    if kind not in IMPORTERS:
         raise FrontendError(_UNKNOWN, node=name, op=kind)
-    return IMPORTERS[item.op_type]
+    return IMPORTERS[kind]
 
 
 def _refusal(problems: list[FrontendError]) -> FrontendError:

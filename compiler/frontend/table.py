@@ -22,7 +22,7 @@ class OnnxNode:
 
     Attributes:
         name: The node's name, or its first output's where it has none.
-        op_type: ONNX operator.
+        op_type: ONNX operator, with its domain if that is not ONNX's own.
         attributes: Its attributes as Python values.
         operands: Its inputs; None where an optional input is left out.
         opset: Version of the default operator set.

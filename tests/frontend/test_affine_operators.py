@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 
+import pinnir
 from pinnir.base.errors import FrontendError
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend.reader import import_bytes
@@ -15,7 +17,7 @@ from pinnir.passes.tidying.drop_identity import DropIdentity
 from pinnir.passes.tidying.fold_constants import FoldConstants
 from pinnir.passes.tidying.fuse_activations import FuseActivations
 from pinnir.passes.tidying.fuse_affine import FuseAffine
-from tests.helpers import context, onnx_model, points
+from tests.helpers import context, onnx_model, points, save
 
 RNG = np.random.default_rng(0)
 PASSES = (FoldConstants(), DropIdentity(), FuseAffine(), FuseActivations())
@@ -23,8 +25,12 @@ LAYER = RNG.normal(size=(2, 3)).astype(np.float32)
 
 
 def tidied(nodes, weights=None, **options) -> Graph:
+    return tidied_model(onnx_model(nodes, weights, **options))
+
+
+def tidied_model(proto: onnx.ModelProto) -> Graph:
     """The graph after the tidying passes; ONNX Runtime gives the same before and after them."""
-    model = import_bytes(onnx_model(nodes, weights, **options).SerializeToString())
+    model = import_bytes(proto.SerializeToString())
     inputs = model.graph.bind(points(model.graph, 20, 0))
     expected = OnnxRunner(model.data)(list(inputs.values()))
     graph = model.graph
@@ -85,3 +91,78 @@ def test_batch_normalisation_in_training():
         "BatchNormalization 'n': normalises by the batch that it is given\n"
         "hint: export the network for inference"
     )
+
+
+# scikit-learn
+
+
+def learnt(nodes, weights=None, **options):
+    model = onnx_model(nodes, weights, **options)
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    return model
+
+
+def of_scikit_learn(kind: str, x: str, y: str, **attributes):
+    return helper.make_node(kind, [x], [y], "n", domain="ai.onnx.ml", **attributes)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_scaler_before_a_layer(columns):
+    numbers = {"offset": [0.5, -2.0][:columns], "scale": [0.25, 3.0][:columns]}
+    nodes = [of_scikit_learn("Scaler", "x", "h", **numbers), product("h", "y")]
+    assert kinds(tidied_model(learnt(nodes, {"w": LAYER}))) == {Affine}
+
+
+def test_imputer_of_coordinates():
+    """A coordinate is never missing."""
+    numbers = {"imputed_value_floats": [1.0, 2.0], "replaced_value_float": float("nan")}
+    nodes = [of_scikit_learn("Imputer", "x", "h", **numbers), product("h", "y")]
+    assert kinds(tidied_model(learnt(nodes, {"w": LAYER}))) == {Affine}
+
+
+@pytest.mark.parametrize("norm", ["MAX", "L1", "L2"])
+def test_normalizer(norm):
+    tidied_model(learnt([of_scikit_learn("Normalizer", "x", "y", norm=norm)]))
+
+
+def test_normalizer_of_a_row_of_zeros():
+    model = import_bytes(
+        learnt([of_scikit_learn("Normalizer", "x", "y", norm="L2")]).SerializeToString()
+    )
+    x = np.array([[0.0, 0.0], [3.0, 4.0]])
+    (y,) = evaluate(model.graph, {"x": x})
+    np.testing.assert_allclose(y, OnnxRunner(model.data)([x])[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "message"),
+    [
+        ("Normalizer", {"norm": "L3"}, "divides by the unknown norm L3"),
+        ("Imputer", {}, "does not say what stands for a missing value"),
+    ],
+)
+def test_scikit_learn_operators_that_say_too_little(kind, attributes, message):
+    model = learnt([of_scikit_learn(kind, "x", "y", **attributes)])
+    with pytest.raises(FrontendError) as caught:
+        import_bytes(model.SerializeToString())
+    assert str(caught.value) == f"ai.onnx.ml::{kind} 'n': {message}"
+
+
+def test_a_program_of_a_scikit_learn_network_can_be_read(tmp_path):
+    numbers = {"offset": [0.5, -2.0], "scale": [0.25, 0.5]}
+    hidden = helper.make_node("Tanh", ["h2"], ["h3"])
+    nodes = [of_scikit_learn("Scaler", "x", "h1", **numbers), product("h1", "h2"), hidden]
+    path = tmp_path / "program.nir"
+    program = pinnir.compile(
+        save(
+            tmp_path,
+            learnt(
+                [*nodes, helper.make_node("MatMul", ["h3", "w2"], ["y"])],
+                {"w": LAYER, "w2": LAYER.T.copy()},
+            ),
+        ),
+        domain="-1:1",
+    )
+    program.save(path)
+    again = pinnir.read(path).run(np.zeros((1, 2)))
+    np.testing.assert_allclose(again.outputs, again.source, atol=0.05)

@@ -42,6 +42,8 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("LeakyRelu", "PRelu"), (16, 17, 18)),
     **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
+    # The floats that these give are single ones whatever they are given.
+    **dict.fromkeys((f"ai.onnx.ml::{kind}" for kind in ("Imputer", "Normalizer", "Scaler")), ()),
 }
 
 
@@ -199,7 +201,9 @@ class Builder:
         """Write a node, named, unnamed or with a name that others have too."""
         output = f"v{len(self.nodes)}"
         name = self.pick(("", f"{kind}_{len(self.nodes)}", kind, "v0"))
-        self.nodes.append(helper.make_node(kind, list(operands), [output], name, **attributes))
+        domain, _, own = kind.rpartition("::")
+        node = helper.make_node(own, list(operands), [output], name, domain=domain, **attributes)
+        self.nodes.append(node)
         return output
 
     def add(
