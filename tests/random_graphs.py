@@ -47,6 +47,8 @@ def operators(dtype: str, opset: int) -> tuple[str, ...]:
         for s in onnx.defs.get_all_schemas_with_history()
         if s.domain == "" and s.since_version <= opset
     }
+    if opset >= 11:
+        known -= {"Scatter"}
     return tuple(
         kind
         for kind in (*sorted(IMPORTERS), *FREQUENT, *FREQUENT)

@@ -166,3 +166,56 @@ def test_a_program_of_a_scikit_learn_network_can_be_read(tmp_path):
     program.save(path)
     again = pinnir.read(path).run(np.zeros((1, 2)))
     np.testing.assert_allclose(again.outputs, again.source, atol=0.05)
+
+
+# writing in place
+
+
+def written_in_place(x: str, y: str):
+    """``x[:, 0] = x[:, 0] * x[:, 1]``, with indices made of the number of points, as exported."""
+    return [
+        helper.make_node("Gather", [x, "zero"], ["first"], axis=1),
+        helper.make_node("Gather", [x, "one"], ["second"], axis=1),
+        helper.make_node("Mul", ["first", "second"], ["product"]),
+        helper.make_node("Shape", ["product"], ["points"]),
+        helper.make_node("Squeeze", ["points"], ["count"]),
+        helper.make_node("Range", ["zero", "count", "one"], ["rows"]),
+        helper.make_node("Unsqueeze", ["rows", "last"], ["row"]),
+        helper.make_node("Mul", ["row", "zero"], ["column"]),
+        helper.make_node("Concat", ["row", "column"], ["where"], axis=1),
+        helper.make_node("ScatterND", [x, "where", "product"], [y]),
+    ]
+
+
+COUNTS = {"zero": np.array(0), "one": np.array(1), "last": np.array([-1])}
+
+
+def test_a_column_written_in_place():
+    nodes = [product("x", "h1"), helper.make_node("Tanh", ["h1"], ["h2"])]
+    tidied([*nodes, *written_in_place("h2", "y")], COUNTS | {"w": LAYER})
+
+
+def test_the_program_of_a_column_written_in_place(tmp_path):
+    nodes = [product("x", "h1"), helper.make_node("Tanh", ["h1"], ["h2"])]
+    nodes += [helper.make_node("MatMul", ["h2", "w2"], ["h3"]), *written_in_place("h3", "y")]
+    model = onnx_model(nodes, COUNTS | {"w": LAYER, "w2": LAYER.T.copy()})
+    program = pinnir.compile(save(tmp_path, model), domain="-1:1")
+    result = program.run(RNG.uniform(-1, 1, (500, 2)))
+    error = np.linalg.norm(result.outputs - result.source) / np.linalg.norm(result.source)
+    assert error < 0.02
+
+
+@pytest.mark.parametrize("kind", ["ScatterElements", "ScatterND"])
+def test_products_written_in_place(kind):
+    weights = {
+        "i": np.array([[0, 1]]),
+        "u": np.ones((1, 2) if kind != "ScatterND" else 1, np.float32),
+    }
+    model = onnx_model(
+        [helper.make_node(kind, ["x", "i", "u"], ["y"], "n", reduction="mul")], weights
+    )
+    with pytest.raises(FrontendError) as caught:
+        import_bytes(model.SerializeToString())
+    assert str(caught.value) == (
+        f"{kind} 'n': writes in place by mul\nhint: pinnir compiles writing and adding in place"
+    )

@@ -126,6 +126,8 @@ def _reduce(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, b.dtype, *INTEGERS) if whole else (b.dtype,), lambda v: bool(v.shape))
     if kind == "ReduceProd":
         x = b.within(x, 2)
+    if kind == "ReduceLogSum":
+        x = b.above(x, 0.5)
     rank = len(x.shape)
     axes = sorted(b.pick(range(rank)) for _ in range(1 + b.draw_below(2))) if b.maybe() else None
     axes = axes and list(dict.fromkeys(axes))
@@ -168,6 +170,10 @@ def _reduced(kind: str, x: Value, terms: int) -> tuple[float, float, int | None]
         return x.bound * terms, x.error * terms, x.grid
     if kind == "ReduceSumSquare":
         return x.bound**2 * terms, 2 * x.bound * x.error * terms, 2 * x.grid
+    if kind == "ReduceLogSumExp":
+        return x.bound + 5, x.error, None
+    if kind == "ReduceLogSum":
+        return x.bound + 5, 2 * x.error, None
     if kind == "ReduceProd":
         bound = max(x.bound, 1) ** terms
         return bound, terms * bound * x.error, x.grid * terms
