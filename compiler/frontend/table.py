@@ -89,6 +89,8 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
         raise refuse(
             f"has a zero-size shape {value.shape}", "every layer needs at least one neuron"
         )
+    if tensor.data_type == onnx.TensorProto.BFLOAT16:  # no type of numpy's own
+        value = value.astype(np.float32)
     if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
         kind = "text" if value.dtype == object else value.dtype
         raise refuse(f"holds {kind} instead of real numbers")
