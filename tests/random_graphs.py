@@ -164,15 +164,18 @@ def _doubled(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def _between_casts(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """The node in single precision; all its operands are floats."""
+    """The node in single precision; its operands are floats, but for what is quantised."""
     new = onnx.NodeProto()
     new.CopyFrom(node)
     before = []
+    floats = {"DequantizeLinear": (1,), "QuantizeLinear": (0, 1)}.get(node.op_type, ())
     for index, name in enumerate(node.input):
-        if name:
+        if name and (index in floats or not floats):
             single = f"{node.output[0]}_{index}"
             before.append(helper.make_node("Cast", [name], [single], to=TensorProto.FLOAT))
             new.input[index] = single
+    if node.op_type == "QuantizeLinear":
+        return [*before, new]
     new.output[0] = f"{node.output[0]}_single"
     after = helper.make_node("Cast", [new.output[0]], [node.output[0]], to=TensorProto.DOUBLE)
     return [*before, new, after]

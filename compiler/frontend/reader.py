@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from pinnir.base.errors import FrontendError
-from pinnir.frontend import domains, elementwise, images, linear, shapes
+from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
 from pinnir.frontend.loading import bad_input, load_isolated, not_onnx, opset_of
 from pinnir.frontend.protos import operator_name
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
@@ -23,6 +23,7 @@ IMPORTERS: dict[str, Importer] = {
     **elementwise.IMPORTERS,
     **images.IMPORTERS,
     **linear.IMPORTERS,
+    **quantized.IMPORTERS,
     **shapes.IMPORTERS,
 }
 

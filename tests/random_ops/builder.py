@@ -22,6 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 T = TypeVar("T")
 KINDS = {
     "bool": TensorProto.BOOL,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "float32": TensorProto.FLOAT,
@@ -42,6 +44,7 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("LeakyRelu", "PRelu"), (16, 17, 18)),
     **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
+    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), ()),
     # The floats that these give are single ones whatever they are given.
     **dict.fromkeys((f"ai.onnx.ml::{kind}" for kind in ("Imputer", "Normalizer", "Scaler")), ()),
 }
