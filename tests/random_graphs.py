@@ -108,7 +108,7 @@ def _model(build: Builder, outputs: list[Value]) -> onnx.ModelProto:
     domains = sorted({node.domain for node in build.nodes} - {""})
     sets = [helper.make_opsetid("", build.opset), *(helper.make_opsetid(d, 1) for d in domains)]
     model = helper.make_model(
-        graph, opset_imports=sets, ir_version=max(8, helper.find_min_ir_version_for(sets))
+        graph, opset_imports=sets, ir_version=max(8, helper.find_min_ir_version_for(sets[:1]))
     )
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -45,6 +45,10 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), ()),
+    **dict.fromkeys(
+        (f"com.microsoft::{kind}" for kind in ("BiasGelu", "FastGelu", "FusedGemm", "Gelu")), ()
+    ),
+    "com.microsoft::QuickGelu": (),
     # The floats that these give are single ones whatever they are given.
     **dict.fromkeys((f"ai.onnx.ml::{kind}" for kind in ("Imputer", "Normalizer", "Scaler")), ()),
 }
