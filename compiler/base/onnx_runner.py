@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import BackendError
 
+# What inputs are given as; anything else as float.
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(bool)": np.bool_,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
 
 def _anonymous(data: bytes) -> bytes:
     """The model without names that ONNX Runtime takes too seriously.
@@ -51,10 +60,7 @@ class OnnxRunner:
         except Exception as error:  # onnxruntime's exceptions have no common base below Exception
             raise BackendError(f"ONNX Runtime cannot load the {what}: {error}") from error
         self._what = what
-        self._types = [
-            np.float64 if item.type == "tensor(double)" else np.float32
-            for item in self._session.get_inputs()
-        ]
+        self._types = [_TYPES.get(item.type, np.float32) for item in self._session.get_inputs()]
 
     @property
     def input_names(self) -> list[str]:
@@ -76,6 +82,8 @@ class OnnxRunner:
     def __call__(self, inputs: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
         """Run the model on ``inputs``, in its order.
 
+        Inputs of integers or truth values are given the nearest whole numbers.
+
         Returns:
             One float64 array per output.
 
@@ -83,7 +91,7 @@ class OnnxRunner:
             BackendError: If ONNX Runtime fails.
         """
         feed = {
-            name: np.ascontiguousarray(x, kind)
+            name: np.ascontiguousarray(x if issubclass(kind, np.floating) else np.rint(x), kind)
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)
         }
         try:

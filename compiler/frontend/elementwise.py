@@ -60,8 +60,12 @@ def _part(node: OnnxNode, kind: str, *operands: Node | float) -> Node:
 
 def _gelu(node: OnnxNode) -> Node:
     """Opset 20; ``x/2 (1 + erf(x / sqrt 2))``, or the tanh approximation."""
-    x = node.x
-    if node.attributes.get("approximate", b"none") == b"tanh":
+    return gelu(node, node.x, by_tanh=node.attributes.get("approximate", b"none") == b"tanh")
+
+
+def gelu(node: OnnxNode, x: Node, *, by_tanh: bool) -> Node:
+    """The node's value as this function of ``x``."""
+    if by_tanh:
         cube = _part(node, "Pow", x, 3.0)
         inner = _part(node, "Add", x, _part(node, "Mul", cube, 0.044715))
         squashed = _part(node, "Tanh", _part(node, "Mul", inner, float(np.sqrt(2 / np.pi))))
@@ -73,7 +77,12 @@ def _gelu(node: OnnxNode) -> Node:
 
 def _swish(node: OnnxNode) -> Node:
     """Opset 24; ``x sigmoid(alpha x)``."""
-    scaled = _part(node, "Mul", node.x, node.attributes.get("alpha", 1.0))
+    return swish(node, alpha=1.0)
+
+
+def swish(node: OnnxNode, alpha: float) -> Node:
+    """The node's value as this function; ``alpha`` where the node does not say it."""
+    scaled = _part(node, "Mul", node.x, node.attributes.get("alpha", alpha))
     return node.value("Mul", node.x, _part(node, "Sigmoid", scaled))
 
 

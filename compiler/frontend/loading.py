@@ -17,10 +17,11 @@ from pinnir.base.errors import BackendError, FrontendError
 from pinnir.base.onnx_trial import rehearse
 from pinnir.frontend.external import load_external
 from pinnir.frontend.functions import inline_functions
-from pinnir.frontend.protos import has_bad_text
+from pinnir.frontend.protos import DEFAULT_DOMAINS, has_bad_text, operator_name
 
-OLDEST_OPSET = 9
-DEFAULT_DOMAINS = ("", "ai.onnx")
+_ANY_SIZE = 7
+# Older operator sets, down to the first that it knows well, go through ONNX's own converter.
+OLDEST_OPSET, _OLDEST_CONVERTED = 9, 6
 # Beyond these, a size is an accident: points are spread over every column of the domain, and a
 # model for a fixed batch is run on no fewer points than that.
 _MOST_COLUMNS = 1024
@@ -71,7 +72,7 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
     try:
         proto = _parse(Path(path))
         load_external(proto, Path(path))
-        proto = inline_functions(proto, path)
+        proto = _converted(inline_functions(proto, path), path)
         _check(proto, path)
         _check_inputs(proto)
         complete: bytes = proto.SerializeToString(deterministic=True)
@@ -86,7 +87,7 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
 
 def _is_candidate(proto: onnx.ModelProto, operators: Collection[str]) -> bool:
     """Whether the frontend will not refuse the model at first sight: others are not tried."""
-    known = all(n.op_type in operators and n.domain in DEFAULT_DOMAINS for n in proto.graph.node)
+    known = all(operator_name(node) in operators for node in proto.graph.node)
     first = [value.type.tensor_type.shape.dim[:1] for value in proto.graph.input]
     samples = {dim[0].dim_param or dim[0].dim_value for dim in first if dim}
     return known and len(samples - {0, ""}) <= 1
@@ -116,6 +117,39 @@ def not_onnx(path: str, why: str) -> FrontendError:
         f"{path} is not a readable ONNX model ({why})",
         hint="the file may be truncated or of another format; export it again",
     )
+
+
+def _converted(proto: onnx.ModelProto, path: str) -> onnx.ModelProto:
+    """The model in the oldest operator set that pinnir reads, if it is somewhat older."""
+    opset = opset_of(proto)
+    if not _OLDEST_CONVERTED <= opset < OLDEST_OPSET:
+        return proto
+    from onnx.shape_inference import InferenceError
+    from onnx.version_converter import convert_version
+
+    # It wants to know how large values are that are broadcast, also along open dimensions.
+    closed, own = onnx.ModelProto(), (*proto.graph.input, *proto.graph.output)
+    closed.CopyFrom(proto)
+    del closed.graph.value_info[:]
+    for value in (*closed.graph.input, *closed.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                dim.dim_value = _ANY_SIZE
+    try:
+        converted = convert_version(closed, OLDEST_OPSET)
+        types = {value.name: value.type for value in own}
+        for value in (*converted.graph.input, *converted.graph.output):
+            value.type.CopyFrom(types[value.name])
+        del converted.graph.value_info[:]
+        return converted
+    except (KeyError, RuntimeError, InferenceError, onnx.checker.ValidationError) as error:
+        # What an assertion of the converter says follows after its place in the code.
+        reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2].strip()
+        raise FrontendError(
+            f"{path} uses operator set {opset}, and ONNX cannot convert it to {OLDEST_OPSET}: "
+            f"{reason}",
+            hint=f"export with opset {OLDEST_OPSET} or newer",
+        ) from error
 
 
 def _check(proto: onnx.ModelProto, path: str) -> None:

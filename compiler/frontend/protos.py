@@ -8,6 +8,12 @@ import onnx
 from google.protobuf.message import Message
 
 Body = onnx.GraphProto | onnx.FunctionProto
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+def operator_name(node: onnx.NodeProto) -> str:
+    """What errors and the table of importers call an operator: with its domain if not ONNX's."""
+    return node.op_type if node.domain in DEFAULT_DOMAINS else f"{node.domain}::{node.op_type}"
 
 
 def bodies(proto: onnx.ModelProto) -> Iterator[Body]:

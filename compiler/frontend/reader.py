@@ -10,23 +10,35 @@ from pathlib import Path
 import onnx
 
 from pinnir.base.errors import FrontendError
-from pinnir.frontend import elementwise, images, linear, shapes
-from pinnir.frontend.loading import DEFAULT_DOMAINS, bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
+from pinnir.frontend.loading import bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend.protos import operator_name
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
-from pinnir.ir.graph import Constant, Graph, Input, Level, Node
+from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
 from pinnir.ir.names import Names
 from pinnir.numerics.operators import OPERATORS
 
 IMPORTERS: dict[str, Importer] = {
     **dict.fromkeys(OPERATORS, as_it_is),
+    **domains.IMPORTERS,
     **elementwise.IMPORTERS,
     **images.IMPORTERS,
     **linear.IMPORTERS,
+    **quantized.IMPORTERS,
     **shapes.IMPORTERS,
 }
 
 _UNKNOWN = "is not an operator that pinnir compiles"
-_FLOAT_TYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
+_FLOAT_TYPES = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float32",
+    onnx.TensorProto.DOUBLE: "float64",
+}
+_WHOLE_TYPES = {
+    onnx.TensorProto.BOOL: "bool",
+    onnx.TensorProto.INT32: "int32",
+    onnx.TensorProto.INT64: "int64",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +48,8 @@ class Model:
     Attributes:
         data: The ONNX model with all weights inside.
         graph: What it computes, as a tensor graph.
-        dtype: ``float32`` or ``float64``, its inputs' type.
+        dtype: ``float32`` or ``float64``, what host parts compute in: that of its inputs, and
+            ``float32`` where these are of half precision or whole numbers.
         samples: What the model calls the first dimension of an input, where it has a name.
     """
 
@@ -85,7 +98,7 @@ def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, dict[str, str]]:
             tensor.name, Constant(constant_value(tensor, tensor.name, "initializer"))
         )
     inputs, dtype = _inputs(proto, values)
-    values |= {node.name: node for node in inputs}
+    values |= {node.name: node for node in inputs} | _whole(proto, inputs)
     problems = _import_nodes(proto, values)
     if problems:
         raise _refusal(problems)
@@ -112,7 +125,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
                 continue  # the node behind it is among the problems
             operands = tuple(values[key] if key else None for key in item.input)
             told = {a.name: onnx.helper.get_attribute_value(a) for a in item.attribute}
-            given = importer(OnnxNode(name, item.op_type, told, operands, opset))
+            given = importer(OnnxNode(name, operator_name(item), told, operands, opset))
         except FrontendError as error:
             problems.append(error)
             continue
@@ -126,10 +139,10 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
 
 
 def _importer(item: onnx.NodeProto, name: str) -> Importer:
-    if item.op_type not in IMPORTERS or item.domain not in DEFAULT_DOMAINS:
-        kind = f"{item.domain}::{item.op_type}" if item.domain else item.op_type
+    kind = operator_name(item)
+    if kind not in IMPORTERS:
         raise FrontendError(_UNKNOWN, node=name, op=kind)
-    return IMPORTERS[item.op_type]
+    return IMPORTERS[kind]
 
 
 def _refusal(problems: list[FrontendError]) -> FrontendError:
@@ -156,15 +169,27 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
         if value.name in values:  # before opset 9, initialisers were listed as inputs too
             continue
         kind = value.type.tensor_type
-        if kind.elem_type not in _FLOAT_TYPES:
+        if kind.elem_type not in _FLOAT_TYPES | _WHOLE_TYPES:
             hint = "export the network with floating point inputs"
             raise bad_input(value, "is not float or double", hint)
         shape = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
         if len(shape) != 2:
             problem = f"has {len(shape)} dimensions, not (samples, columns)"
             raise bad_input(value, problem, "export the network for a batch of points")
-        types.add(_FLOAT_TYPES[kind.elem_type])
+        types.add(_FLOAT_TYPES.get(kind.elem_type, ""))
         found.append(Node(value.name, Input(shape[1])))
     if not found:
         raise FrontendError("the model has no input", hint="export a network of the coordinates")
     return tuple(found), "float64" if "float64" in types else "float32"
+
+
+def _whole(proto: onnx.ModelProto, inputs: tuple[Node, ...]) -> dict[str, Node]:
+    """What stands for inputs of integers or truth values: the nearest whole number of a column."""
+    types = {value.name: value.type.tensor_type.elem_type for value in proto.graph.input}
+    found: dict[str, Node] = {}
+    for node in inputs:
+        if types[node.name] in _WHOLE_TYPES:
+            nearest = Node(f"{node.name}:nearest", Primitive("Round"), (node,))
+            cast = Primitive("Cast", {"to": _WHOLE_TYPES[types[node.name]]})
+            found[node.name] = Node(f"{node.name}:whole", cast, (nearest,))
+    return found

@@ -104,11 +104,28 @@ def _pad(node: OnnxNode) -> Node:
     return node.value("Pad", node.x, widths, node.constant("value", 0.0), axes)
 
 
+def _scatter(node: OnnxNode) -> Node:
+    """Before opset 11 that of elements was called Scatter; reductions came with 16."""
+    given = node.attributes.get("reduction", b"none")
+    if given not in (b"none", b"add"):
+        raise node.refuse(
+            f"writes in place by {given.decode(errors='replace')}",
+            hint="pinnir compiles writing and adding in place",
+        )
+    told = {"axis": node.attributes["axis"]} if "axis" in node.attributes else {}
+    if given == b"add":
+        told["reduction"] = "add"
+    kind = "ScatterElements" if node.op_type == "Scatter" else node.op_type
+    operands = [operand for operand in node.operands if operand is not None]
+    return node.value(kind, *operands, **told)
+
+
 IMPORTERS: dict[str, Importer] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "EyeLike": _eye_like,
     "Pad": _pad,
+    **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), _scatter),
     "Slice": _slice,
     "Split": _split,
     "Squeeze": axes_as_operand,

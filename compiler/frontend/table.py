@@ -22,7 +22,7 @@ class OnnxNode:
 
     Attributes:
         name: The node's name, or its first output's where it has none.
-        op_type: ONNX operator.
+        op_type: ONNX operator, with its domain if that is not ONNX's own.
         attributes: Its attributes as Python values.
         operands: Its inputs; None where an optional input is left out.
         opset: Version of the default operator set.
@@ -58,6 +58,10 @@ class OnnxNode:
         """A primitive that gives the node's value."""
         return Node(self.name, Primitive(kind, attributes), operands)
 
+    def part(self, suffix: str, kind: str, *operands: Node, **attributes: Any) -> Node:
+        """A step on the way to the node's value."""
+        return Node(f"{self.name}:{suffix}", Primitive(kind, attributes), operands)
+
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""
         return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
@@ -85,6 +89,8 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
         raise refuse(
             f"has a zero-size shape {value.shape}", "every layer needs at least one neuron"
         )
+    if tensor.data_type == onnx.TensorProto.BFLOAT16:  # no type of numpy's own
+        value = value.astype(np.float32)
     if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool) or np.iscomplexobj(value):
         kind = "text" if value.dtype == object else value.dtype
         raise refuse(f"holds {kind} instead of real numbers")
@@ -97,6 +103,24 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
             )
         value = value.astype(np.float64)
     return value
+
+
+def along_axis(node: OnnxNode, suffix: str, row: Node, axis: int) -> Node:
+    """A vector so shaped that it spreads along one axis of the node's first input.
+
+    How many axes that input has is told by its shape, which is known when constants are folded.
+    """
+    if axis < 0:
+        shape = node.constant(f"{suffix}_shape", np.array([-1] + [1] * (-axis - 1)))
+        return node.part(suffix, "Reshape", row, shape)
+    shape_of_x = node.part(f"{suffix}_x", "Shape", node.x)
+    rank = node.part(f"{suffix}_rank", "Shape", shape_of_x)
+    before = node.constant(f"{suffix}_until", np.array([axis + 1]))
+    behind = node.part(f"{suffix}_behind", "Sub", rank, before)
+    ones = node.part(f"{suffix}_ones", "ConstantOfShape", behind, value=1, dtype="int64")
+    first = node.constant(f"{suffix}_first", np.array([1] * axis + [-1]))
+    shape = node.part(f"{suffix}_shape", "Concat", first, ones, axis=0)
+    return node.part(suffix, "Reshape", row, shape)
 
 
 # From an ONNX node to its value, or to its first few values where it has several.

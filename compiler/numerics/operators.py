@@ -159,6 +159,14 @@ def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return reduced
 
 
+def _log_sum_exp(x: Tensor, **where: Any) -> Tensor:
+    """The largest number is taken out, so that no power overflows."""
+    largest = np.max(x, axis=where["axis"], keepdims=True)
+    centre = np.where(np.isfinite(largest), largest, 0)
+    total = np.log(np.sum(np.exp(x - centre), **where))
+    return np.asarray(total + centre.reshape(total.shape))
+
+
 def _cumsum(x: Tensor, axis: Tensor, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     where = int(axis)
     ordered = np.flip(x, where) if reverse else x
@@ -185,6 +193,32 @@ def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     if batch_dims:
         raise ValueError("batch_dims is not supported")
     return np.asarray(x[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))])
+
+
+def _scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "") -> Tensor:
+    changed = np.array(x)
+    where = tuple(np.moveaxis(indices.astype(np.int64), -1, 0))
+    _scatter(changed, where, updates, reduction)
+    return changed
+
+
+def _scatter_elements(
+    x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = ""
+) -> Tensor:
+    if indices.shape != updates.shape or indices.ndim != x.ndim:
+        raise ValueError("its indices, updates and operand do not fit each other")
+    changed = np.array(x)
+    where: list[Tensor] = list(np.indices(indices.shape))
+    where[axis] = indices.astype(np.int64)
+    _scatter(changed, tuple(where), updates, reduction)
+    return changed
+
+
+def _scatter(x: Tensor, where: tuple[Tensor, ...], updates: Tensor, reduction: str) -> None:
+    if reduction == "add":
+        np.add.at(x, where, updates)
+    else:
+        x[where] = updates
 
 
 def _shape(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
@@ -332,6 +366,8 @@ OPERATORS: dict[str, Operator] = {
     ),
     "ReduceL1": _reduction(lambda x, **where: np.sum(np.abs(x), **where)),
     "ReduceL2": _reduction(lambda x, **where: np.sqrt(np.sum(x * x, **where))),
+    "ReduceLogSum": _reduction(lambda x, **where: np.log(np.sum(x, **where))),
+    "ReduceLogSumExp": _reduction(_log_sum_exp),
     "ReduceMax": _reduction(np.max),
     "ReduceMean": _reduction(np.mean, linear="first", synapses=True),
     "ReduceMin": _reduction(np.min),
@@ -375,6 +411,8 @@ OPERATORS: dict[str, Operator] = {
         shaped_by_values=True,
     ),
     "Reshape": Operator(_reshape, ("allowzero",), linear="first", moves="in order"),
+    "ScatterElements": Operator(_scatter_elements, ("axis",), linear="first"),
+    "ScatterND": Operator(_scatter_nd, linear="first"),
     "Shape": Operator(_shape, ("start", "end"), of_shape=True, dtype="int64"),
     "Size": Operator(lambda x: np.asarray(x.size), of_shape=True, dtype="int64"),
     "Slice": Operator(_slice, linear="first", synapses=True, moves="anywhere"),

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from pinnir.base.errors import ProgramFileError
 from pinnir.base.onnx_trial import rehearse
 from pinnir.base.sandbox_child import allow
-from pinnir.frontend.protos import has_bad_text, tensors
+from pinnir.frontend.protos import has_bad_text, operator_name, tensors
 
 GROUP = "pinnir"
 _DEEPEST, _MOST_OBJECTS = 12, 100_000
@@ -106,8 +106,7 @@ def _check_dataset(item: h5py.Dataset, path: str, name: str) -> None:
 def _check_model(data: bytes, part: str, name: str, operators: list[str]) -> None:
     try:
         proto = onnx.load_from_string(data)
-        foreign = sorted({n.op_type for n in proto.graph.node if n.op_type not in operators})
-        foreign += sorted({n.domain for n in proto.graph.node if n.domain not in ("", "ai.onnx")})
+        foreign = sorted({operator_name(node) for node in proto.graph.node} - set(operators))
         if foreign:
             raise damaged(name, f"{part} holds the operators {', '.join(foreign)}")
         if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(proto)):

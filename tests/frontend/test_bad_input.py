@@ -107,7 +107,7 @@ def test_graph_that_is_not_valid(tmp_path):
     assert refusal(path) == f"{path} is not a valid ONNX model: {first_line}\nhint: export it again"
 
 
-@pytest.mark.parametrize("opset", [1, 8])
+@pytest.mark.parametrize("opset", [1, 5])
 def test_operator_set_too_old(tmp_path, opset):
     path = save(tmp_path, onnx_model([helper.make_node("Tanh", ["x"], ["y"])], opset=opset))
     assert refusal(path) == (
@@ -248,9 +248,9 @@ def test_zero_size_constant_nodes(tmp_path):
 # inputs
 
 
-def test_integer_input(tmp_path):
+def test_input_of_bytes(tmp_path):
     nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
-    assert refusal_of(tmp_path, nodes, kind=TensorProto.INT64) == (
+    assert refusal_of(tmp_path, nodes, kind=TensorProto.UINT8) == (
         "Input 'x': is not float or double\nhint: export the network with floating point inputs"
     )
 

@@ -60,6 +60,7 @@ SINGLE_ONLY = (
 REDUCTIONS = (
     "ReduceL1",
     "ReduceL2",
+    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
     "ReduceMin",
@@ -171,6 +172,9 @@ CASES = [
     *((kind, {}, (A, np.array([], np.int64))) for kind in REDUCTIONS),
     *((kind, {"noop_with_empty_axes": 1}, (A, np.array([], np.int64))) for kind in REDUCTIONS),
     *((kind, {"keepdims": 0}, (A, np.array([-1]))) for kind in REDUCTIONS),
+    ("ReduceLogSumExp", {"keepdims": 0}, (100 * A, np.array([1]))),
+    ("ReduceLogSum", {}, (POSITIVE,)),
+    ("ReduceLogSum", {"keepdims": 0}, (POSITIVE, np.array([-1]))),
     ("ReduceSum", {}, (np.arange(6, dtype=np.int32).reshape(2, 3), np.array([1]))),
     ("CumSum", {}, (A, np.array(-1))),
     ("CumSum", {"exclusive": 1, "reverse": 1}, (A, np.array(0))),
@@ -199,6 +203,16 @@ CASES = [
     ("Gather", {}, (A, np.array([2, 0]))),
     ("Gather", {"axis": 1}, (A, np.array([[-1], [0]]))),
     ("GatherND", {}, (A, np.array([[0, 1], [2, 3]]))),
+    *(
+        ("ScatterND", reduction, (A, np.array([[0, 1], [2, 3]]), ROW[:2]))
+        for reduction in ({}, {"reduction": "add"})
+    ),
+    ("ScatterND", {}, (A, np.array([[-1]]), ROW[None])),
+    ("ScatterND", {"reduction": "add"}, (A, np.array([[1, 1], [1, 1]]), ROW[:2])),
+    *(
+        ("ScatterElements", more, (A, np.array([[1, -1], [0, 2]]), B[:2]))
+        for more in ({"axis": 1}, {"axis": -1}, {"reduction": "add"})
+    ),
     ("Shape", {}, (CUBE,)),
     ("Shape", {"start": 1, "end": 3}, (CUBE,)),
     *((kind, {}, (POSITIVE,)) for kind in ("Log", "Reciprocal", "Sqrt")),

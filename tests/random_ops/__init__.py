@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.random_ops import elementwise, images, linear, shapes
+from tests.random_ops import domains, elementwise, images, linear, shapes
 from tests.random_ops.builder import Builder
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
+    **domains.GENERATORS,
     **elementwise.GENERATORS,
     **images.GENERATORS,
     **linear.GENERATORS,

@@ -22,6 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 T = TypeVar("T")
 KINDS = {
     "bool": TensorProto.BOOL,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "float32": TensorProto.FLOAT,
@@ -42,6 +44,13 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("LeakyRelu", "PRelu"), (16, 17, 18)),
     **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
+    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), ()),
+    **dict.fromkeys(
+        (f"com.microsoft::{kind}" for kind in ("BiasGelu", "FastGelu", "FusedGemm", "Gelu")), ()
+    ),
+    "com.microsoft::QuickGelu": (),
+    # The floats that these give are single ones whatever they are given.
+    **dict.fromkeys((f"ai.onnx.ml::{kind}" for kind in ("Imputer", "Normalizer", "Scaler")), ()),
 }
 
 
@@ -199,7 +208,9 @@ class Builder:
         """Write a node, named, unnamed or with a name that others have too."""
         output = f"v{len(self.nodes)}"
         name = self.pick(("", f"{kind}_{len(self.nodes)}", kind, "v0"))
-        self.nodes.append(helper.make_node(kind, list(operands), [output], name, **attributes))
+        domain, _, own = kind.rpartition("::")
+        node = helper.make_node(own, list(operands), [output], name, domain=domain, **attributes)
+        self.nodes.append(node)
         return output
 
     def add(

@@ -313,7 +313,25 @@ def _power(b: Builder, kind: str) -> None:
     _pow_of_values(b) if b.draw_below(3) == 0 else _pow(b, kind)
 
 
+def _quantized(b: Builder, kind: str) -> None:
+    """Rounded to steps and read back: of the whole value, or along an axis since opset 13."""
+    x = b.exact()
+    along = b.opset >= 13 and bool(x.shape) and b.maybe()
+    axis = b.draw_below(len(x.shape)) if along else 0
+    shape = (x.shape[axis],) if along else ()
+    scale = b.fixed((2.0 ** -b.rng.integers(1, 5, shape)).astype(b.dtype))
+    integers = b.pick((np.int8, np.uint8))
+    zero = b.fixed(b.rng.integers(0, 100, shape).astype(integers)) if along or b.maybe() else None
+    operands = [scale.name] + ([] if zero is None else [zero.name])
+    options = {"axis": b.pick((axis, axis - len(x.shape)))} if along else {}
+    steps = b.node("QuantizeLinear", [x.name, *operands], **options)
+    held = Value(steps, x.shape, "uint8" if zero is None else np.dtype(integers).name, 255.0)
+    told = {"bound": 255 * scale.bound, "error": 0.0, "grid": 4}
+    b.add("DequantizeLinear", [held, scale, zero], x.shape, b.dtype, **told, **options)
+
+
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
+    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), _quantized),
     **dict.fromkeys(SMOOTH, _smooth),
     **dict.fromkeys(("Abs", "Neg", "Sign"), _sign_and_size),
     **dict.fromkeys(("Ceil", "Floor", "Round"), _step),

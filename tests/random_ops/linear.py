@@ -126,6 +126,8 @@ def _reduce(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, b.dtype, *INTEGERS) if whole else (b.dtype,), lambda v: bool(v.shape))
     if kind == "ReduceProd":
         x = b.within(x, 2)
+    if kind == "ReduceLogSum":
+        x = b.above(x, 0.5)
     rank = len(x.shape)
     axes = sorted(b.pick(range(rank)) for _ in range(1 + b.draw_below(2))) if b.maybe() else None
     axes = axes and list(dict.fromkeys(axes))
@@ -168,6 +170,10 @@ def _reduced(kind: str, x: Value, terms: int) -> tuple[float, float, int | None]
         return x.bound * terms, x.error * terms, x.grid
     if kind == "ReduceSumSquare":
         return x.bound**2 * terms, 2 * x.bound * x.error * terms, 2 * x.grid
+    if kind == "ReduceLogSumExp":
+        return x.bound + 5, x.error, None
+    if kind == "ReduceLogSum":
+        return x.bound + 5, 2 * x.error, None
     if kind == "ReduceProd":
         bound = max(x.bound, 1) ** terms
         return bound, terms * bound * x.error, x.grid * terms
@@ -204,6 +210,17 @@ def _layer_norm(b: Builder, kind: str) -> None:
     b.like(kind, operands, bound=size**0.5 + 1, error=error, grid=None, **options)
 
 
+def _batch_norm(b: Builder, kind: str) -> None:
+    """Of the second axis, which all values but single numbers and vectors have."""
+    x = b.float(lambda v: len(v.shape) > 1)
+    row = (x.shape[1],)
+    scale, bias, mean = (b.constant(row, x.kind, 1.0) for _ in range(3))
+    variance = b.fixed(b.rng.uniform(0.5, 2, row).astype(x.kind))
+    options = {"epsilon": b.pick((0.25, 0.001))} if b.maybe() else {}
+    told = {"bound": 2 * x.bound + 3, "error": 2 * x.error, "grid": None}
+    b.like(kind, [x, scale, bias, mean, variance], **told, **options)
+
+
 def _cumsum(b: Builder, kind: str) -> None:
     x = b.value((b.dtype, *INTEGERS), lambda v: bool(v.shape))
     rank = len(x.shape)
@@ -217,6 +234,7 @@ def _cumsum(b: Builder, kind: str) -> None:
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
     **{kind: _reduce for kind in OPERATORS if kind.startswith("Reduce")},
+    "BatchNormalization": _batch_norm,
     "CumSum": _cumsum,
     "Einsum": _einsum,
     "Gemm": _gemm,

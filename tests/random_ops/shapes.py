@@ -229,6 +229,44 @@ def _gather_nd(b: Builder, kind: str) -> None:
     b.like(kind, [x, indices], [count, *x.shape[depth:]], **options)
 
 
+def _scatter_nd(b: Builder, kind: str) -> None:
+    """Every place at most once, unless numbers are added."""
+    x = _ranked(b)
+    depth = 1 + b.draw_below(len(x.shape))
+    places = np.stack(np.unravel_index(np.arange(np.prod(x.shape[:depth])), x.shape[:depth]), -1)
+    options = _reduction(b, x)
+    where = places[b.rng.choice(len(places), min(len(places), 2), replace=bool(options))]
+    where = where - np.array(x.shape[:depth]) * b.rng.integers(0, 2, where.shape)
+    updates = b.constant((len(where), *x.shape[depth:]), x.kind)
+    _scattered(b, kind, [x, b.fixed(where.astype(np.int64)), updates], options)
+
+
+def _scatter_elements(b: Builder, kind: str) -> None:
+    """The same along one axis."""
+    x = _ranked(b)
+    axis, told = _axis(b, len(x.shape))
+    options = {} if kind == "Scatter" else _reduction(b, x)
+    count = min(x.shape[axis], 2)
+    shape = [count if i == axis else size for i, size in enumerate(x.shape)]
+    row = b.rng.choice(x.shape[axis], count, replace=bool(options))
+    along = [-1 if i == axis else 1 for i in range(len(shape))]
+    where = np.broadcast_to(row.reshape(along), shape).astype(np.int64)
+    updates = b.constant(shape, x.kind)
+    _scattered(b, kind, [x, b.fixed(where), updates], options | {"axis": told})
+
+
+def _reduction(b: Builder, x: Value) -> dict[str, str]:
+    return {"reduction": "add"} if b.opset >= 16 and x.kind != "bool" and b.maybe() else {}
+
+
+def _scattered(b: Builder, kind: str, operands: list[Value], options: dict[str, Any]) -> None:
+    x, _, updates = operands
+    told = largest(x, updates)
+    if "reduction" in options:
+        told |= {"bound": x.bound + 2 * updates.bound, "error": x.error + 2 * updates.error}
+    b.like(kind, operands, **told, **options)
+
+
 def _concat(b: Builder, kind: str) -> None:
     x = _ranked(b)
     axis, told = _axis(b, len(x.shape))
@@ -347,6 +385,9 @@ GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     "Flatten": _flatten,
     "Gather": _gather,
     "GatherND": _gather_nd,
+    "Scatter": _scatter_elements,
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
     "Pad": _pad,
     "Range": _numbers,
     "Reshape": _reshape,
