@@ -12,6 +12,8 @@ from onnx import helper
 import pinnir
 from pinnir.base.errors import CoreShareError, FrontendError
 from pinnir.cli.app import main
+from pinnir.program.reading import read
+from pinnir.search import preflight as preflight_module
 from pinnir.search.preflight import CORE, FOLDED, HOST, preflight, preflight_folder
 from tests.backends.networks import EXAMPLES
 from tests.helpers import onnx_model, save
@@ -146,3 +148,50 @@ def test_least_core_share(tmp_path):
     result = invoke("compile", path, *ask)
     assert result.exit_code == 1
     assert not out.exists()
+
+
+def without_macs():
+    """``y = sum(tanh(sum(x)))``, which multiplies nothing."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"]),
+        helper.make_node("ReduceSum", ["a", "axes"], ["b"], keepdims=0),
+        helper.make_node("Tanh", ["b"], ["c"]),
+        helper.make_node("ReduceSum", ["c", "axes"], ["y"], keepdims=1),
+    ]
+    constants = {"shape": np.array([-1, 2, 2]), "axes": np.array([1])}
+    return onnx_model(nodes, constants, inputs={"x": (None, 4)})
+
+
+def test_networks_without_multiply_accumulates(tmp_path):
+    path = save(tmp_path, without_macs())
+    report = preflight(path)
+    assert (report.compiles, report.macs, report.core_mac_share) == (True, 0, 0.0)
+    assert "has no multiply-accumulates that spikes could take over" in invoke("check", path).output
+    program = pinnir.compile(path, "-1:1", coding="signgd", steps=16)
+    assert program.metrics["core_mac_share"] == 0.0
+    assert np.isfinite(program.metrics["energy_ratio"])
+    program.save(tmp_path / "out.nir")
+    assert read(tmp_path / "out.nir").cost == program.cost
+
+
+def test_a_bug_in_one_file_is_that_files_row(tmp_path, monkeypatch):
+    good, bad = written(tmp_path, "resnet"), written(tmp_path, "pfnn")
+    real = preflight_module.read_model
+
+    def read_or_fail(path):
+        if path == bad:
+            raise KeyError("lost")
+        return real(path)
+
+    monkeypatch.setattr(preflight_module, "read_model", read_or_fail)
+    one, other = sorted(preflight_folder(tmp_path), key=lambda report: report.fault)
+    assert (one.model, one.compiles) == (str(good), True)
+    assert (other.model, other.compiles, other.fault) == (str(bad), False, True)
+    assert other.reason == "internal error: KeyError: 'lost'"
+    assert other.hint == f"this is a bug in pinnir; run 'pinnir --debug check {bad}' and report it"
+    result = invoke("check", tmp_path)
+    assert result.exit_code == 3
+    assert "1 of 2 models compile" in result.output
+    assert "KeyError" in result.output
+    told = json.loads(invoke("check", tmp_path, "--json").output)
+    assert [report["fault"] for report in told].count(True) == 1
