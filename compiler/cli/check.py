@@ -51,7 +51,9 @@ def print_report(report: ModelReport) -> None:
 
     out = console()
     if not report.compiles:
-        out.print(Text(f"error: {report.reason}\nhint: {report.hint}"), soft_wrap=True)
+        named = [f"{n.op} '{n.name}': " for n in report.nodes if n.reason == report.reason]
+        text = f"error: {named[0] if named else ''}{report.reason}\nhint: {report.hint}"
+        out.print(Text(text), soft_wrap=True)
         return
     only = f" with --coding {report.coding}" if report.coding else ""
     out.print(Text(f"{report.model}: compiles{only}"))

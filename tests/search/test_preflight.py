@@ -195,3 +195,23 @@ def test_a_bug_in_one_file_is_that_files_row(tmp_path, monkeypatch):
     assert "KeyError" in result.output
     told = json.loads(invoke("check", tmp_path, "--json").output)
     assert [report["fault"] for report in told].count(True) == 1
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, "(samples, 0)"), (0, "(0, 2)")])
+def test_an_empty_output_is_named(tmp_path, axis, shape):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "v"], ["c"]),
+        helper.make_node("Slice", ["c", "beyond", "beyond", "axis"], ["y"]),
+    ]
+    constants = {"beyond": np.array([9]), "axis": np.array([axis])}
+    constants |= {"w": np.ones((2, 3), "f"), "v": np.ones((3, 2), "f")}
+    path = save(tmp_path, onnx_model(nodes, constants, outputs=("c", "y")))
+    message = (
+        f"error: Slice 'y': this output is empty: its shape is {shape}\n"
+        "hint: take it off the model's outputs, or mend the slice that leaves nothing of it\n"
+    )
+    assert invoke("check", path).output == message
+    result = invoke("compile", path, "--domain=-1:1", "-o", tmp_path / "out.nir")
+    assert (result.exit_code, result.output) == (2, message)
