@@ -45,6 +45,8 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 
 def print_report(report: ModelReport) -> None:
     """One model, node by node."""
+    from shlex import quote
+
     from rich.text import Text
 
     from pinnir.report.tables import console, make_table
@@ -73,7 +75,8 @@ def print_report(report: ModelReport) -> None:
             table.add_row(*map(Text, (node.name, node.op, node.where, node.segment, node.reason)))
         out.print(table)
     coding = f" --coding {report.coding}" if report.coding else ""
-    command = f'pinnir compile {report.model} --domain "{report.domain}"{coding} -o OUT.nir'
+    domain = quote(report.domain) if set(report.domain) & set('"$`\\!') else f'"{report.domain}"'
+    command = f"pinnir compile {report.model} --domain {domain}{coding} -o OUT.nir"
     out.print(Text(command), soft_wrap=True)
 
 

@@ -20,6 +20,15 @@ _MOST_CORNERED = 6
 _MOST_ON_FACES = 2**13  # points
 
 
+def quoted(name: str) -> str:
+    """A column's name as the text of a domain writes it: in single quotes where it needs them.
+
+    A quote inside of a quoted name is doubled.
+    """
+    plain = name and name == name.strip() and name[0] != "'" and not {",", "="} & set(name)
+    return name if plain else "'" + name.replace("'", "''") + "'"
+
+
 @dataclass(frozen=True, eq=False)
 class Domain:
     """A box with named columns.
@@ -57,7 +66,7 @@ class Domain:
 
     def __str__(self) -> str:
         ranges = zip(self.columns, self.low, self.high, strict=True)
-        return ",".join(f"{name}={low:.17g}:{high:.17g}" for name, low, high in ranges)
+        return ",".join(f"{quoted(name)}={low:.17g}:{high:.17g}" for name, low, high in ranges)
 
     def sample(self, count: int, seed: int) -> Array:
         """Points of a scrambled Sobol sequence, ``(count, columns)``.

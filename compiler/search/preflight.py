@@ -17,6 +17,7 @@ from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
+from pinnir.points.domain import quoted
 
 # Columns of an input that a suggested domain names one by one.
 _MOST_NAMED = 8
@@ -173,7 +174,7 @@ def _domain(graph: Graph) -> str:
         if columns and columns > _MOST_NAMED:
             return "LO:HI"
         names = names if columns == 1 else [f"{name}{i}" for i in range(columns or 2)]
-    return ",".join(f"{name}=LO:HI" for name in names)
+    return ",".join(f"{quoted(name)}=LO:HI" for name in names)
 
 
 def _placed(graph: Graph, split: Graph) -> list[NodeReport]:

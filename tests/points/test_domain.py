@@ -172,6 +172,55 @@ def test_text_form_is_read_back_exactly():
     np.testing.assert_array_equal(again.high, box.high)
 
 
+@pytest.mark.parametrize(
+    ("text", "inputs", "expected"),
+    [
+        ("'x,t'=-1:1", inputs_of(**{"x,t": 1}), (("x,t",), [-1], [1])),
+        ("'a=b'=-1:1,' c '=0:1", POINT, (("a=b", " c "), [-1, 0], [1, 1])),
+        (" 'x' = -1:1 , u'=0:1", POINT, (("x", "u'"), [-1, 0], [1, 1])),
+        ("'it''s'=-1:1,''=0:1", POINT, (("it's", ""), [-1, 0], [1, 1])),
+        (
+            "'x,t.1'=0:1,'x,t'=-1:1,s=0:2",
+            inputs_of(**{"x,t": 2, "s": 1}),
+            (("x,t.0", "x,t.1", "s"), [-1, 0, 0], [1, 1, 2]),
+        ),
+    ],
+)
+def test_quoted_names(text, inputs, expected):
+    assert told(text, inputs) == expected
+
+
+def test_the_hint_says_how_to_quote_where_it_is_needed():
+    assert error("x,t=0:1", inputs_of(**{"x,t": 1})) == (
+        f"'x' in the domain is not NAME=lo:hi\nhint: {SYNTAX}; write 'x,t' for that name"
+    )
+
+
+def test_a_column_named_as_another_input():
+    columns, low, _ = told("x=0:1,x.0=5:6", inputs_of(**{"x": 2, "x.0": 1}))
+    assert (columns, low) == (("x.0", "x.1", "x.0"), [0, 0, 5])
+
+
+# Anything that ONNX takes as a name, with a leaning to what the syntax itself uses.
+NAMES = st.text(
+    st.sampled_from("xt,=:'\". 0") | st.characters(exclude_categories=["Cs"]), max_size=6
+)
+
+
+@given(names=st.lists(NAMES, min_size=1, max_size=3, unique=True), data=st.data())
+def test_a_box_is_read_back_from_its_text_whatever_the_names(names, data):
+    """What ``pinnir check`` proposes, filled in, and what messages say of a domain."""
+    inputs = [(name, 1, 0) for name in names]
+    box = Domain(tuple(names), -np.arange(1.0, len(names) + 1), np.arange(1.0, len(names) + 1))
+    order = data.draw(st.permutations(str(box).split(","))) if "," not in "".join(names) else ()
+    for text in filter(None, (str(box), ",".join(order))):
+        again = parse_domain(text, inputs)
+        if len(names) > 1:
+            assert again.columns == box.columns
+            np.testing.assert_array_equal(again.high, box.high)
+        assert set(again.columns) == set(box.columns)
+
+
 # --------------------------------------------------------------------------------------- points
 
 

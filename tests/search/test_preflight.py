@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -52,6 +53,32 @@ def test_the_domain_it_suggests_is_taken(tmp_path, name):
     domain = preflight(path).domain.replace("LO", "-1").replace("HI", "1")
     program = pinnir.compile(path, domain, levels=4)
     assert (program.domain.low == -1).all()
+
+
+def named_inputs(names):
+    """``y = tanh(sum of all inputs) W`` of inputs with these names, one column each."""
+    first = [helper.make_node("MatMul", [name, "w"], [f"#{i}"]) for i, name in enumerate(names)]
+    total = helper.make_node("Sum", [f"#{i}" for i in range(len(names))], ["#s"])
+    rest = [
+        helper.make_node("Tanh", ["#s"], ["#t"]),
+        helper.make_node("MatMul", ["#t", "#v"], ["#y"]),
+    ]
+    weights = {"w": np.ones((1, 3), "f"), "#v": np.ones((3, 1), "f")}
+    inputs = dict.fromkeys(names, ("n", 1))
+    return onnx_model([*first, total, *rest], weights, inputs=inputs, outputs=("#y",))
+
+
+@pytest.mark.parametrize(
+    "names", [["x,t"], ["a=b", "x:0"], ["it's", " x "], ["'", 'q"', "$HOME"], ["u'", "''=", ","]]
+)
+def test_the_command_it_proposes_works_as_it_is(tmp_path, names):
+    path = save(tmp_path, named_inputs(names))
+    report = preflight(path)
+    domain = report.domain.replace("LO", "-1").replace("HI", "1")
+    assert pinnir.compile(path, domain, levels=4).domain.columns == tuple(names)
+    shown = invoke("check", path).output
+    command = shlex.split(shown[shown.index("pinnir compile") :])
+    assert command[command.index("--domain") + 1] == report.domain
 
 
 def test_every_refused_node_is_listed(tmp_path):
