@@ -31,7 +31,7 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A box with named columns.
+    """A box with named columns; a column whose bounds are equal has that value everywhere.
 
     Attributes:
         columns: Name of each column of a point.
@@ -183,7 +183,8 @@ class Domain:
             )
         if not np.isfinite(points).all():
             raise DomainError(f"{what} holds NaN or infinite values", hint="remove them")
-        slack = 1e-6 * (self.high - self.low)
+        fixed = self.low == self.high
+        slack = 1e-6 * np.where(fixed, np.abs(self.high), self.high - self.low)
         outside = np.any((points < self.low - slack) | (points > self.high + slack), axis=1)
         if outside.any():
             first = ", ".join(f"{value:g}" for value in points[np.argmax(outside)])
@@ -211,8 +212,8 @@ class StoredDomain(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         if len(self.low) != count or len(self.high) != count:
             raise ValueError("a column needs two bounds")
         bounds = zip(self.low, self.high, strict=True)
-        if not all(low < high and isfinite(high - low) for low, high in bounds):
-            raise ValueError("bounds are finite, and the lower one is lower")
+        if not all(low <= high and isfinite(high - low) for low, high in bounds):
+            raise ValueError("bounds are finite, and the lower one is not higher")
         axes = set(self.axes)
         if axes and (len(self.axes) != count or axes != set(range(len(axes)))):
             raise ValueError("each column runs along a sample axis, and each axis has a column")

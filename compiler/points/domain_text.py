@@ -29,7 +29,8 @@ def parse_domain(text: str, inputs: ModelInputs) -> Domain:
         text: ``x=-1:1,t=0:1`` labels the columns in order if the model has one input; with
             several inputs ``NAME=lo:hi`` is for all columns of one and ``NAME.j=lo:hi`` for one;
             ``lo:hi`` alone is for every column. Bounds are numbers or multiples of ``pi``. A name
-            with a comma or an equals sign stands in single quotes: ``'x,t.0'=-1:1``.
+            with a comma or an equals sign stands in single quotes: ``'x,t.0'=-1:1``. A column that
+            is to have one value only is written ``t=0.5`` or ``t=0.5:0.5``.
         inputs: Of the model, in order; they say how many columns there are.
 
     Raises:
@@ -56,7 +57,7 @@ def _parse(text: str, inputs: ModelInputs) -> Domain:
             raise DomainError(f"{item!r} in the domain is not NAME=lo:hi", hint=hint)
         if name in ranges:
             raise DomainError(f"the domain gives {name!r} twice", hint=hint)
-        ranges[name] = _range(bounds, item, hint)
+        ranges[name] = _range(bounds if ":" in bounds else f"{bounds}:{bounds}", item, hint)
     if len(inputs) == 1:
         return _one_input(inputs, ranges)
     return _several_inputs(inputs, ranges)
@@ -150,7 +151,7 @@ def _range(text: str, item: str, hint: str) -> tuple[float, float]:
         bounds = _number(low), _number(high)
     except ValueError:
         raise DomainError(f"{item!r} in the domain is not lo:hi", hint=hint) from None
-    if not colon or not np.isfinite(bounds).all() or bounds[0] >= bounds[1]:
+    if not colon or not np.isfinite(bounds).all() or bounds[0] > bounds[1]:
         raise DomainError(f"{item!r} in the domain is not a range lo:hi with lo < hi", hint=hint)
     return bounds
 
