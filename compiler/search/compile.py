@@ -23,6 +23,7 @@ from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
 from pinnir.program.frontier import DEFAULT_CRITERION, EVALUATION, Frontier, ToleranceError, point
 from pinnir.program.program import Program
+from pinnir.program.reading import read_back
 from pinnir.search.build import build, with_manifest
 from pinnir.search.cheapest_search import make_search
 from pinnir.search.job import (
@@ -133,7 +134,8 @@ def compile(
         proven = search.record.add(point(candidate, program.metrics, EVALUATION))
         if wanted is None or proven.error <= wanted:
             frontier = search.record.frontier(minimise, wanted, candidate.pipeline)
-            return replace(with_manifest(program, rtol=wanted), frontier=frontier)
+            program = read_back(with_manifest(program, rtol=wanted), job.evaluation)
+            return replace(program, frontier=frontier)
         progress(f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try")
         search.failed(proven)
         if best is None or program.metrics["rel_l2_upper"] < best.metrics["rel_l2_upper"]:
@@ -189,6 +191,7 @@ def prepare(
         progress=progress,
         features=coding == "signgd" and has_features(loaded.graph),
     )
+    job = job if given else job.fitted_where_finite()
     if evaluation is None:
         return job
     held_out = evaluation.check(box, job.calibration)
