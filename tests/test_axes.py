@@ -8,6 +8,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pinnir
 from pinnir.frontend import Model
@@ -177,3 +179,59 @@ def test_the_tolerance_holds_on_a_uniform_grid():
     assert len(metrics["rel_l2_seeds"]) == job.SETS
     assert metrics["points"] <= job.MEASURED_POINTS
     assert program.run_grid((128, 128)).metrics["rel_l2"] <= 1e-2
+
+
+MERGES = ("einsum", "product", "sum")
+
+
+def of_many_outputs(axes: int, outputs: int, merge: str, place: int, flat: bool) -> Model:
+    """A network of each coordinate; the outputs side by side as dimension ``place`` of the grid."""
+    net = Net(3, "float32")
+    parts = [net.mlp(net.input(name, 1), (1, 5, 3 * outputs)) for name in "xyzt"[:axes]]
+    letters = "ijkl"[:axes]
+    if merge == "einsum":
+        shape = net.constant(np.array([-1, outputs, 3]))
+        tables = [net.op("Reshape", part, shape) for part in parts]
+        terms = ",".join(f"{letter}or" for letter in letters)
+        grid = net.op("Einsum", *tables, equation=f"{terms}->{letters}o")
+    else:
+        shapes = [[-1 if a == axis else 1 for a in range(axes)] for axis in range(axes)]
+        spread = [
+            net.op("Reshape", part, net.constant(np.array([*shape, outputs, 3])))
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
+        grid = spread[0]
+        for other in spread[1:]:
+            grid = net.op("Mul" if merge == "product" else "Add", grid, other)
+        grid = net.op("ReduceSum", grid, net.constant(np.array([axes + 1])), keepdims=0)
+    if flat:
+        return net.model(net.op("Reshape", grid, net.constant(np.array([-1, outputs]))))
+    order = [*range(axes)]
+    order.insert(place, axes)
+    return net.model(net.op("Transpose", grid, perm=order))
+
+
+@given(
+    axes=st.integers(2, 4),
+    outputs=st.integers(1, 4),
+    merge=st.sampled_from(MERGES),
+    place=st.integers(0, 4),
+    flat=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+def test_several_outputs_of_a_grid(axes, outputs, merge, place, flat):
+    """The source network on grids of unequal sides, and on rows, is what it is at each point."""
+    model = of_many_outputs(axes, outputs, merge, place, flat)
+    task = prepare(model, "-1:1")
+    assert task.domain.axis_count == axes
+    sides = (25, 6, 5, 3)[:axes]
+    tables = tuple(task.domain.part(a).sample(32, a)[:side] for a, side in enumerate(sides))
+    found = task.source(tables)
+    points = np.array([np.concatenate(rows) for rows in product(*tables)])
+    some = np.linspace(0, len(points) - 1, 20).astype(int)
+    wanted = []
+    for point in points[some]:
+        values = evaluate(task.model.graph, task.model.graph.bind(point[None]))
+        wanted.append(np.concatenate([value.reshape(-1) for value in values]))
+    np.testing.assert_allclose(found[some], wanted, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(task.source(points[some]), wanted, rtol=0, atol=1e-5)

@@ -180,3 +180,30 @@ def test_inputs_of_one_axis_need_not_stand_together():
     assert found.domain.axes == (0, 0, 0, 1, 0, 0)
     assert found.domain.along(1) == [3]
     assert found.inputs == (("f", 3), ("x", 1), ("g", 2))
+
+
+FIXED = {"pfnn": "x0=-1:1,x1=0.5", "spinn": "x=0.5,y=-1:1", "spinn3d": "x=-1:1,y=-1:1,z=0"}
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"coding": "rate", "steps": 8, "levels": 9},
+        {"coding": "delta", "levels": 8},
+        {"coding": "signgd", "steps": 16},
+        {"target": "spinnaker", "levels": 8},
+    ],
+    ids=lambda asked: "-".join(map(str, asked.values())) or "default",
+)
+def test_a_column_may_be_fixed(tmp_path, name, asked):
+    found = pinnir.compile(family(name), FIXED[name], **asked)
+    found.save(tmp_path / "out.nir")
+    again = pinnir.read(tmp_path / "out.nir")
+    assert again.metrics["rel_l2"] < (RTOL if not asked else 1)
+    np.testing.assert_array_equal(again.domain.low, found.domain.low)
+    for size in (1, 3):
+        grid = tuple(np.where(again.domain.low == again.domain.high, size, 5).tolist())
+        assert np.isfinite(again.run_grid(grid).outputs).all()
+    assert len(again.run(again.domain.sample(8, 0)).outputs) == 8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinnir.cli.app import BAD_INPUT, PATH, REQUIREMENT_NOT_MET, as_json, to_json
+from pinnir.cli.app import BAD_INPUT, BUG, PATH, REQUIREMENT_NOT_MET, as_json, to_json
 
 if TYPE_CHECKING:
     from pinnir.search.preflight import ModelReport
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check(ctx: click.Context, model: Path, json_: bool) -> None:
     """Say what compiling a model would do with every node, without compiling.
 
-    Exit code 1 means that a model cannot be compiled, 2 that it cannot be read.
+    Exit code 1 means that a model cannot be compiled, 2 that it cannot be read, 3 a bug in pinnir.
     """
     from dataclasses import asdict
 
@@ -35,6 +35,8 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
         print_reports(reports)
     else:
         print_report(reports[0])
+    if any(report.fault for report in reports):
+        ctx.exit(BUG)
     if not all(report.readable for report in reports):
         ctx.exit(BAD_INPUT)
     if not all(report.compiles for report in reports):
@@ -43,17 +45,23 @@ def check(ctx: click.Context, model: Path, json_: bool) -> None:
 
 def print_report(report: ModelReport) -> None:
     """One model, node by node."""
+    from shlex import quote
+
     from rich.text import Text
 
     from pinnir.report.tables import console, make_table
 
     out = console()
     if not report.compiles:
-        out.print(Text(f"error: {report.reason}\nhint: {report.hint}"), soft_wrap=True)
+        named = [f"{n.op} '{n.name}': " for n in report.nodes if n.reason == report.reason]
+        text = f"error: {named[0] if named else ''}{report.reason}\nhint: {report.hint}"
+        out.print(Text(text), soft_wrap=True)
         return
     only = f" with --coding {report.coding}" if report.coding else ""
     out.print(Text(f"{report.model}: compiles{only}"))
-    if report.core_mac_share is not None:
+    if report.macs == 0:
+        out.print("the network has no multiply-accumulates that spikes could take over")
+    elif report.core_mac_share is not None:
         out.print(f"{report.core_mac_share:.1%} of its multiply-accumulates spike")
     for name, columns, axis in report.inputs:
         samples = "samples" if len({a for _, _, a in report.inputs}) == 1 else f"samples_{axis}"
@@ -67,7 +75,8 @@ def print_report(report: ModelReport) -> None:
             table.add_row(*map(Text, (node.name, node.op, node.where, node.segment, node.reason)))
         out.print(table)
     coding = f" --coding {report.coding}" if report.coding else ""
-    command = f'pinnir compile {report.model} --domain "{report.domain}"{coding} -o OUT.nir'
+    domain = quote(report.domain) if set(report.domain) & set('"$`\\!') else f'"{report.domain}"'
+    command = f"pinnir compile {report.model} --domain {domain}{coding} -o OUT.nir"
     out.print(Text(command), soft_wrap=True)
 
 
@@ -90,6 +99,7 @@ def print_reports(reports: Sequence[ModelReport]) -> None:
         share = "" if report.core_mac_share is None else f"{report.core_mac_share:.1%}"
         cores = {node.segment for node in report.nodes if node.where == CORE}
         why = report.reason.partition("\n")[0]
+        why += f"; {report.hint}" if report.fault else ""
         told = (_verdict(report), share, str(len(cores) or ""), Text(report.domain), Text(why))
         table.add_row(Text(report.model), *told)
     console().print(table)

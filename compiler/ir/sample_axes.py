@@ -95,7 +95,8 @@ def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph
             that share one and are never combined are taken row by row.
 
     Raises:
-        PinnirError: If it cannot be computed even with all inputs row by row.
+        PinnirError: If it cannot be computed even with all inputs row by row, or an output holds
+            no values.
     """
     used = {node for node in graph.inputs if graph.users[node] or node in graph.outputs}
     axes = {node.name: i if node in used else -1 for i, node in enumerate(graph.inputs)}
@@ -112,7 +113,18 @@ def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph
         alike = given.get(one) is not None and given.get(one) == given.get(other)
         if alike and not any({axes[one], axes[other]} <= set(together) for together in met):
             axes = _joined(axes, axes[one], axes[other])
-    return _with_axes(graph, _numbered(axes))
+    separate = _with_axes(graph, _numbered(axes))
+    _check_outputs(separate, {node.name: layout for node, layout in found.items()})
+    return separate
+
+
+def _check_outputs(graph: Graph, found: Mapping[str, Layout]) -> None:
+    """An output without values is no field; slices beyond the end of a dimension give such."""
+    for node in graph.outputs:
+        if columns_in(found[node.name]) == 0:
+            shape = ", ".join(str(d) if isinstance(d, int) else "samples" for d in found[node.name])
+            hint = "take it off the model's outputs, or mend the slice that leaves nothing of it"
+            raise node.error(FrontendError, f"this output is empty: its shape is ({shape})", hint)
 
 
 def _joined(axes: Mapping[str, int], first: int, second: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from pinnir.base.bounds import Count
+from pinnir.base.bounds import Count, Natural
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
 from pinnir.numerics.matrix import nonzeros
@@ -22,8 +22,8 @@ class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         activations: Activations in the core.
     """
 
-    macs: Count
-    core_macs: Count
+    macs: Natural
+    core_macs: Natural
     activations: Count
 
     def __post_init__(self) -> None:
@@ -32,8 +32,8 @@ class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def core_mac_share(self) -> float:
-        """Share of the multiply-accumulates that spikes take over."""
-        return self.core_macs / self.macs
+        """Share of the multiply-accumulates that spikes take over; 0 where there are none."""
+        return self.core_macs / self.macs if self.macs else 0.0
 
 
 def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:

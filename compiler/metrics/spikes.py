@@ -76,6 +76,8 @@ def spike_costs(
 ) -> dict[str, object]:
     """Spikes, synaptic operations and energy per point: for one sample along every axis.
 
+    A network without multiply-accumulates is compared with a single one.
+
     Args:
         cores: The spiking cores as executed.
         spikes: Counts of every unit, as :class:`SpikeCounter` keeps them.
@@ -93,13 +95,14 @@ def spike_costs(
                 total += float(spikes[node.name].sum()) / count
                 slots += node.op.units * core.steps
         macs += _analog_macs(core, None if computed is None else computed / count)
-    energy, source_energy = ADD_PJ * synops + MAC_PJ * macs, MAC_PJ * source.macs
+    own_macs = max(source.macs, 1)
+    energy, source_energy = ADD_PJ * synops + MAC_PJ * macs, MAC_PJ * own_macs
     return {
         "spikes": total,
         "spikes_per_activation": total / source.activations,
         "spiking_rate": total / slots,
         "synops": synops,
-        "synops_per_mac": synops / source.macs,
+        "synops_per_mac": synops / own_macs,
         "analog_macs": macs,
         "energy_45nm_pj": energy,
         "source_energy_45nm_pj": source_energy,

@@ -20,9 +20,18 @@ _MOST_CORNERED = 6
 _MOST_ON_FACES = 2**13  # points
 
 
+def quoted(name: str) -> str:
+    """A column's name as the text of a domain writes it: in single quotes where it needs them.
+
+    A quote inside of a quoted name is doubled.
+    """
+    plain = name and name == name.strip() and name[0] != "'" and not {",", "="} & set(name)
+    return name if plain else "'" + name.replace("'", "''") + "'"
+
+
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A box with named columns.
+    """A box with named columns; a column whose bounds are equal has that value everywhere.
 
     Attributes:
         columns: Name of each column of a point.
@@ -57,7 +66,7 @@ class Domain:
 
     def __str__(self) -> str:
         ranges = zip(self.columns, self.low, self.high, strict=True)
-        return ",".join(f"{name}={low:.17g}:{high:.17g}" for name, low, high in ranges)
+        return ",".join(f"{quoted(name)}={low:.17g}:{high:.17g}" for name, low, high in ranges)
 
     def sample(self, count: int, seed: int) -> Array:
         """Points of a scrambled Sobol sequence, ``(count, columns)``.
@@ -174,7 +183,8 @@ class Domain:
             )
         if not np.isfinite(points).all():
             raise DomainError(f"{what} holds NaN or infinite values", hint="remove them")
-        slack = 1e-6 * (self.high - self.low)
+        fixed = self.low == self.high
+        slack = 1e-6 * np.where(fixed, np.abs(self.high), self.high - self.low)
         outside = np.any((points < self.low - slack) | (points > self.high + slack), axis=1)
         if outside.any():
             first = ", ".join(f"{value:g}" for value in points[np.argmax(outside)])
@@ -202,8 +212,8 @@ class StoredDomain(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         if len(self.low) != count or len(self.high) != count:
             raise ValueError("a column needs two bounds")
         bounds = zip(self.low, self.high, strict=True)
-        if not all(low < high and isfinite(high - low) for low, high in bounds):
-            raise ValueError("bounds are finite, and the lower one is lower")
+        if not all(low <= high and isfinite(high - low) for low, high in bounds):
+            raise ValueError("bounds are finite, and the lower one is not higher")
         axes = set(self.axes)
         if axes and (len(self.axes) != count or axes != set(range(len(axes)))):
             raise ValueError("each column runs along a sample axis, and each axis has a column")

@@ -126,7 +126,8 @@ def hilbert(shape: tuple[int, ...]) -> Index:
 def along_curve(points: Array, box: Domain) -> Index:
     """Rows of points along the Hilbert curve through a grid over a box."""
     bits = max(1, min(_FINEST, _INDEX_BITS // len(box.columns)))
-    unit = (points - box.low) / (box.high - box.low)
+    size = np.where(box.high > box.low, box.high - box.low, 1.0)
+    unit = (points - box.low) / size
     places = np.clip(unit * 2**bits, 0, 2**bits - 1).astype(np.int64).T
     most = _INDEX_BITS // bits  # of very many columns, the first ones
     return np.argsort(places_on_curve(places[:most], bits), kind="stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -59,6 +59,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         layouts: Of the values that segments take and give, by name: sizes, and lists of axes.
         cost: Cost of the source network.
         passes: What each pass did.
+        trial: A point that the program gives finite values on; only where the middle of the
+            domain is none.
     """
 
     coding: str
@@ -77,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     layouts: dict[str, _Layout]
     cost: SourceCost
     passes: tuple[PassFigures, ...]
+    trial: tuple[float, ...] | None = None
 
 
 # Entries that become fields of a program; a program keeps the other ones as they are.
@@ -111,11 +114,19 @@ def _wrong(entry: str) -> ProgramFileError:
     return ProgramFileError(f"{what} is missing or wrong")
 
 
+def _inside(point: Sequence[float], box: StoredDomain) -> bool:
+    if len(point) != len(box.columns):
+        return False
+    bounded = zip(box.low, point, box.high, strict=True)
+    return all(low <= value <= high for low, value, high in bounded)
+
+
 def _rules(told: Manifest) -> Iterator[tuple[str, bool]]:
     """Entries, and whether they fit the entries before them; each holds only if the last did."""
     labels = [label for label, _, _ in told.segments]
     yield "segments", len(set(labels)) == len(labels)
     yield "domain", len(told.domain.columns) == sum(columns for _, columns in told.inputs)
+    yield "trial", told.trial is None or _inside(told.trial, told.domain)
     ports = {name for _, *both in told.segments for name in chain(*both)}
     named = ports | set(told.outputs) | {name for name, _ in told.inputs}
     yield "layouts", named <= told.layouts.keys()

@@ -186,8 +186,10 @@ class Program:
                 f"a {self.manifest.get('coding')} program takes points in any order",
                 hint="leave order and lines out; compile with --coding delta for streaming",
             )
-        outputs, counters = self.run_cores(where, find_backend(backend), streaming)
+        runner = find_backend(backend)
+        # The network first: it says where it is not finite, and the cores' sums would be NaN.
         source = None if self.source is None else self.run_source(where)
+        outputs, counters = self.run_cores(where, runner, streaming)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
         metrics |= all_errors(outputs, source, reference)
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}

@@ -27,6 +27,7 @@ from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.placement import StoredPlacement
+from pinnir.numerics.matrix import Array
 from pinnir.program.file_check import GROUP, damaged
 from pinnir.program.manifest import FIELDS, read_manifest
 from pinnir.program.nir_graph import from_nir
@@ -76,6 +77,28 @@ def from_bytes(data: bytes, name: str = "program") -> Program:
     return _parse(unseal(data, name), name)
 
 
+def read_back(program: Program, finite: Array) -> Program:
+    """The program with what its file needs, once the file is known to be one that can be read.
+
+    Args:
+        program: Complete.
+        finite: Points of its domain on which the source network is finite, ``(samples, columns)``.
+            The first one is tried and stored if the middle of the domain is no such point.
+
+    Raises:
+        ProgramFileError: If what would be written could not be read.
+    """
+    name = "the compiled program"
+    try:
+        _try(program, name)
+    except ProgramFileError:
+        manifest = program.manifest | {"trial": finite[0].tolist()}
+        program = replace(program, manifest=manifest)
+        _try(program, name)
+    _parse(unseal(program.to_bytes(), name), name)
+    return program
+
+
 def _parse(data: bytes, name: str) -> Program:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
@@ -108,10 +131,12 @@ def _one_step(core: Graph | None) -> Graph | None:
 
 
 def _try_segments(program: Program, segments: Sequence[Segment], name: str) -> None:
+    stored = program.manifest.get("trial")
     middle = (program.domain.low + program.domain.high) / 2
+    point = middle if stored is None else np.array(stored)
     try:
         with np.errstate(all="ignore"):
-            result = replace(program, segments=tuple(segments)).run(middle[None])
+            result = replace(program, segments=tuple(segments)).run(point[None])
     except Exception as error:  # numpy raises anything on arrays that do not fit
         raise damaged(name, f"{type(error).__name__}: {error}") from error
     if not np.isfinite(result.outputs).all():

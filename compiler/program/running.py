@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.base.errors import BackendError
 from pinnir.base.onnx_runner import OnnxRunner
@@ -51,6 +52,30 @@ def run_source(
         BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
             can be measured.
     """
+    found, finite = source_values(source, points, domain, inputs, layouts, outputs)
+    bad = int((~finite).sum())
+    if bad:
+        raise BackendError(
+            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
+            f"{len(found)} points{_first_bad(points, finite)}",
+            hint="give a domain on which it is finite; the training may have diverged",
+        )
+    return found
+
+
+def source_values(
+    source: bytes,
+    points: Points,
+    domain: Domain,
+    inputs: tuple[tuple[str, int], ...],
+    layouts: Mapping[str, Layout],
+    outputs: tuple[str, ...],
+) -> tuple[Array, NDArray[np.bool_]]:
+    """The same whatever the values are, and at which points an error of them can be measured.
+
+    Raises:
+        BackendError: If ONNX Runtime fails.
+    """
     runner = OnnxRunner(source, "source network")
     part = Part(tuple(runner.input_names), outputs, runner)
     samples = dict(zip(runner.input_names, runner.samples, strict=True))
@@ -60,14 +85,19 @@ def run_source(
         fixed[axis] = samples.get(name) or fixed[axis]
     execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
     found = execution.on(points, domain)
-    bad = int((~(np.abs(found) < _LARGEST).all(axis=1)).sum())
-    if bad:
-        raise BackendError(
-            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
-            f"{len(found)} points",
-            hint="give a domain on which it is finite; the training may have diverged",
-        )
-    return found
+    finite: NDArray[np.bool_] = np.all(np.abs(found) < _LARGEST, axis=1)
+    return found, finite
+
+
+def _first_bad(points: Points, finite: NDArray[np.bool_]) -> str:
+    """In words, the first point where values are not finite."""
+    row = int(np.argmin(finite))
+    if isinstance(points, tuple):
+        rows = np.unravel_index(row, [len(table) for table in points])
+        values = np.concatenate([t[i] for t, i in zip(points, rows, strict=True)])
+    else:
+        values = points[row]
+    return f"; the first is ({', '.join(f'{value:g}' for value in values)})"
 
 
 def segment_parts(

@@ -65,6 +65,9 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     rows |= _references(metrics)
     if metrics["levels"]:
         rows["levels per neuron"] = f"{metrics['levels']:,}"
+    if "points_not_finite" in metrics:
+        row = "points left out of the fit: the network is not finite there"
+        rows[row] = f"{metrics['points_not_finite']:,}"
     rows |= _costs(program, metrics) | {"seconds": f"{seconds:.1f}"}
     print_figures(f"{path}: {told['coding']} program for {told['target']}", rows)
 

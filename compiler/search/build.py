@@ -129,6 +129,8 @@ def _metrics(
     metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
+    if job.left_out:
+        metrics["points_not_finite"] = job.left_out
     if job.labels is not None:
         scores = np.concatenate([result.outputs for result in results])
         metrics |= class_scores(scores, job.source(job.evaluation), job.labels)

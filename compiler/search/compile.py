@@ -31,6 +31,7 @@ from pinnir.program.frontier import (
     point,
 )
 from pinnir.program.program import Program
+from pinnir.program.reading import read_back
 from pinnir.search.build import build, with_manifest
 from pinnir.search.cheapest_search import CheapestSearch, Fixed, make_search
 from pinnir.search.faults import CallersError, FamilyError, callers
@@ -144,7 +145,7 @@ def compile(
         program = _proven(job, search, wanted, minimise, making)
     except CallersError as error:
         raise error.error from None
-    return with_manifest(program, rtol=wanted)
+    return read_back(with_manifest(program, rtol=wanted), job.evaluation)
 
 
 def _proven(
@@ -237,6 +238,7 @@ def prepare(
         progress=progress,
         features=coding == "signgd" and has_features(loaded.graph),
     )
+    job = job if given else job.fitted_where_finite()
     if evaluation is None:
         return job
     held_out = evaluation.check(box, job.calibration)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from pinnir.pipeline.manager import Pass, Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.execute import Points
-from pinnir.program.running import run_source
+from pinnir.program.running import run_source, source_values
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
 # measured on the evaluation points. All of them are different points.
@@ -48,6 +49,10 @@ FEW_POINTS = 256
 BUDGET_POINTS, SIMULATED_BUDGET_POINTS = 2048, 512
 
 Progress = Callable[[str], None]
+# The domain, inputs, layouts and outputs that a network is run with.
+Fields: TypeAlias = tuple[
+    Domain, tuple[tuple[str, int], ...], Mapping[str, Layout], tuple[str, ...]
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class Job:
         checkpoints: Where passes that train keep their state.
         features: Whether the network is one of images and patches, and is to be compiled as such.
         labels: Class of each evaluation point, of a classifier.
+        left_out: How many points were drawn to fit on and left out, because the network is not
+            finite there.
     """
 
     model: Model
@@ -94,6 +101,7 @@ class Job:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     features: bool = False
     labels: Labels | None = None
+    left_out: int = 0
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -108,8 +116,25 @@ class Job:
 
     def source(self, points: Points) -> Array:
         """The source network's outputs, by ONNX Runtime."""
+        return run_source(self.model.data, points, *self._fields)
+
+    @property
+    def _fields(self) -> Fields:
         names = tuple(node.name for node in self.model.graph.outputs)
-        return run_source(self.model.data, points, self.domain, self.inputs, self.layouts, names)
+        return self.domain, self.inputs, self.layouts, names
+
+    def fitted_where_finite(self) -> Job:
+        """The same without calibration points on which the network is not finite.
+
+        Those of a network of several sample axes stand for combinations, and all stay.
+        """
+        if self.domain.axis_count > 1:
+            return self
+        _, finite = source_values(self.model.data, self.calibration, *self._fields)
+        if finite.all() or not finite.any():
+            return self
+        left_out = int((~finite).sum())
+        return replace(self, calibration=self.calibration[finite], left_out=left_out)
 
     def sets(self, points: Array, most: int) -> list[Points]:
         """Selection or evaluation points as their sets, ready to run on.

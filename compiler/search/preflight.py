@@ -17,6 +17,7 @@ from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
+from pinnir.points.domain import quoted
 
 # Columns of an input that a suggested domain names one by one.
 _MOST_NAMED = 8
@@ -24,6 +25,7 @@ _ON_DATA = (
     "it holds images or patches: fit it to data with --calibration POINTS.npz, and measure it on "
     "others with --evaluation"
 )
+_BUG = "this is a bug in pinnir; run 'pinnir --debug check {}' and report it"
 
 FOLDED, REFUSED = "folded", "refused"
 
@@ -62,9 +64,12 @@ class ModelReport:
         inputs: ``(name, columns, sample axis)`` of every input; None where columns are left open.
         outputs: Number of outputs side by side.
         domain: What to pass as ``--domain``, with LO and HI to be filled in.
-        core_mac_share: Share of the multiply-accumulates that spikes take over.
+        core_mac_share: Share of the multiply-accumulates that spikes take over; 0 where the
+            network has none.
         coding: The only coding that it compiles with, if not every one does.
         nodes: Every node; of a model that is refused, the nodes that are why.
+        macs: Multiply-accumulates of the network, for one sample along every axis.
+        fault: Whether looking at it failed in a way that is a bug of pinnir.
     """
 
     model: str
@@ -78,6 +83,8 @@ class ModelReport:
     core_mac_share: float | None = None
     coding: str = ""
     nodes: tuple[NodeReport, ...] = ()
+    macs: int | None = None
+    fault: bool = False
 
 
 def preflight(path: str | Path) -> ModelReport:
@@ -108,6 +115,8 @@ def _refused(
 def preflight_folder(folder: str | Path) -> list[ModelReport]:
     """Look at every ``.onnx`` file of a folder and the folders inside.
 
+    Whatever goes wrong with one file is said in its report, and the others are looked at.
+
     Raises:
         FrontendError: If there is none.
     """
@@ -116,7 +125,18 @@ def preflight_folder(folder: str | Path) -> list[ModelReport]:
         raise FrontendError(
             f"the folder {folder} holds no .onnx file", hint="give a model or a folder of models"
         )
-    return [preflight(path) for path in paths]
+    return [_preflight_safely(path) for path in paths]
+
+
+def _preflight_safely(path: Path) -> ModelReport:
+    name = str(path)
+    try:
+        return preflight(path)
+    except PinnirError as error:
+        return _refused(ModelReport(name, readable=False), error, ())
+    except Exception as error:  # one file's bug is not to hide what the others' reports say
+        reason = f"internal error: {type(error).__name__}: {error}"
+        return ModelReport(name, reason=reason, hint=_BUG.format(name), fault=True)
 
 
 def _check_graph(report: ModelReport, model: Model) -> ModelReport:
@@ -139,6 +159,7 @@ def _check_graph(report: ModelReport, model: Model) -> ModelReport:
         inputs=tuple(graph.model_inputs),
         outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
         core_mac_share=cost.core_mac_share,
+        macs=cost.macs,
         coding=coding,
         hint=_ON_DATA if coding else "",
         nodes=tuple(_placed(graph, split)),
@@ -153,7 +174,7 @@ def _domain(graph: Graph) -> str:
         if columns and columns > _MOST_NAMED:
             return "LO:HI"
         names = names if columns == 1 else [f"{name}{i}" for i in range(columns or 2)]
-    return ",".join(f"{name}=LO:HI" for name in names)
+    return ",".join(f"{quoted(name)}=LO:HI" for name in names)
 
 
 def _placed(graph: Graph, split: Graph) -> list[NodeReport]:

@@ -108,9 +108,11 @@ class Quantise(Pass):
             fits.append(fit.refitted(self.ridge))
         own = [one.units(limit) for one in fits]
         unit = np.min(own, axis=0)
-        unit = np.where(np.isfinite(unit), unit, 1.0)
         reach = np.sum([one.reach for one in fits], axis=0) + self._thresholds(layer, unit.size)
-        unit = np.maximum(unit, max(1, self.steps) * reach / 2.0 ** (self.state_bits - 1))
+        finest = max(1, self.steps) * reach / 2.0 ** (self.state_bits - 1)
+        # A row without weights is a constant: if it leaves the core, only its unit rounds it.
+        constant = np.ones_like(unit) if layer.stairs else np.where(finest > 0, finest, 1.0)
+        unit = np.maximum(np.where(np.isfinite(unit), unit, constant), finest)
         unit = countable_unit(unit, layer.stairs) if self.steps and layer.stairs else short(unit)
         found: dict[str, tuple[Op, ...]] = {}
         missing = np.zeros_like(fits[0].aim)

@@ -371,7 +371,7 @@ def test_source_network_that_is_not_finite(tmp_path, factor):
     with pytest.raises(BackendError) as caught:
         run_source(source, np.array([[0.0], [1.0]]), domain, (("x", 1),), layouts, ("y",))
     assert str(caught.value) == (
-        "the source network gives NaN or values beyond 1e+100 on 1 of 2 points\n"
+        "the source network gives NaN or values beyond 1e+100 on 1 of 2 points; the first is (1)\n"
         "hint: give a domain on which it is finite; the training may have diverged"
     )
 

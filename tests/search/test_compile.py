@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 import pinnir
-from pinnir.base.errors import DomainError, FrontendError, LegalizeError, PinnirError, PipelineError
+from pinnir.base.errors import (
+    BackendError,
+    DomainError,
+    FrontendError,
+    LegalizeError,
+    PinnirError,
+    PipelineError,
+    ProgramFileError,
+)
 from pinnir.base.targets import TARGETS
 from pinnir.ir.graph import Neuron
 from pinnir.metrics.confidence import upper_bound
@@ -14,6 +26,7 @@ from pinnir.metrics.field_errors import relative_l2
 from pinnir.passes import pipelines
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.manager import pipeline_text
+from pinnir.program import reading
 from pinnir.program.frontier import ToleranceError
 from pinnir.program.program import Program
 from pinnir.search import candidates, simulated_search, staircase_search
@@ -36,7 +49,7 @@ from tests.backends.networks import (
     small_program,
     two_inputs,
 )
-from tests.helpers import save
+from tests.helpers import onnx_model, save
 
 SMALL = model(mlp())
 SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
@@ -644,3 +657,57 @@ def test_nothing_that_can_spike():
         "hint: pinnir compiles networks of layers: matrix product, activation, matrix product, "
         "with (samples, columns) values"
     )
+
+
+def log_of_radius() -> onnx.ModelProto:
+    """``tanh(log|x| W) V`` of two coordinates: singular where both are 0."""
+    nodes = [
+        helper.make_node("ReduceL2", ["x", "axes"], ["r"], keepdims=1),
+        helper.make_node("Log", ["r"], ["l"]),
+        helper.make_node("MatMul", ["l", "w"], ["a"]),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "v"], ["y"]),
+    ]
+    weights = {"axes": np.array([1]), "w": np.ones((1, 4), "f"), "v": np.ones((4, 1), "f")}
+    weights["w"][0, 0] = 0  # tanh alone would hide that its argument is infinite
+    return onnx_model(nodes, weights)
+
+
+def test_a_network_that_is_singular_in_the_middle_can_be_read_again(tmp_path):
+    path, out = save(tmp_path, log_of_radius()), tmp_path / "out.nir"
+    found = pinnir.compile(path, "-1:1", levels=16)
+    assert np.isfinite(found.run(np.array([found.manifest["trial"]])).outputs).all()
+    found.save(out)
+    again = pinnir.read(out)
+    points = again.domain.sample(64, 0)
+    np.testing.assert_array_equal(again.run(points).outputs, found.run(points).outputs)
+    assert "trial" not in pinnir.compile(SMALL, DOMAIN, levels=16).manifest
+
+
+def test_points_where_the_network_is_not_finite_are_left_out_of_the_fit(tmp_path):
+    """The corner of the domain is one of the points that are drawn."""
+    program = pinnir.compile(save(tmp_path, log_of_radius()), "0:1", levels=32)
+    assert program.metrics["points_not_finite"] == 1
+    assert program.metrics["rel_l2"] < 0.05
+    assert "points_not_finite" not in pinnir.compile(SMALL, DOMAIN, levels=16).metrics
+
+
+def test_a_network_that_is_singular_where_it_is_measured_is_refused(tmp_path):
+    """On a line of the domain, both ends of which are evaluation points."""
+    path = save(tmp_path, log_of_radius())
+    with pytest.raises(BackendError) as caught:
+        pinnir.compile(path, "x0=0,x1=0:1", levels=16)
+    assert re.fullmatch(
+        r"the source network gives NaN or values beyond 1e\+100 on \d+ of \d+ points; "
+        r"the first is \(0, 0\)\nhint: give a domain on which it is finite; .*",
+        str(caught.value),
+    )
+
+
+def test_a_program_that_could_not_be_read_again_is_refused(monkeypatch):
+    def never(program, name):
+        raise ProgramFileError(f"{name} is damaged")
+
+    monkeypatch.setattr(reading, "_try", never)
+    with pytest.raises(ProgramFileError, match="the compiled program is damaged"):
+        pinnir.compile(SMALL, DOMAIN, levels=16)

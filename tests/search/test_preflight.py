@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from onnx import helper
 import pinnir
 from pinnir.base.errors import CoreShareError, FrontendError
 from pinnir.cli.app import main
+from pinnir.program.reading import read
+from pinnir.search import preflight as preflight_module
 from pinnir.search.preflight import CORE, FOLDED, HOST, preflight, preflight_folder
 from tests.backends.networks import EXAMPLES
 from tests.helpers import onnx_model, save
@@ -50,6 +53,32 @@ def test_the_domain_it_suggests_is_taken(tmp_path, name):
     domain = preflight(path).domain.replace("LO", "-1").replace("HI", "1")
     program = pinnir.compile(path, domain, levels=4)
     assert (program.domain.low == -1).all()
+
+
+def named_inputs(names):
+    """``y = tanh(sum of all inputs) W`` of inputs with these names, one column each."""
+    first = [helper.make_node("MatMul", [name, "w"], [f"#{i}"]) for i, name in enumerate(names)]
+    total = helper.make_node("Sum", [f"#{i}" for i in range(len(names))], ["#s"])
+    rest = [
+        helper.make_node("Tanh", ["#s"], ["#t"]),
+        helper.make_node("MatMul", ["#t", "#v"], ["#y"]),
+    ]
+    weights = {"w": np.ones((1, 3), "f"), "#v": np.ones((3, 1), "f")}
+    inputs = dict.fromkeys(names, ("n", 1))
+    return onnx_model([*first, total, *rest], weights, inputs=inputs, outputs=("#y",))
+
+
+@pytest.mark.parametrize(
+    "names", [["x,t"], ["a=b", "x:0"], ["it's", " x "], ["'", 'q"', "$HOME"], ["u'", "''=", ","]]
+)
+def test_the_command_it_proposes_works_as_it_is(tmp_path, names):
+    path = save(tmp_path, named_inputs(names))
+    report = preflight(path)
+    domain = report.domain.replace("LO", "-1").replace("HI", "1")
+    assert pinnir.compile(path, domain, levels=4).domain.columns == tuple(names)
+    shown = invoke("check", path).output
+    command = shlex.split(shown[shown.index("pinnir compile") :])
+    assert command[command.index("--domain") + 1] == report.domain
 
 
 def test_every_refused_node_is_listed(tmp_path):
@@ -146,3 +175,70 @@ def test_least_core_share(tmp_path):
     result = invoke("compile", path, *ask)
     assert result.exit_code == 1
     assert not out.exists()
+
+
+def without_macs():
+    """``y = sum(tanh(sum(x)))``, which multiplies nothing."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["a"]),
+        helper.make_node("ReduceSum", ["a", "axes"], ["b"], keepdims=0),
+        helper.make_node("Tanh", ["b"], ["c"]),
+        helper.make_node("ReduceSum", ["c", "axes"], ["y"], keepdims=1),
+    ]
+    constants = {"shape": np.array([-1, 2, 2]), "axes": np.array([1])}
+    return onnx_model(nodes, constants, inputs={"x": (None, 4)})
+
+
+def test_networks_without_multiply_accumulates(tmp_path):
+    path = save(tmp_path, without_macs())
+    report = preflight(path)
+    assert (report.compiles, report.macs, report.core_mac_share) == (True, 0, 0.0)
+    assert "has no multiply-accumulates that spikes could take over" in invoke("check", path).output
+    program = pinnir.compile(path, "-1:1", coding="signgd", steps=16)
+    assert program.metrics["core_mac_share"] == 0.0
+    assert np.isfinite(program.metrics["energy_ratio"])
+    program.save(tmp_path / "out.nir")
+    assert read(tmp_path / "out.nir").cost == program.cost
+
+
+def test_a_bug_in_one_file_is_that_files_row(tmp_path, monkeypatch):
+    good, bad = written(tmp_path, "resnet"), written(tmp_path, "pfnn")
+    real = preflight_module.read_model
+
+    def read_or_fail(path):
+        if path == bad:
+            raise KeyError("lost")
+        return real(path)
+
+    monkeypatch.setattr(preflight_module, "read_model", read_or_fail)
+    one, other = sorted(preflight_folder(tmp_path), key=lambda report: report.fault)
+    assert (one.model, one.compiles) == (str(good), True)
+    assert (other.model, other.compiles, other.fault) == (str(bad), False, True)
+    assert other.reason == "internal error: KeyError: 'lost'"
+    assert other.hint == f"this is a bug in pinnir; run 'pinnir --debug check {bad}' and report it"
+    result = invoke("check", tmp_path)
+    assert result.exit_code == 3
+    assert "1 of 2 models compile" in result.output
+    assert "KeyError" in result.output
+    told = json.loads(invoke("check", tmp_path, "--json").output)
+    assert [report["fault"] for report in told].count(True) == 1
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, "(samples, 0)"), (0, "(0, 2)")])
+def test_an_empty_output_is_named(tmp_path, axis, shape):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "v"], ["c"]),
+        helper.make_node("Slice", ["c", "beyond", "beyond", "axis"], ["y"]),
+    ]
+    constants = {"beyond": np.array([9]), "axis": np.array([axis])}
+    constants |= {"w": np.ones((2, 3), "f"), "v": np.ones((3, 2), "f")}
+    path = save(tmp_path, onnx_model(nodes, constants, outputs=("c", "y")))
+    message = (
+        f"error: Slice 'y': this output is empty: its shape is {shape}\n"
+        "hint: take it off the model's outputs, or mend the slice that leaves nothing of it\n"
+    )
+    assert invoke("check", path).output == message
+    result = invoke("compile", path, "--domain=-1:1", "-o", tmp_path / "out.nir")
+    assert (result.exit_code, result.output) == (2, message)
