@@ -97,7 +97,14 @@ def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, dict[str, str]]:
         values[tensor.name] = Node(
             tensor.name, Constant(constant_value(tensor, tensor.name, "initializer"))
         )
-    inputs, dtype = _inputs(proto, values)
+    try:
+        inputs, dtype = _inputs(proto, values)
+    except FrontendError:
+        # Operators that nothing can be done about say more than the shape of an input.
+        unknown = _unknown(proto)
+        if unknown:
+            raise _refusal(unknown) from None
+        raise
     values |= {node.name: node for node in inputs} | _whole(proto, inputs)
     problems = _import_nodes(proto, values)
     if problems:
@@ -136,6 +143,15 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
             problems.append(FrontendError(problem, node=name, op=item.op_type))
         values |= dict(zip(item.output, results, strict=False))
     return problems
+
+
+def _unknown(proto: onnx.ModelProto) -> list[FrontendError]:
+    """Every node whose operator pinnir does not know."""
+    return [
+        FrontendError(_UNKNOWN, node=item.name or "".join(item.output[:1]), op=operator_name(item))
+        for item in proto.graph.node
+        if operator_name(item) not in IMPORTERS
+    ]
 
 
 def _importer(item: onnx.NodeProto, name: str) -> Importer:

@@ -264,6 +264,15 @@ def test_input_that_is_not_a_batch_of_points(tmp_path, shape):
     )
 
 
+def test_operators_that_are_not_known_come_before_the_shape_of_an_input(tmp_path):
+    weights = {"w": np.ones((1, 8, 3), np.float32), "r": np.ones((1, 8, 2), np.float32)}
+    layer = helper.make_node("LSTM", ["x", "w", "r"], ["y"], "cell", hidden_size=2)
+    message = refusal_of(tmp_path, [layer], weights, inputs={"x": (5, None, 3)})
+    assert message.startswith(
+        "1 node uses operators that pinnir does not compile:\n  LSTM 'cell'\n"
+    )
+
+
 def test_no_input(tmp_path):
     nodes = [helper.make_node("Tanh", ["w"], ["y"])]
     assert refusal_of(tmp_path, nodes, {"w": WEIGHT}, inputs={}) == (
