@@ -18,7 +18,7 @@ from pinnir.ir.sample_axes import has_features, separate_axes
 from pinnir.metrics.field_errors import reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.pipeline.checkpoints import Checkpoints
-from pinnir.pipeline.manager import Passes, PassObserver
+from pinnir.pipeline.manager import Pass, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
@@ -63,7 +63,7 @@ def compile(
     calibration: Array | None = None,
     evaluation: HeldOut | None = None,
     reference: tuple[Array, Array] | None = None,
-    pipeline: str | Passes | None = None,
+    pipeline: str | Sequence[Pass] | None = None,
     seed: int = 0,
     strip_source: bool = False,
     min_core_share: float = 0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from pinnir.neurons import LIF
 from pinnir.neurons.membranes.conversion import CONVERSIONS
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.parsing import parse_pipeline
-from pinnir.pipeline.manager import Passes
+from pinnir.pipeline.manager import Pass, Passes
 from pinnir.program.frontier import CRITERIA, DEFAULT_CRITERION, Candidate
 from pinnir.search.candidates import MAX_LEVELS, given
 
@@ -35,7 +36,7 @@ class CompileOptions:
     minimise: str = DEFAULT_CRITERION
     steps: int | None = None
     levels: int | None = None
-    pipeline: str | Passes | None = None
+    pipeline: str | Sequence[Pass] | None = None
     train: int = 0
     neuron: str = IF
 
@@ -75,7 +76,9 @@ class CompileOptions:
     @cached_property
     def passes(self) -> Passes | None:
         """The passes that were asked for, if any were."""
-        return parse_pipeline(self.pipeline) if isinstance(self.pipeline, str) else self.pipeline
+        if isinstance(self.pipeline, str):
+            return parse_pipeline(self.pipeline)
+        return None if self.pipeline is None else tuple(self.pipeline)
 
     @cached_property
     def lowered_coding(self) -> str:

@@ -394,6 +394,14 @@ def test_an_explicit_pipeline_is_run_as_it_is():
     assert [record.name for record in signed.passes][-2:] == ["calibrate-light", "legalise"]
 
 
+def test_a_pipeline_may_be_any_sequence_of_passes():
+    passes = pipelines.population(16)
+    one, other = (pinnir.compile(SMALL, DOMAIN, pipeline=kind(passes)) for kind in (list, tuple))
+    assert one.to_bytes() == other.to_bytes()
+    assert one.frontier is not None
+    assert one.frontier.points[0].candidate.passes == passes
+
+
 def test_a_pipeline_without_legalise_loses_nothing():
     """A rate program whose constant currents had no place in the file would be wrong."""
     pipeline = pipelines.rate(8, 4)
