@@ -29,7 +29,7 @@ from pinnir.points.held_out import Labels
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.execute import Execution, Points
 from pinnir.program.frontier import Frontier
-from pinnir.program.running import chunk_of, run_source, segment_parts
+from pinnir.program.running import SourceNetwork, chunk_of, segment_parts
 from pinnir.program.segments import Segment
 from pinnir.program.simulators import Backend, find_backend
 from pinnir.program.streamed_cores import is_streaming
@@ -275,7 +275,8 @@ class Program:
                 "the program does not hold its source network",
                 hint="compile without --strip-source",
             )
-        return run_source(self.source, points, self.domain, self.inputs, self.layouts, self.outputs)
+        network = SourceNetwork(self.source, self.domain, self.inputs, self.layouts, self.outputs)
+        return network(points)
 
     def streaming(
         self, order: str | None, lines: int | None, shape: tuple[int, ...] | None = None

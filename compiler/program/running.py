@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,63 +31,59 @@ _CHUNK_VALUES = 2**16
 _CHUNKS = (128, 8192)
 
 
-def run_source(
-    source: bytes,
-    points: Points,
-    domain: Domain,
-    inputs: tuple[tuple[str, int], ...],
-    layouts: Mapping[str, Layout],
-    outputs: tuple[str, ...],
-) -> Array:
-    """The source network's outputs, all side by side, by ONNX Runtime.
+@dataclass(frozen=True, eq=False)
+class SourceNetwork:
+    """The source network, run by ONNX Runtime.
 
-    Args:
-        source: The ONNX model.
-        points: As for :meth:`Program.run`.
+    Attributes:
+        data: The ONNX model.
         domain: Its columns say which axis they run along.
         inputs: The model's inputs as ``(name, columns)``.
         layouts: Of its inputs and outputs.
         outputs: Names of its outputs as the layouts call them, in order.
-
-    Raises:
-        BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of them
-            can be measured.
     """
-    found, finite = source_values(source, points, domain, inputs, layouts, outputs)
-    bad = int((~finite).sum())
-    if bad:
-        raise BackendError(
-            f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
-            f"{len(found)} points{_first_bad(points, finite)}",
-            hint="give a domain on which it is finite; the training may have diverged",
-        )
-    return found
 
+    data: bytes
+    domain: Domain
+    inputs: tuple[tuple[str, int], ...]
+    layouts: Mapping[str, Layout]
+    outputs: tuple[str, ...]
 
-def source_values(
-    source: bytes,
-    points: Points,
-    domain: Domain,
-    inputs: tuple[tuple[str, int], ...],
-    layouts: Mapping[str, Layout],
-    outputs: tuple[str, ...],
-) -> tuple[Array, NDArray[np.bool_]]:
-    """The same whatever the values are, and at which points an error of them can be measured.
+    def __call__(self, points: Points) -> Array:
+        """Its outputs on points as for :meth:`Program.run`, all side by side.
 
-    Raises:
-        BackendError: If ONNX Runtime fails.
-    """
-    runner = OnnxRunner(source, "source network")
-    part = Part(tuple(runner.input_names), outputs, runner)
-    samples = dict(zip(runner.input_names, runner.samples, strict=True))
-    fixed: list[int | None] = [None] * domain.axis_count
-    for name, _ in inputs:
-        (axis,) = axes_of(layouts[name])
-        fixed[axis] = samples.get(name) or fixed[axis]
-    execution = Execution((part,), layouts, inputs, outputs, _SOURCE_CHUNK, tuple(fixed))
-    found = execution.on(points, domain)
-    finite: NDArray[np.bool_] = np.all(np.abs(found) < _LARGEST, axis=1)
-    return found, finite
+        Raises:
+            BackendError: If ONNX Runtime fails, or outputs are NaN or so large that no error of
+                them can be measured.
+        """
+        found, finite = self.values(points)
+        bad = int((~finite).sum())
+        if bad:
+            raise BackendError(
+                f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
+                f"{len(found)} points{_first_bad(points, finite)}",
+                hint="give a domain on which it is finite; the training may have diverged",
+            )
+        return found
+
+    def values(self, points: Points) -> tuple[Array, NDArray[np.bool_]]:
+        """The same whatever they are, and at which points an error of them can be measured.
+
+        Raises:
+            BackendError: If ONNX Runtime fails.
+        """
+        runner = OnnxRunner(self.data, "source network")
+        part = Part(tuple(runner.input_names), self.outputs, runner)
+        samples = dict(zip(runner.input_names, runner.samples, strict=True))
+        fixed: list[int | None] = [None] * self.domain.axis_count
+        for name, _ in self.inputs:
+            (axis,) = axes_of(self.layouts[name])
+            fixed[axis] = samples.get(name) or fixed[axis]
+        chunk, sizes = _SOURCE_CHUNK, tuple(fixed)
+        execution = Execution((part,), self.layouts, self.inputs, self.outputs, chunk, sizes)
+        found = execution.on(points, self.domain)
+        finite: NDArray[np.bool_] = np.all(np.abs(found) < _LARGEST, axis=1)
+        return found, finite
 
 
 def _first_bad(points: Points, finite: NDArray[np.bool_]) -> str:

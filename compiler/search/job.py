@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from pinnir.pipeline.manager import Pass, Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.execute import Points
-from pinnir.program.running import run_source, source_values
+from pinnir.program.running import SourceNetwork
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
 # measured on the evaluation points. All of them are different points.
@@ -49,10 +48,6 @@ FEW_POINTS = 256
 BUDGET_POINTS, SIMULATED_BUDGET_POINTS = 2048, 512
 
 Progress = Callable[[str], None]
-# The domain, inputs, layouts and outputs that a network is run with.
-Fields: TypeAlias = tuple[
-    Domain, tuple[tuple[str, int], ...], Mapping[str, Layout], tuple[str, ...]
-]
 
 
 @dataclass(frozen=True)
@@ -116,12 +111,12 @@ class Job:
 
     def source(self, points: Points) -> Array:
         """The source network's outputs, by ONNX Runtime."""
-        return run_source(self.model.data, points, *self._fields)
+        return self._network(points)
 
     @property
-    def _fields(self) -> Fields:
+    def _network(self) -> SourceNetwork:
         names = tuple(node.name for node in self.model.graph.outputs)
-        return self.domain, self.inputs, self.layouts, names
+        return SourceNetwork(self.model.data, self.domain, self.inputs, self.layouts, names)
 
     def fitted_where_finite(self) -> Job:
         """The same without calibration points on which the network is not finite.
@@ -130,7 +125,7 @@ class Job:
         """
         if self.domain.axis_count > 1:
             return self
-        _, finite = source_values(self.model.data, self.calibration, *self._fields)
+        _, finite = self._network.values(self.calibration)
         if finite.all() or not finite.any():
             return self
         left_out = int((~finite).sum())

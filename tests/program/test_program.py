@@ -24,7 +24,7 @@ from pinnir.points.streaming_order import Streaming
 from pinnir.program import running
 from pinnir.program.program import Program
 from pinnir.program.reading import from_bytes, read
-from pinnir.program.running import run_source
+from pinnir.program.running import SourceNetwork
 from pinnir.program.simulators import find_backend
 from pinnir.program.writing import seconds_path
 from pinnir.search.job import EVALUATION_POINTS, SETS, covering
@@ -369,7 +369,7 @@ def test_source_network_that_is_not_finite(tmp_path, factor):
     source, domain = proto.SerializeToString(), Domain(("x",), np.zeros(1), np.ones(1))
     layouts = {"x": ((0,), 1), "y": ((0,), 1)}
     with pytest.raises(BackendError) as caught:
-        run_source(source, np.array([[0.0], [1.0]]), domain, (("x", 1),), layouts, ("y",))
+        SourceNetwork(source, domain, (("x", 1),), layouts, ("y",))(np.array([[0.0], [1.0]]))
     assert str(caught.value) == (
         "the source network gives NaN or values beyond 1e+100 on 1 of 2 points; the first is (1)\n"
         "hint: give a domain on which it is finite; the training may have diverged"
