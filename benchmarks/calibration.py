@@ -73,7 +73,7 @@ def measured(network: str, variant: str) -> Row:
     ]
     units = sum(node.op.units for node in lowered.nodes if isinstance(node.op, Neuron))
     levels = float(np.concatenate(counts).mean())
-    return Row(network, variant, job.errors(rounded).pooled, spent, levels, units)
+    return Row(network, variant, job.errors(rounded).told["rel_l2"], spent, levels, units)
 
 
 def page_table(rows: list[Row]) -> str:

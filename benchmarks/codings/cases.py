@@ -42,6 +42,8 @@ def smallest(name: str, tolerance: float, pipeline: Callable[[int], Passes]) -> 
     counts = [count for count in level_counts() if 8 <= count <= 4096]
     job = job_of(name)
     found = bisect_left(
-        counts, True, key=lambda levels: job.errors(job.lower(pipeline(levels))).pooled <= tolerance
+        counts,
+        True,
+        key=lambda levels: job.errors(job.lower(pipeline(levels))).told["rel_l2"] <= tolerance,
     )
     return counts[min(found, len(counts) - 1)]

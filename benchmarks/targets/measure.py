@@ -136,7 +136,7 @@ def measure_run(case: Case, run: Run) -> None:
 def _error(case: Case, target: str, pipeline: Passes) -> float:
     """Against the network on evaluation points, also of neurons that the target has in integers."""
     job = prepare(case.model, case.domain, target)
-    return job.errors(job.lower(pipeline), evaluation=True).pooled
+    return job.errors(job.lower(pipeline), evaluation=True).told["rel_l2"]
 
 
 def _bits(integers: Integers | None, coding: str) -> int | None:

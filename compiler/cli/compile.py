@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     help="Of a rate program: if, lif, fitzhugh-nagumo, izhikevich, izhikevich-fast or "
     "hodgkin-huxley.",
 )
-@click.option("--rtol", help="Relative L2 error to stay below, or auto.  [default: 1e-2]")
+@click.option("--rtol", help="Error to stay below, or auto.  [default: 1e-2]")
+@click.option(
+    "--norm",
+    default="nrmse",
+    show_default=True,
+    help="Of that error: nrmse, of every output relative to its standard deviation, or l2, of all "
+    "outputs relative to their L2 norm.",
+)
 @click.option(
     "--minimise",
     default="synops_per_mac",
@@ -126,7 +133,8 @@ def compile_command(
         program.dump(dump)
     seconds = perf_counter() - started
     if json_:
-        found = {"rtol": program.manifest["rtol"], "seconds": seconds, "output": str(output)}
+        asked = {name: program.manifest[name] for name in ("rtol", "norm")}
+        found = asked | {"seconds": seconds, "output": str(output)}
         click.echo(to_json(program.metrics | found | {"frontier": told(measured)}))
         return
     print_program(program, output, seconds)

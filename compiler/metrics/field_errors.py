@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from pinnir.base.errors import DomainError
+from pinnir.metrics.confidence import upper_bound
+from pinnir.metrics.output_scales import OutputScale
 from pinnir.numerics.matrix import Array
 from pinnir.points.held_out import Labels
 
@@ -15,13 +20,54 @@ def relative_l2(value: Array, truth: Array) -> float:
     return float(np.linalg.norm(value - truth)) / (norm or 1.0)
 
 
-def field_errors(value: Array, truth: Array) -> dict[str, object]:
-    """``rel_l2``, ``max_abs`` and ``rel_l2_per_output`` of ``(samples, outputs)`` fields."""
+def normalised_errors(value: Array, truth: Array, scales: Sequence[OutputScale]) -> Array:
+    """Root mean square error of every column divided by its scale (NRMSE), ``(outputs,)``."""
+    rms = np.sqrt(np.mean((value - truth) ** 2, axis=0))
+    found: Array = rms / np.array([one.scale for one in scales])
+    return found
+
+
+def field_errors(
+    value: Array, truth: Array, scales: Sequence[OutputScale] = ()
+) -> dict[str, object]:
+    """``rel_l2``, ``max_abs`` and ``rel_l2_per_output`` of ``(samples, outputs)`` fields.
+
+    With scales also ``nrmse_per_output`` and the largest of these, ``nrmse``.
+    """
     columns = [relative_l2(v, t) for v, t in zip(value.T, truth.T, strict=True)]
-    return {
+    errors: dict[str, object] = {
         "rel_l2": relative_l2(value, truth),
         "max_abs": float(np.abs(value - truth).max()),
         "rel_l2_per_output": columns,
+    }
+    if scales:
+        normalised = normalised_errors(value, truth, scales)
+        errors |= {"nrmse": float(normalised.max()), "nrmse_per_output": normalised.tolist()}
+    return errors
+
+
+def errors_on_sets(
+    fields: Sequence[tuple[Array, Array]], scales: Sequence[OutputScale]
+) -> dict[str, Any]:
+    """:func:`field_errors` of all sets of points together, and bounds above those on each.
+
+    ``rel_l2_upper`` bounds the joint error, ``nrmse_upper_per_output`` that of every output;
+    ``nrmse_upper`` is the largest of these, and ``nrmse_decided_by`` names its output.
+
+    Args:
+        fields: For each set the outputs and the network's, ``(samples, outputs)``.
+        scales: One an output.
+    """
+    value, truth = (np.concatenate(side) for side in zip(*fields, strict=True))
+    joint = [relative_l2(*one) for one in fields]
+    normalised = np.array([normalised_errors(*one, scales) for one in fields])
+    bounds = [upper_bound(column) for column in normalised.T.tolist()]
+    return field_errors(value, truth, scales) | {
+        "rel_l2_seeds": joint,
+        "rel_l2_upper": upper_bound(joint),
+        "nrmse_upper_per_output": bounds,
+        "nrmse_upper": max(bounds),
+        "nrmse_decided_by": scales[int(np.argmax(bounds))].name,
     }
 
 
@@ -44,9 +90,14 @@ def reference_errors(value: Array, source: Array | None, truth: Array) -> dict[s
     return errors
 
 
-def all_errors(value: Array, source: Array | None, reference: Array | None) -> dict[str, object]:
+def all_errors(
+    value: Array,
+    source: Array | None,
+    reference: Array | None,
+    scales: Sequence[OutputScale] = (),
+) -> dict[str, object]:
     """Errors against the source network and the reference solution, where they are known."""
-    errors = {} if source is None else field_errors(value, source)
+    errors = {} if source is None else field_errors(value, source, scales)
     return errors if reference is None else errors | reference_errors(value, source, reference)
 
 

@@ -19,6 +19,12 @@ CRITERIA: Mapping[str, str] = {
     "energy": "energy_45nm_pj",
 }
 DEFAULT_CRITERION = "synops_per_mac"
+# What may be compared with a tolerance, by the name that the user gives, and the figure of
+# ``metrics/`` that says so: the error of the worst output relative to its variation, or the
+# relative L2 error of all outputs together.
+NORMS: Mapping[str, str] = {"nrmse": "nrmse", "l2": "rel_l2"}
+DEFAULT_NORM = "nrmse"
+_ERRORS = ("rel_l2", "rel_l2_upper", "nrmse", "nrmse_upper", "nrmse_decided_by")
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,41 @@ Rank: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Errors:
+    """Errors of a program, or of the staircase network that it equals.
+
+    Attributes:
+        points: How many points they were measured on.
+        norm: Which one is compared with a tolerance, of NORMS.
+        told: The figures of ``metrics/``, by name; bounds only where there are several sets.
+    """
+
+    points: int
+    norm: str
+    told: Mapping[str, Any]
+
+    @property
+    def measured(self) -> float:
+        """The error in the norm, on all of the points."""
+        return float(self.told[NORMS[self.norm]])
+
+    @property
+    def upper(self) -> float | None:
+        """The bound above the error on several sets of points; None where there was but one."""
+        return self.told.get(NORMS[self.norm] + "_upper")
+
+    @property
+    def bound(self) -> float:
+        """What is compared with a tolerance: the bound, or the error where there is none."""
+        return self.measured if self.upper is None else self.upper
+
+
+def errors_of(metrics: Mapping[str, Any], norm: str) -> Errors:
+    """The errors among a program's metrics."""
+    return Errors(metrics["points"], norm, {n: metrics[n] for n in _ERRORS if n in metrics})
+
+
+@dataclass(frozen=True)
 class Point:
     """One measured program.
 
@@ -94,38 +135,31 @@ class Point:
         candidate: What was compiled.
         measured_on: ``selection`` for the points of the search, ``evaluation`` for those that
             prove a program.
-        points: How many points the error was measured on.
-        rel_l2: Relative L2 error against the source network, on all of these points.
-        rel_l2_upper: The bound above the error on several sets of points; None where there was
-            but one set.
+        errors: Against the source network.
         costs: The figures of ``metrics/`` that CRITERIA names, by the criterion.
     """
 
     candidate: Candidate
     measured_on: str
-    points: int
-    rel_l2: float
-    rel_l2_upper: float | None
+    errors: Errors
     costs: Mapping[str, float]
 
     @property
     def error(self) -> float:
-        """What is compared with a tolerance: the bound, or the error where there is none."""
-        return self.rel_l2 if self.rel_l2_upper is None else self.rel_l2_upper
+        """What is compared with a tolerance."""
+        return self.errors.bound
 
     def rank(self, criterion: str) -> Rank:
         """What programs are ordered by."""
         return self.costs[criterion], self.costs[DEFAULT_CRITERION]
 
 
-def point(candidate: Candidate, metrics: Mapping[str, Any], measured_on: str) -> Point:
+def point(candidate: Candidate, metrics: Mapping[str, Any], measured_on: str, norm: str) -> Point:
     """The point of a program whose metrics were measured."""
     return Point(
         candidate=candidate,
         measured_on=measured_on,
-        points=metrics["points"],
-        rel_l2=metrics["rel_l2"],
-        rel_l2_upper=metrics.get("rel_l2_upper"),
+        errors=errors_of(metrics, norm),
         costs={name: metrics[figure] for name, figure in CRITERIA.items()},
     )
 
@@ -137,6 +171,7 @@ class Frontier:
     Attributes:
         criterion: The cost that was to be small, of CRITERIA.
         rtol: The tolerance, or None if the program was fixed.
+        norm: What is compared with it, of NORMS.
         points: In the order they were first measured, each pipeline once.
         chosen: Pipeline of the program that was chosen; None if none met the tolerance.
         left_out: Families that the network or the target refuses, and why.
@@ -145,6 +180,7 @@ class Frontier:
 
     criterion: str = DEFAULT_CRITERION
     rtol: float | None = None
+    norm: str = DEFAULT_NORM
     points: tuple[Point, ...] = ()
     chosen: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -171,8 +207,8 @@ class Frontier:
         best = self.non_dominated()
         return [
             one.candidate.row()
-            | {"rel_l2": one.rel_l2, "rel_l2_upper": one.rel_l2_upper}
-            | {"measured_on": one.measured_on, "points": one.points}
+            | {name: one.errors.told.get(name) for name in _ERRORS}
+            | {"measured_on": one.measured_on, "points": one.errors.points}
             | {CRITERIA[name]: cost for name, cost in one.costs.items()}
             | {"meets": self.meets(one), "chosen": self.is_chosen(one)}
             | {"non_dominated": one in best}
@@ -185,11 +221,13 @@ class Record:
     """Collects the points of a frontier.
 
     Attributes:
+        norm: What is compared with a tolerance, of NORMS.
         points: By pipeline; what was measured last counts.
         left_out: Families that the network or the target refuses, and why.
         faults: Those of them in which something in pinnir is wrong.
     """
 
+    norm: str = DEFAULT_NORM
     points: dict[str, Point] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -203,4 +241,4 @@ class Record:
         """What was collected."""
         points = tuple(self.points.values())
         left_out, faults = dict(self.left_out), tuple(self.faults)
-        return Frontier(criterion, rtol, points, chosen, left_out, faults)
+        return Frontier(criterion, rtol, self.norm, points, chosen, left_out, faults)

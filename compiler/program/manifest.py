@@ -16,6 +16,8 @@ from pinnir.base.errors import ProgramFileError
 from pinnir.diagnosis.error_budget import Budget
 from pinnir.diagnosis.pass_log import PassFigures
 from pinnir.ir.placement import StoredPlacement
+from pinnir.ir.sample_axes import columns_in
+from pinnir.metrics.output_scales import OutputScale
 from pinnir.metrics.source_cost import SourceCost
 from pinnir.points.domain import StoredDomain
 
@@ -37,6 +39,8 @@ class MeasuredErrors(msgspec.Struct, frozen=True):
     rel_l2: float = 0.0
     rel_l2_upper: float = 0.0
     rel_l2_seeds: tuple[float, ...] = ()
+    nrmse: float = 0.0
+    nrmse_upper: float = 0.0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         domain: What the program was compiled for.
         layouts: Of the values that segments take and give, by name: sizes, and lists of axes.
         cost: Cost of the source network.
+        scales: What the error of every output column is measured against; older programs have
+            none.
         passes: What each pass did.
         trial: A point that the program gives finite values on; only where the middle of the
             domain is none.
@@ -78,12 +84,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     domain: StoredDomain
     layouts: dict[str, _Layout]
     cost: SourceCost
+    scales: tuple[OutputScale, ...] = ()
     passes: tuple[PassFigures, ...]
     trial: tuple[float, ...] | None = None
 
 
 # Entries that become fields of a program; a program keeps the other ones as they are.
-FIELDS = ("segments", "inputs", "outputs", "layouts", "domain", "cost", "passes")
+FIELDS = ("segments", "inputs", "outputs", "layouts", "domain", "cost", "scales", "passes")
 
 
 def read_manifest(told: Any) -> Manifest:
@@ -134,6 +141,8 @@ def _rules(told: Manifest) -> Iterator[tuple[str, bool]]:
     for layout in told.layouts.values():
         axes = [axis for dim in layout if isinstance(dim, tuple) for axis in dim]
         yield "layouts", len(set(axes)) == len(axes) and set(axes) <= set(along)
+    outputs = sum(columns_in(told.layouts[name]) for name in told.outputs)
+    yield "scales", not told.scales or len(told.scales) == outputs
     first = 0
     for name, columns in told.inputs:
         own = set(along[first : first + columns])

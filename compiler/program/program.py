@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec.structs import asdict
+from numpy.typing import NDArray
 
 from pinnir.base.errors import DomainError, ProgramFileError
 from pinnir.base.files import check_writable, write_atomic
@@ -21,6 +22,7 @@ from pinnir.ir.graph import Graph
 from pinnir.ir.placement import Placement, StoredPlacement
 from pinnir.ir.sample_axes import Layout
 from pinnir.metrics.field_errors import all_errors, class_scores
+from pinnir.metrics.output_scales import OutputScale
 from pinnir.metrics.source_cost import SourceCost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
 from pinnir.numerics.matrix import Array
@@ -46,6 +48,7 @@ class RunResult:
         spikes: Spikes of every unit over all points and steps, by population.
         layers: Units, spikes per point and spiking rate of each population.
         metrics: The figures of ``metrics/`` over these points.
+        scales: What the error of every output column is measured against, if that is known.
         unsmoothed: The outputs as they were, if ``outputs`` were smoothed (``smooth.py``).
     """
 
@@ -54,6 +57,7 @@ class RunResult:
     spikes: dict[str, Array]
     layers: dict[str, dict[str, float]]
     metrics: dict[str, Any]
+    scales: tuple[OutputScale, ...] = ()
     unsmoothed: Array | None = None
 
     def classified(self, labels: Labels) -> RunResult:
@@ -77,6 +81,8 @@ class Program:
         layouts: Of the values that segments take and give, by name.
         domain: What it was compiled for.
         cost: Cost of the source network.
+        scales: What the error of every output column is measured against; none in programs of
+            earlier versions.
         manifest: Everything else that is said about the program, as JSON values.
         source: The source network as ONNX, or None if it was stripped.
         initial: The printed graph before the first pass.
@@ -93,6 +99,7 @@ class Program:
     domain: Domain
     cost: SourceCost
     manifest: dict[str, Any]
+    scales: tuple[OutputScale, ...] = ()
     source: bytes | None = None
     initial: str = ""
     passes: tuple[PassRecord, ...] = ()
@@ -171,6 +178,10 @@ class Program:
             streaming: In which order a delta program takes the points; what it gives stands in
                 their own order.
 
+        Where the source network is not finite, a program of one sample axis is not run: its
+        outputs are NaN there, and the metric ``points_not_finite`` counts such points. A delta
+        program, whose cost depends on the points before, is refused, as is one of several axes.
+
         Raises:
             DomainError: If the points do not fit the domain, or the order does not fit them, or
                 the program takes points in any order.
@@ -187,11 +198,17 @@ class Program:
                 hint="leave order and lines out; compile with --coding delta for streaming",
             )
         runner = find_backend(backend)
-        # The network first: it says where it is not finite, and the cores' sums would be NaN.
-        source = None if self.source is None else self.run_source(where)
+        # The network first: where it is not finite the cores' sums would be NaN.
+        source, runs = self._source_values(where)
+        if runs is not None:
+            where = _at(where[0] if isinstance(where, tuple) else where, runs)
         outputs, counters = self.run_cores(where, runner, streaming)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
-        metrics |= all_errors(outputs, source, reference)
+        truths = None if source is None else _at(source, runs)
+        reference = None if reference is None else _at(reference, runs)
+        metrics |= all_errors(outputs, truths, reference, self.scales)
+        if runs is not None:
+            metrics["points_not_finite"] = int((~runs).sum())
         spikes = {name: count for counter in counters for name, count in counter.spikes.items()}
         products = [None if c.changes is None else c.changes.products for c in counters]
         samples = [counter.samples for counter in counters]
@@ -202,7 +219,9 @@ class Program:
         if self.streams:
             metrics["events_per_activation"] = metrics["spikes_per_activation"]
         layers = layer_rates(self.running, spikes, samples)
-        return RunResult(outputs, source, spikes, layers, metrics)
+        if runs is not None:
+            outputs = _everywhere(outputs, runs)
+        return RunResult(outputs, source, spikes, layers, metrics, self.scales)
 
     def run_cores(
         self, points: Points, backend: Backend, streaming: Streaming | None = None
@@ -264,6 +283,20 @@ class Program:
         source = None if result.source is None else self.domain.by_columns(result.source, shape)
         return replace(result, outputs=outputs, source=source)
 
+    def _source_values(self, points: Points) -> tuple[Array | None, NDArray[np.bool_] | None]:
+        """The source network's outputs where it is there, and the points to run: None for all."""
+        if self.source is None:
+            return None, None
+        source, finite = self._network(self.source).values(points)
+        if finite.all():
+            return source, None
+        if self.streams or self.domain.axis_count > 1 or not finite.any():
+            self.run_source(points)  # says where it is not finite
+        return source, finite
+
+    def _network(self, source: bytes) -> SourceNetwork:
+        return SourceNetwork(source, self.domain, self.inputs, self.layouts, self.outputs)
+
     def run_source(self, points: Points) -> Array:
         """The source network's outputs on points of its domain, ``(points, outputs)``.
 
@@ -275,8 +308,7 @@ class Program:
                 "the program does not hold its source network",
                 hint="compile without --strip-source",
             )
-        network = SourceNetwork(self.source, self.domain, self.inputs, self.layouts, self.outputs)
-        return network(points)
+        return self._network(self.source)(points)
 
     def streaming(
         self, order: str | None, lines: int | None, shape: tuple[int, ...] | None = None
@@ -335,5 +367,18 @@ class Program:
             "layouts": self.layouts,
             "domain": self.domain.told(),
             "cost": asdict(self.cost),
+            "scales": [asdict(one) for one in self.scales],
             "passes": [{k: v for k, v in one.items() if k != "text"} for one in passes],
         }
+
+
+def _at(values: Array, runs: NDArray[np.bool_] | None) -> Array:
+    """Rows of the points that run; all if that is None."""
+    return values if runs is None else values[runs]
+
+
+def _everywhere(outputs: Array, runs: NDArray[np.bool_]) -> Array:
+    """Outputs of the points that ran in their rows, NaN in the others."""
+    filled = np.full((len(runs), outputs.shape[1]), np.nan)
+    filled[runs] = outputs
+    return filled

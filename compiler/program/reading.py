@@ -170,6 +170,7 @@ def _assemble(
         layouts=told.layouts,
         domain=told.domain.restored(),
         cost=told.cost,
+        scales=told.scales,
         manifest={name: value for name, value in entries.items() if name not in FIELDS},
         source=parts.get("source"),
         initial=texts[0],

@@ -90,18 +90,25 @@ def smooth_run(
         reference: Reference solution on the grid, ``(points, outputs)``.
 
     Raises:
-        DomainError: If no axis of the grid has enough points, or the reference does not fit.
+        DomainError: If no axis of the grid has enough points, the field has points where the
+            network is not finite, or the reference does not fit.
         PinnirError: If the cutoff is no share.
     """
     check_grid(shape)
     before = result.outputs
+    if not np.isfinite(before).all():
+        count = result.metrics["points_not_finite"]
+        raise DomainError(
+            f"a field cannot be smoothed around the {count} points where the network is not finite",
+            hint="leave --smooth out, or give a grid without such points",
+        )
     # One thread, as for the run: the same field on every machine.
     with one_thread():
         outputs = smooth(before.reshape(*shape, -1), cutoff).reshape(before.shape)
-    measured = all_errors(before, result.source, reference)
+    measured = all_errors(before, result.source, reference, result.scales)
     metrics = {key: value for key, value in result.metrics.items() if key not in _ERRORS}
     metrics |= {f"{key}_unsmoothed": measured[key] for key in _ERRORS if key in measured}
-    metrics |= all_errors(outputs, result.source, reference)
+    metrics |= all_errors(outputs, result.source, reference, result.scales)
     metrics["smooth"] = "auto" if cutoff is None else cutoff
     return replace(result, outputs=outputs, metrics=metrics, unsmoothed=before)
 
@@ -136,7 +143,14 @@ def parse_cutoff(text: str) -> float | None:
 
 
 # Figures that smoothing changes.
-_ERRORS = ("rel_l2", "max_abs", "rel_l2_per_output", "rel_l2_reference")
+_ERRORS = (
+    "rel_l2",
+    "max_abs",
+    "rel_l2_per_output",
+    "nrmse",
+    "nrmse_per_output",
+    "rel_l2_reference",
+)
 
 
 def _check_cutoff(cutoff: float, told: str) -> None:

@@ -140,12 +140,17 @@ def _draw_row(
         title: values if cut is None or not isinstance(where, tuple) else values.reshape(where)[cut]
         for title, values in fields.items()
     }
-    shown = [values for title, values in drawn.items() if not title.startswith("difference")]
-    low, high = min(v.min() for v in shown), max(v.max() for v in shown)
+    finite = [
+        np.where(np.isfinite(values), values, np.nan)
+        for title, values in drawn.items()
+        if not title.startswith("difference")
+    ]
+    low = min(np.nanmin(values, initial=np.inf) for values in finite)
+    high = max(np.nanmax(values, initial=-np.inf) for values in finite)
     for axis, (title, values) in zip(axes, drawn.items(), strict=True):
         axis.set_title(title)
         if title.startswith("difference"):
-            reach = float(np.abs(values).max()) or 1.0
+            reach = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
             style = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
         else:
             style = {"cmap": "viridis", "vmin": low, "vmax": high}

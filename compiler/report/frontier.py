@@ -13,7 +13,7 @@ from pinnir.base.errors import PinnirError
 from pinnir.base.files import check_writable, write_atomic
 from pinnir.program.frontier import EVALUATION, Frontier, Point
 from pinnir.report.figures import check_picture, new_figure, save_figure
-from pinnir.report.tables import console, make_table
+from pinnir.report.tables import ERRORS, console, make_table
 
 _AXES = {
     "synops_per_mac": "synaptic operations per multiply-accumulate of the network",
@@ -39,8 +39,8 @@ _COLUMNS: dict[str, Callable[[Frontier, Point], str]] = {
     "program": lambda _, one: one.candidate.family,
     "steps": lambda _, one: f"{one.costs['steps']:,.0f}",
     "levels": lambda _, one: f"{one.candidate.levels:,}" if one.candidate.levels else "",
-    "error": lambda _, one: f"{one.rel_l2:.3e}",
-    "up to": lambda _, one: "" if one.rel_l2_upper is None else f"{one.rel_l2_upper:.3e}",
+    "error": lambda _, one: f"{one.errors.measured:.3e}",
+    "up to": lambda _, one: "" if one.errors.upper is None else f"{one.errors.upper:.3e}",
     "synops per MAC": lambda _, one: f"{one.costs['synops_per_mac']:.2f}",
     "neurons": lambda _, one: f"{one.costs['neurons']:,.0f}",
     "spikes": lambda _, one: f"{one.costs['spikes']:,.0f}",
@@ -81,6 +81,7 @@ def told(frontier: Frontier) -> dict[str, Any]:
     return {
         "minimise": frontier.criterion,
         "rtol": frontier.rtol,
+        "norm": frontier.norm,
         "points": frontier.rows(),
         "left_out": dict(frontier.left_out),
     }
@@ -115,7 +116,7 @@ def _drawn(frontier: Frontier) -> Any:
         axis.axhline(frontier.rtol, label=f"tolerance {frontier.rtol:.3g}", **_TOLERANCE)
     chosen = [one for one in frontier.points if frontier.is_chosen(one)]
     axis.scatter(*_places(frontier, chosen), label="chosen" if chosen else None, **_CHOSEN)
-    axis.set_ylabel("relative L2 error against the network")
+    axis.set_ylabel(ERRORS[frontier.norm])
     axis.set_title("whiskers: what the error stays below on other points", fontsize=8)
     axis.xaxis.set_major_formatter(_plain)
     axis.xaxis.set_minor_formatter(_plain)
@@ -139,11 +140,11 @@ def _draw_coding(axis: Any, frontier: Frontier, coding: str, points: list[Point]
         if not shown:
             continue
         x, y = _places(frontier, shown)
-        reach = [[0.0] * len(shown), [max(one.error - one.rel_l2, 0.0) for one in shown]]
+        reach = [[0.0] * len(shown), [max(one.error - one.errors.measured, 0.0) for one in shown]]
         label = f"{coding}, {'evaluation' if proven else 'selection'} points"
         look = _POINT | {"color": colour, "markerfacecolor": colour if proven else "white"}
         axis.errorbar(x, y, yerr=reach, marker=marker, label=label, **look)
 
 
 def _places(frontier: Frontier, points: list[Point]) -> tuple[list[float], list[float]]:
-    return [p.costs[frontier.criterion] for p in points], [p.rel_l2 for p in points]
+    return [p.costs[frontier.criterion] for p in points], [p.errors.measured for p in points]

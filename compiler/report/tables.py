@@ -12,10 +12,27 @@ from rich.text import Text
 
 from pinnir.base.errors import PipelineError
 from pinnir.ir.printing import diff
+from pinnir.metrics.output_scales import LEAST_SHARE
+from pinnir.program.frontier import NORMS
 from pinnir.program.program import Program, RunResult
 
 # What is told of a pass as it is.
 _MEASURED = ("neurons", "synapses", "error_before", "error_after")
+ERRORS = {
+    "nrmse": "error of the worst output relative to its variation",
+    "l2": "relative L2 error against the network",
+}
+# Of outputs that are not judged against their own standard deviation.
+_AGAINST = {
+    "least": f"varies less than {LEAST_SHARE:g} of what the largest one does; judged against that",
+    "rounding": "varies less than the network's numbers resolve; judged against what they do",
+    "size": "no output varies; judged against its size",
+}
+_MOST_OUTPUTS = 12
+_LEFT_OUT = {
+    "calibration_points_not_finite": "the fit",
+    "evaluation_points_not_finite": "the errors",
+}
 _REFERENCES = {
     "relative L2 error against the reference": "rel_l2_reference",
     "the network's own error against the reference": "source_rel_l2_reference",
@@ -58,18 +75,52 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     told, metrics = program.manifest, program.metrics
     wanted = told.get("rtol")
     asked = f" (asked: {wanted:.3g})" if wanted is not None else ""
-    rows = {f"relative L2 error against the network{asked}": f"{metrics['rel_l2']:.3e}"}
-    if "rel_l2_upper" in metrics:
-        rows["the same on other points, at most (95 %)"] = f"{metrics['rel_l2_upper']:.3e}"
+    rows = {}
+    for norm, figure in NORMS.items():
+        told_asked = asked if norm == told.get("norm", "l2") else ""
+        if figure in metrics:
+            rows[f"{ERRORS[norm]}{told_asked}"] = f"{metrics[figure]:.3e}"
+        if told_asked and f"{figure}_upper" in metrics:
+            rows["the same on other points, at most (95 %)"] = f"{metrics[f'{figure}_upper']:.3e}"
     rows["largest absolute error"] = f"{metrics['max_abs']:.3e}"
     rows |= _references(metrics)
     if metrics["levels"]:
         rows["levels per neuron"] = f"{metrics['levels']:,}"
-    if "points_not_finite" in metrics:
-        row = "points left out of the fit: the network is not finite there"
-        rows[row] = f"{metrics['points_not_finite']:,}"
+    for name, of in _LEFT_OUT.items():
+        if name in metrics:
+            rows[f"points left out of {of}: the network is not finite"] = f"{metrics[name]:,}"
     rows |= _costs(program, metrics) | {"seconds": f"{seconds:.1f}"}
     print_figures(f"{path}: {told['coding']} program for {told['target']}", rows)
+    if "nrmse" in metrics:
+        _print_outputs(program, metrics)
+
+
+def _print_outputs(program: Program, metrics: Mapping[str, Any]) -> None:
+    """The error of every output, those nearest to the tolerance first."""
+    scales, unusual = program.scales, [s for s in program.scales if s.against != "variation"]
+    if len(scales) > 1 or unusual:
+        bounds = metrics["nrmse_upper_per_output"]
+        order = sorted(range(len(scales)), key=lambda i: -bounds[i])[:_MOST_OUTPUTS]
+        title = "errors relative to the variation of each output"
+        if len(order) < len(scales):
+            title += f": the {len(order)} worst of {len(scales)}"
+        headings = ("", "output", "variation", "judged against", "error", "at most", "relative L2")
+        table = make_table(title, headings, left=("", "output"))
+        for i in order:
+            scale = scales[i]
+            table.add_row(
+                "decides" if scale.name == metrics["nrmse_decided_by"] else "",
+                Text(scale.name),
+                f"{scale.std:.3g}",
+                f"{scale.scale:.3g}",
+                f"{metrics['nrmse_per_output'][i]:.3e}",
+                f"{bounds[i]:.3e}",
+                f"{metrics['rel_l2_per_output'][i]:.3e}",
+            )
+        console().print(table)
+    for kind in sorted({scale.against for scale in unusual}):
+        names = ", ".join(scale.name for scale in unusual if scale.against == kind)
+        console().print(Text(f"{names}: {_AGAINST[kind]}"), soft_wrap=True)
 
 
 def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
@@ -77,10 +128,15 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
     metrics, rows = result.metrics, {}
     smoothed = " after smoothing" if "smooth" in metrics else ""
     if "rel_l2" in metrics:
-        rows[f"relative L2 error against the network{smoothed}"] = f"{metrics['rel_l2']:.3e}"
+        if "nrmse" in metrics:
+            rows[f"{ERRORS['nrmse']}{smoothed}"] = f"{metrics['nrmse']:.3e}"
+        rows[f"{ERRORS['l2']}{smoothed}"] = f"{metrics['rel_l2']:.3e}"
         if smoothed:
             rows["the same before smoothing"] = f"{metrics['rel_l2_unsmoothed']:.3e}"
         rows["largest absolute error"] = f"{metrics['max_abs']:.3e}"
+    if "points_not_finite" in metrics:
+        row = "points where the network is not finite: not run"
+        rows[row] = f"{metrics['points_not_finite']:,}"
     rows |= _references(metrics) | _costs(program, metrics)
     rows["points per second"] = f"{metrics['points'] / seconds:,.0f}"
     print_figures(f"{metrics['points']:,} points on {metrics['backend']}", rows)

@@ -14,8 +14,7 @@ from pinnir.diagnosis.pass_log import PassLog
 from pinnir.ir.graph import Graph, Level
 from pinnir.ir.sample_axes import layouts
 from pinnir.mapping.integer_cores import check_range, integer_core
-from pinnir.metrics.confidence import upper_bound
-from pinnir.metrics.field_errors import class_scores, field_errors, reference_errors
+from pinnir.metrics.field_errors import class_scores, errors_on_sets, reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.passes.rounding.quantise_inputs import largest_input
 from pinnir.passes.tidying.split_host import SplitHost
@@ -82,6 +81,7 @@ def assemble(
         domain=job.domain,
         cost=job.cost_of(_split(job, candidate.passes, graphs)),
         manifest=_manifest(job, candidate, graph),
+        scales=job.scales,
         source=job.model.data,
     )
 
@@ -129,8 +129,7 @@ def _metrics(
     metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
-    if job.left_out:
-        metrics["points_not_finite"] = job.left_out
+    metrics |= {f"{name}_points_not_finite": count for name, count in job.left_out.items()}
     if job.labels is not None:
         scores = np.concatenate([result.outputs for result in results])
         metrics |= class_scores(scores, job.source(job.evaluation), job.labels)
@@ -144,20 +143,14 @@ def _metrics(
 def pooled(results: Sequence[RunResult]) -> dict[str, Any]:
     """Figures of one program over several sets of points, as if they were one.
 
-    Besides those of ``metrics/`` there are ``rel_l2_seeds``, the error on each set, and
-    ``rel_l2_upper``, the bound above them.
-
     Args:
         results: Of runs on equally many points, with the source network's outputs.
     """
-    outputs = np.concatenate([result.outputs for result in results])
-    source = np.concatenate([result.source for result in results if result.source is not None])
+    fields = [(one.outputs, one.source) for one in results if one.source is not None]
     told = [result.metrics for result in results]
-    errors = [float(one["rel_l2"]) for one in told]
     metrics = dict(told[0])
     # The sets are equally large, so their mean is the figure of all points.
     averaged = [name for name in VARYING if name in metrics]
     metrics |= {name: float(np.mean([one[name] for one in told])) for name in averaged}
     metrics |= {name: sum(one[name] for one in told) for name in ("points", "samples")}
-    metrics |= field_errors(outputs, source)
-    return metrics | {"rel_l2_seeds": errors, "rel_l2_upper": upper_bound(errors)}
+    return metrics | errors_on_sets(fields, results[0].scales)

@@ -15,7 +15,7 @@ from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
 from pinnir.ir.graph import Input
 from pinnir.ir.sample_axes import has_features, separate_axes
-from pinnir.metrics.field_errors import reference_errors
+from pinnir.metrics.field_errors import normalised_errors, reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.manager import Pass, PassObserver
@@ -24,9 +24,11 @@ from pinnir.points.domain_text import parse_domain
 from pinnir.points.held_out import SETS, HeldOut
 from pinnir.program.frontier import (
     DEFAULT_CRITERION,
+    DEFAULT_NORM,
     EVALUATION,
     Candidate,
     Frontier,
+    Point,
     ToleranceError,
     point,
 )
@@ -57,6 +59,7 @@ def compile(
     target: str | None = None,
     coding: str = "auto",
     rtol: float | str | None = None,
+    norm: str = DEFAULT_NORM,
     minimise: str = DEFAULT_CRITERION,
     steps: int | None = None,
     levels: int | None = None,
@@ -82,11 +85,13 @@ def compile(
             that need it.
         coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
             the target runs are searched, and fixed ``levels`` are those of its first.
-        rtol: Relative L2 error against the network to stay below, with a margin: what must is
-            the metric ``rel_l2_upper``, a bound above the errors on several sets of evaluation
-            points. The cheapest program that does is searched. ``"auto"`` is a third of the
-            network's own error against ``reference``. Default 1e-2, unless ``levels`` or
-            ``pipeline`` fix the program; then it is only measured.
+        rtol: Error against the network to stay below, with a margin: what must is the metric
+            ``nrmse_upper``, a bound above the errors on several sets of evaluation points. The
+            cheapest program that does is searched. ``"auto"`` is a third of the network's own
+            error against ``reference``. Default 1e-2, unless ``levels`` or ``pipeline`` fix the
+            program; then it is only measured.
+        norm: Of that error. ``nrmse``: for every output, relative to its standard deviation over
+            the evaluation points. ``l2``: relative L2 of all outputs together.
         minimise: What the program is to be cheapest in: ``synops_per_mac``, ``neurons``,
             ``spikes``, ``steps`` or ``energy``.
         steps: Time steps of a rate or signgd program; searched if not given. They alone fix a
@@ -118,7 +123,7 @@ def compile(
         ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
         FamilyError: If a fault in pinnir leaves no family of programs to search.
     """
-    asked = CompileOptions(coding, rtol, minimise, steps, levels, pipeline, train, neuron)
+    asked = CompileOptions(coding, rtol, norm, minimise, steps, levels, pipeline, train, neuron)
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
     job = prepare(
@@ -131,7 +136,7 @@ def compile(
         evaluation=evaluation,
         coding=asked.lowered_coding,
     )
-    job = replace(job, checkpoints=Checkpoints(resume), progress=callers(progress))
+    job = replace(job, checkpoints=Checkpoints(resume), progress=callers(progress), norm=norm)
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, asked, reference)
     search = make_search(job, asked, wanted)
@@ -145,7 +150,7 @@ def compile(
         program = _proven(job, search, wanted, minimise, making)
     except CallersError as error:
         raise error.error from None
-    return read_back(with_manifest(program, rtol=wanted), job.evaluation)
+    return read_back(with_manifest(program, rtol=wanted, norm=norm), job.evaluation)
 
 
 def _proven(
@@ -167,7 +172,7 @@ def _proven(
     Raises:
         ToleranceError: If there is none.
     """
-    best: Program | None = None
+    best: tuple[Program, Point] | None = None
     tries = 0
     while tries < _TRIES and (candidate := search.next()) is not None:
         try:
@@ -177,7 +182,7 @@ def _proven(
             search.leave_out(candidate, error)
             continue
         tries += 1
-        proven = search.record.add(point(candidate, program.metrics, EVALUATION))
+        proven = search.record.add(point(candidate, program.metrics, EVALUATION, job.norm))
         if wanted is None or proven.error <= wanted:
             frontier = search.record.frontier(criterion, wanted, candidate.pipeline)
             return replace(program, frontier=frontier)
@@ -185,23 +190,37 @@ def _proven(
             f"{candidate}: up to {proven.error:.3e} on the evaluation points, one more try"
         )
         search.failed(proven)
-        if best is None or program.metrics["rel_l2_upper"] < best.metrics["rel_l2_upper"]:
-            best = program
+        if best is None or proven.error < best[1].error:
+            best = program, proven
     assert best is not None and wanted is not None
-    raise _not_reached(wanted, best, search.record.frontier(criterion, wanted, None))
+    raise _not_reached(wanted, *best, search.record.frontier(criterion, wanted, None))
 
 
-def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceError:
-    told, metrics = best.manifest, best.metrics
+def _not_reached(wanted: float, best: Program, proven: Point, frontier: Frontier) -> ToleranceError:
+    told, errors = best.manifest, proven.errors
     levels = f", {told['levels']} levels" if told["levels"] else ""
+    error = f"relative L2 error {errors.measured:.3g}"
+    if errors.norm == "nrmse":
+        decided = f"in output {errors.told['nrmse_decided_by']!r}"
+        error = f"an error of {errors.measured:.3g} of the variation {decided}"
     return ToleranceError(
-        f"the tolerance {wanted:.3g} was not reached; the best program has relative L2 error "
-        f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
+        f"the tolerance {wanted:.3g} was not reached; the best program has {error}, "
+        f"up to {errors.bound:.3g} on other points "
         f"({told['coding']}, {told['steps']} steps{levels})",
-        reached=metrics,
+        reached=best.metrics,
         frontier=frontier,
         hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",
     )
+
+
+def _own_error(job: Job, source: Array, truth: Array) -> float:
+    """The network's error against a reference solution in the norm of the tolerance."""
+    joint = reference_errors(source, None, truth)["rel_l2_reference"]
+    if job.norm == "l2":
+        return joint
+    # Over all outputs: a single one that happens to be exact would leave nothing to allow.
+    normalised = normalised_errors(source, truth, job.scales)
+    return float(np.sqrt(np.mean(normalised**2)))
 
 
 def prepare(
@@ -238,12 +257,11 @@ def prepare(
         progress=progress,
         features=coding == "signgd" and has_features(loaded.graph),
     )
-    job = job if given else job.fitted_where_finite()
-    if evaluation is None:
-        return job
-    held_out = evaluation.check(box, job.calibration)
-    selection = job.calibration if given else job.selection
-    return replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
+    if evaluation is not None:
+        held_out = evaluation.check(box, job.calibration)
+        selection = job.calibration if given else job.selection
+        job = replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
+    return job.where_finite()
 
 
 def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:
@@ -278,7 +296,7 @@ def _tolerance(
     if reference is not None:
         points, truth = reference
         points = job.domain.check(points, "the reference points")
-        own = reference_errors(job.source(points), None, truth)["rel_l2_reference"]
+        own = _own_error(job, job.source(points), truth)
     rtol = asked.rtol
     if rtol == "auto":
         if reference is None:

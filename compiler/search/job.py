@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.base.targets import Target
 from pinnir.base.threads import one_thread
@@ -16,8 +17,9 @@ from pinnir.diagnosis.observed_layers import ObservedLayers
 from pinnir.frontend import Model
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Activation, Graph, Level
-from pinnir.ir.sample_axes import Layout, axes_of, layouts, side_by_side
-from pinnir.metrics.field_errors import relative_l2
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in, layouts, side_by_side
+from pinnir.metrics.field_errors import errors_on_sets
+from pinnir.metrics.output_scales import OutputScale, column_names, output_scales
 from pinnir.metrics.source_cost import SourceCost, source_cost
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
@@ -27,6 +29,7 @@ from pinnir.pipeline.manager import Pass, Passes, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.held_out import SETS, Labels
 from pinnir.program.execute import Points
+from pinnir.program.frontier import DEFAULT_NORM, Errors
 from pinnir.program.running import SourceNetwork
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
@@ -50,21 +53,6 @@ BUDGET_POINTS, SIMULATED_BUDGET_POINTS = 2048, 512
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Relative L2 errors on several sets of points.
-
-    Attributes:
-        points: How many points there are in all.
-        pooled: On all of them.
-        sets: On each set.
-    """
-
-    points: int
-    pooled: float
-    sets: tuple[float, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """One compilation: the model and everything that is asked of it.
@@ -81,8 +69,9 @@ class Job:
         checkpoints: Where passes that train keep their state.
         features: Whether the network is one of images and patches, and is to be compiled as such.
         labels: Class of each evaluation point, of a classifier.
-        left_out: How many points were drawn to fit on and left out, because the network is not
-            finite there.
+        left_out: How many points were left out because the network is not finite there, by
+            what they were for: ``calibration``, ``evaluation``.
+        norm: What errors are compared with a tolerance, of NORMS.
     """
 
     model: Model
@@ -96,7 +85,8 @@ class Job:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     features: bool = False
     labels: Labels | None = None
-    left_out: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    norm: str = DEFAULT_NORM
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -118,18 +108,34 @@ class Job:
         names = tuple(node.name for node in self.model.graph.outputs)
         return SourceNetwork(self.model.data, self.domain, self.inputs, self.layouts, names)
 
-    def fitted_where_finite(self) -> Job:
-        """The same without calibration points on which the network is not finite.
+    def where_finite(self) -> Job:
+        """The same without points on which the network is not finite.
 
-        Those of a network of several sample axes stand for combinations, and all stay.
+        Sets stay equally large: of each as many are kept as the smallest has left. Points of a
+        network of several sample axes stand for combinations, and all stay. So do all where it is
+        not finite on more than half: the domain is wrong, and measuring there says so.
         """
         if self.domain.axis_count > 1:
             return self
-        _, finite = self._network.values(self.calibration)
-        if finite.all() or not finite.any():
+        drawn = (self.calibration, self.selection, self.evaluation)
+        _, known = self._network.values(np.concatenate(drawn))
+        finite = np.split(known, np.cumsum([len(points) for points in drawn])[:-1])
+        if known.all() or any(one.mean() < 0.5 for one in finite):
             return self
-        left_out = int((~finite).sum())
-        return replace(self, calibration=self.calibration[finite], left_out=left_out)
+        fitted, searched, measured = (np.flatnonzero(one) for one in finite)
+        if not finite[1].all():
+            searched = _evenly(finite[1])
+        if not finite[2].all():
+            measured = _evenly(finite[2])
+        left_out = {"calibration": finite[0], "evaluation": finite[2]}
+        return replace(
+            self,
+            calibration=self.calibration[fitted],
+            selection=self.selection[searched],
+            evaluation=self.evaluation[measured],
+            labels=None if self.labels is None else self.labels[measured],
+            left_out={name: int((~one).sum()) for name, one in left_out.items()},
+        )
 
     def sets(self, points: Array, most: int) -> list[Points]:
         """Selection or evaluation points as their sets, ready to run on.
@@ -185,8 +191,17 @@ class Job:
         sets = self.sets(self.evaluation, MEASURED_POINTS)
         return [(points, self.source(points)) for points in sets]
 
+    @cached_property
+    def scales(self) -> tuple[OutputScale, ...]:
+        """What the error of every output is measured against."""
+        truths = np.concatenate([truth for _, truth in self._evaluation_sets])
+        named = [
+            (node.name, columns_in(self.layouts[node.name])) for node in self.model.graph.outputs
+        ]
+        return output_scales(truths, column_names(named), self.model.dtype)
+
     def errors(self, graph: Graph, *, evaluation: bool = False) -> Errors:
-        """Relative L2 errors of a graph of any level on the sets of points.
+        """Errors of a graph of any level on the sets of points.
 
         Args:
             graph: The graph.
@@ -195,9 +210,8 @@ class Job:
         """
         sets = self._evaluation_sets if evaluation else self._selection_sets
         found = [(self._values(graph, points), truth) for points, truth in sets]
-        outputs, truths = (np.concatenate(side) for side in zip(*found, strict=True))
-        errors = tuple(relative_l2(value, truth) for value, truth in found)
-        return Errors(len(outputs), relative_l2(outputs, truths), errors)
+        told = errors_on_sets(found, self.scales)
+        return Errors(sum(len(truth) for _, truth in found), self.norm, told)
 
     @cached_property
     def tidy(self) -> Graph:
@@ -229,8 +243,7 @@ class Job:
         axes = max((len(axes_of(known[node])) for node in spiking), default=1)
         rows = len(self.calibration)
         kept = min(rows, round(GRID_POINTS ** (1 / axes))) if axes > 1 else rows
-        thinned: Array = self.calibration[np.linspace(0, rows - 1, kept).astype(int)]
-        return thinned
+        return self.calibration[_spread_out(rows, kept)]
 
     def lower(self, passes: Passes, observers: Sequence[PassObserver] = ()) -> Graph:
         """The graph after a pipeline."""
@@ -283,6 +296,18 @@ class Job:
             progress=self.progress,
             checkpoints=self.checkpoints,
         )
+
+
+def _evenly(finite: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Rows where the network is finite, equally many of each set."""
+    sets = [rows[finite[rows]] for rows in np.array_split(np.arange(len(finite)), SETS)]
+    least = min(map(len, sets))
+    return np.concatenate([rows[_spread_out(len(rows), least)] for rows in sets])
+
+
+def _spread_out(count: int, kept: int) -> NDArray[np.intp]:
+    """``kept`` of ``count`` rows, evenly from the first to the last."""
+    return np.linspace(0, count - 1, kept).astype(np.intp)
 
 
 def face_points(box: Domain, count: int) -> int:

@@ -9,11 +9,11 @@ from pinnir.ir.graph import Graph, Staircase
 from pinnir.passes.pipelines import staircase_of
 from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import SETS
-from pinnir.program.frontier import SELECTION, Candidate, Point, point
+from pinnir.program.frontier import SELECTION, Candidate, Errors, Point, point
 from pinnir.program.line_costs import stream_costs
 from pinnir.search.build import assemble
 from pinnir.search.faults import faults_of
-from pinnir.search.job import FEW_POINTS, Errors, Job
+from pinnir.search.job import FEW_POINTS, Job
 
 # That a delta program's costs are measured on.
 _LINES = 16
@@ -37,7 +37,7 @@ class Measure:
         """Errors of the staircase network that a candidate equals, on all selection points."""
         with _faults_with(candidate):
             errors = self._errors(candidate, evaluation=False)
-        self.job.progress(f"{candidate}: {errors.pooled:.3e}")
+        self.job.progress(f"{candidate}: {errors.measured:.3e}")
         return errors
 
     def on_evaluation(self, candidate: Candidate) -> Errors | None:
@@ -49,7 +49,7 @@ class Measure:
             return None
         with _faults_with(candidate):
             errors = self._errors(candidate, evaluation=True)
-        self.job.progress(f"{candidate}: {errors.pooled:.3e} on the evaluation points")
+        self.job.progress(f"{candidate}: {errors.measured:.3e} on the evaluation points")
         return errors
 
     def _errors(self, candidate: Candidate, *, evaluation: bool) -> Errors:
@@ -81,8 +81,8 @@ class Measure:
             program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
             result = program.run(points)
             costs = stream_costs(program, _LINES, self.job.seed)
-        found = point(candidate, result.metrics | costs, SELECTION)
-        self.job.progress(f"{candidate}: {found.rel_l2:.3e}")
+        found = point(candidate, result.metrics | costs, SELECTION, self.job.norm)
+        self.job.progress(f"{candidate}: {found.errors.measured:.3e}")
         return found
 
     def _begun(self, passes: Passes) -> tuple[Graph, ...]:

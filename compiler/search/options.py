@@ -15,7 +15,7 @@ from pinnir.neurons.membranes.conversion import CONVERSIONS
 from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.parsing import parse_pipeline
 from pinnir.pipeline.manager import Pass, Passes
-from pinnir.program.frontier import CRITERIA, DEFAULT_CRITERION, Candidate
+from pinnir.program.frontier import CRITERIA, DEFAULT_CRITERION, DEFAULT_NORM, NORMS, Candidate
 from pinnir.search.candidates import MAX_LEVELS, given
 
 DEFAULT_RTOL = 1e-2
@@ -33,6 +33,7 @@ class CompileOptions:
 
     coding: str = "auto"
     rtol: float | str | None = None
+    norm: str = DEFAULT_NORM
     minimise: str = DEFAULT_CRITERION
     steps: int | None = None
     levels: int | None = None
@@ -44,6 +45,7 @@ class CompileOptions:
         if self.minimise not in CRITERIA:
             problem = f"programs cannot be minimised in {self.minimise!r}"
             raise PinnirError(problem, hint=f"known are {', '.join(CRITERIA)}")
+        look_up(NORMS, self.norm, "norm")
         self._check_neuron()
         _check_least("steps", self.steps, 1)
         if self.levels is not None and not 2 <= self.levels <= MAX_LEVELS:

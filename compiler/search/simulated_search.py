@@ -61,7 +61,7 @@ class SimulatedSearch:
         From now on errors must be smaller by as much as this one was too large.
         """
         self._failed.add(one.candidate)
-        self._scale = max(self._scale, error / one.rel_l2)
+        self._scale = max(self._scale, error / one.errors.measured)
 
     def _at_least(self, candidate: Candidate) -> float:
         """A cost that the candidate, and so all after it, surely has."""
@@ -93,10 +93,14 @@ class SimulatedSearch:
         if candidate not in self._few:
             self._few[candidate] = self.record.add(self.measure.few(candidate))
         few = self._few[candidate]
-        if candidate in self._failed or few.rel_l2 > most or few.rank(self.criterion) >= bound:
+        if (
+            candidate in self._failed
+            or few.errors.measured > most
+            or few.rank(self.criterion) >= bound
+        ):
             return None
         if candidate not in self._more:
             self._more[candidate] = self.record.add(self.measure.more(candidate))
         more = self._more[candidate]
-        enough = more.rel_l2 * self._scale <= most and more.rank(self.criterion) < bound
+        enough = more.errors.measured * self._scale <= most and more.rank(self.criterion) < bound
         return more if enough else None

@@ -6,9 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pinnir.metrics.confidence import upper_bound
-from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Point, Rank, Record
-from pinnir.search.job import Errors
+from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Errors, Point, Rank, Record
 from pinnir.search.measure import Measure
 
 # Shares of a proposal's levels that are measured as well: without them the frontier would hold
@@ -91,7 +89,7 @@ class StaircaseSearch:
         if index not in self._evaluated:
             self._evaluated[index] = self.measure.on_evaluation(self.candidates[index])
         errors = self._evaluated[index]
-        return 0.0 if errors is None else upper_bound(errors.sets)
+        return 0.0 if errors is None else errors.bound
 
     def _survey(self, index: int) -> None:
         """Measure the costs of what was looked at, and of some much smaller ones.
@@ -122,7 +120,7 @@ class StaircaseSearch:
         return self._enough(self._errors[index])
 
     def _enough(self, errors: Errors) -> bool:
-        return upper_bound(errors.sets) <= _MARGIN * self.wanted
+        return errors.bound <= _MARGIN * self.wanted
 
     def _measured(self, index: int) -> Point:
         """Costs of the program, error of the staircase network that it equals."""
@@ -131,9 +129,7 @@ class StaircaseSearch:
         found = replace(
             self.measure.few(self.candidates[index]),
             measured_on=SELECTION if evaluated is None else EVALUATION,
-            points=errors.points,
-            rel_l2=errors.pooled,
-            rel_l2_upper=upper_bound(errors.sets),
+            errors=errors,
         )
         return self.record.add(found)
 

@@ -47,6 +47,9 @@ PROMISED = {
     "rel_l2",
     "max_abs",
     "rel_l2_per_output",
+    "nrmse",
+    "nrmse_upper",
+    "nrmse_decided_by",
     "coding",
     "steps",
     "levels",
@@ -60,6 +63,7 @@ PROMISED = {
     "core_mac_share",
     "seconds",
 }
+ERRORS = {"rel_l2", "max_abs", "rel_l2_per_output", "nrmse", "nrmse_per_output"}
 AGAINST_REFERENCE = {"rel_l2_reference", "source_rel_l2_reference"}
 
 
@@ -126,7 +130,7 @@ def test_compile_json(folder):
     assert told.keys().isdisjoint(AGAINST_REFERENCE)
     metrics = small_program().metrics
     assert {key: told[key] for key in metrics} == metrics
-    assert told.keys() - metrics.keys() == {"rtol", "seconds", "output", "frontier"}
+    assert told.keys() - metrics.keys() == {"rtol", "norm", "seconds", "output", "frontier"}
     (only,) = told["frontier"]["points"]
     assert (only["levels"], only["chosen"], only["rel_l2"]) == (16, True, told["rel_l2"])
     assert (told["rtol"], told["output"]) == (None, "out.nir")
@@ -140,8 +144,11 @@ def test_compile_json_with_a_reference(folder):
     told = json.loads(good(*compile_("--rtol", "auto", "--reference", "ref.npz", "--json")))
     assert told.keys() >= PROMISED | AGAINST_REFERENCE
     assert told["source_rel_l2_reference"] == pytest.approx(0.1 / 1.1)
+    assert told["nrmse_upper"] <= told["rtol"]
+    joint = compile_("--rtol", "auto", "--norm", "l2", "--reference", "ref.npz", "--json")
+    told = json.loads(good(*joint))
     assert told["rtol"] == pytest.approx(told["source_rel_l2_reference"] / 3)
-    assert told["rel_l2"] <= told["rtol"]
+    assert told["rel_l2_upper"] <= told["rtol"]
 
 
 def test_compile_options_reach_the_compiler(folder):
@@ -281,9 +288,9 @@ def test_compile_an_example(folder):
 def test_tolerance_not_met(folder):
     metrics = small_program().metrics
     told = (
-        "the tolerance 0.001 was not reached; the best program has relative L2 error "
-        f"{metrics['rel_l2']:.3g}, up to {metrics['rel_l2_upper']:.3g} on other points "
-        "(population, 1 steps, 16 levels)"
+        "the tolerance 0.001 was not reached; the best program has an error of "
+        f"{metrics['nrmse']:.3g} of the variation in output 'fc2', up to "
+        f"{metrics['nrmse_upper']:.3g} on other points (population, 1 steps, 16 levels)"
     )
     hint = "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
     assert refused(*compile_("--levels", 16, "--rtol", "1e-3"), code=1) == f"{told}\n{hint}"
@@ -306,8 +313,8 @@ def test_the_frontier_is_printed_and_written(folder):
     assert f"of {len(told['points'])} measured programs" in text
     (line,) = [line for line in text.splitlines() if "chosen" in line]
     (chosen,) = [point for point in told["points"] if point["chosen"]]
-    assert f"{chosen['rel_l2']:.3e}" in line
-    assert f"{chosen['rel_l2_upper']:.3e}" in line
+    assert f"{chosen['nrmse']:.3e}" in line
+    assert f"{chosen['nrmse_upper']:.3e}" in line
     assert {point["coding"] for point in told["points"]} == {"population", "rate"}
     assert written(folder) == {"out.nir", "out.nir.seconds.json", "f.json"}
 
@@ -714,7 +721,7 @@ def test_run_smooth_with_a_cutoff(folder):
     plain = json.loads(good(*asked))
     told = json.loads(good(*asked, "--smooth", "0.5"))
     assert told["smooth"] == 0.5
-    same = plain.keys() - {"rel_l2", "max_abs", "rel_l2_per_output", "seconds"}
+    same = plain.keys() - ERRORS - {"seconds"}
     assert {key: told[key] for key in same} == {key: plain[key] for key in same}
     everything = json.loads(good(*asked, "--smooth", "1"))
     assert everything["rel_l2"] == pytest.approx(plain["rel_l2"], rel=1e-6)

@@ -16,6 +16,7 @@ from pinnir.program.frontier import (
     EVALUATION,
     SELECTION,
     Candidate,
+    Errors,
     Frontier,
     Point,
     Record,
@@ -31,7 +32,9 @@ def population(levels: int) -> Candidate:
 
 
 def place(levels: int, error: float, cost: float, upper: float | None = None) -> Point:
-    return Point(population(levels), SELECTION, 256, error, upper, dict.fromkeys(CRITERIA, cost))
+    told = {"nrmse": error} if upper is None else {"nrmse": error, "nrmse_upper": upper}
+    errors = Errors(256, "nrmse", told)
+    return Point(population(levels), SELECTION, errors, dict.fromkeys(CRITERIA, cost))
 
 
 def frontier(*points: Point, **more) -> Frontier:
@@ -102,6 +105,9 @@ def test_rows_are_plain_values_cheapest_first():
         "units",
         "rel_l2",
         "rel_l2_upper",
+        "nrmse",
+        "nrmse_upper",
+        "nrmse_decided_by",
         "measured_on",
         "points",
         "synops_per_mac",
@@ -117,10 +123,10 @@ def test_rows_are_plain_values_cheapest_first():
 def test_what_was_measured_last_counts():
     record, rate = Record(), find_family("rate").candidate(of_slots(8, 2))
     record.add(place(4, 0.1, 1.0))
-    metrics = dict.fromkeys(CRITERIA.values(), 2.0) | {"points": 9, "rel_l2": 0.2}
-    last = record.add(point(population(4), metrics, EVALUATION))
-    record.add(point(rate, metrics | {"rel_l2_upper": 0.3}, SELECTION))
+    metrics = dict.fromkeys(CRITERIA.values(), 2.0) | {"points": 9, "rel_l2": 0.2, "nrmse": 0.4}
+    last = record.add(point(population(4), metrics, EVALUATION, "nrmse"))
+    record.add(point(rate, metrics | {"rel_l2_upper": 0.3}, SELECTION, "l2"))
     found = record.frontier("spikes", 0.1, None).points
     assert len(found) == 2
     assert found[0] is last
-    assert (found[0].rel_l2_upper, found[1].error) == (None, 0.3)
+    assert (found[0].errors.upper, found[0].error, found[1].error) == (None, 0.4, 0.3)

@@ -8,13 +8,23 @@ from dataclasses import replace
 import pytest
 
 from pinnir.base.errors import PinnirError, ProgramFileError
-from pinnir.program.frontier import CRITERIA, EVALUATION, SELECTION, Frontier, Point
+from pinnir.program.frontier import (
+    CRITERIA,
+    EVALUATION,
+    NORMS,
+    SELECTION,
+    Errors,
+    Frontier,
+    Point,
+)
 from pinnir.report.frontier import check_frontier, print_frontier, save_frontier, told
 from pinnir.search.candidates import find_family, of_levels, of_slots
 
 
 def place(candidate, error: float, cost: float, upper: float | None, on: str) -> Point:
-    return Point(candidate, on, 256, error, upper, dict.fromkeys(CRITERIA, cost))
+    told = {"nrmse": error, "rel_l2": error / 2}
+    told |= {} if upper is None else {"nrmse_upper": upper, "rel_l2_upper": upper / 2}
+    return Point(candidate, on, Errors(256, "nrmse", told), dict.fromkeys(CRITERIA, cost))
 
 
 COARSE, FINE = (find_family("population").candidate(of_levels(n)) for n in (16, 64))
@@ -24,7 +34,7 @@ POINTS = (
     place(FINE, 0.03, 4.0, 0.04, EVALUATION),
     place(RATE, 0.8, 4.5, None, SELECTION),
 )
-FRONTIER = Frontier("synops_per_mac", 0.05, POINTS, POINTS[1].candidate.pipeline)
+FRONTIER = Frontier("synops_per_mac", 0.05, "nrmse", POINTS, POINTS[1].candidate.pipeline)
 
 
 def test_json(tmp_path):
@@ -36,11 +46,14 @@ def test_json(tmp_path):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("chosen", [True, False])
-def test_figure(tmp_path, criterion, chosen):
+def test_figure(tmp_path, criterion, norm, chosen):
     image = pytest.importorskip("matplotlib.image")
     path = tmp_path / "f.png"
-    shown = replace(FRONTIER, criterion=criterion, chosen=FRONTIER.chosen if chosen else None)
+    shown = replace(
+        FRONTIER, criterion=criterion, norm=norm, chosen=FRONTIER.chosen if chosen else None
+    )
     save_frontier(path, shown)
     pixels = image.imread(path)
     assert min(pixels.shape[:2]) > 200

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from onnx.numpy_helper import to_array
 
 import pinnir
 from pinnir.base.errors import (
@@ -29,6 +30,7 @@ from pinnir.pipeline.manager import pipeline_text
 from pinnir.program import reading
 from pinnir.program.frontier import ToleranceError
 from pinnir.program.program import Program
+from pinnir.program.smoothing import smooth_run
 from pinnir.search import candidates, simulated_search, staircase_search
 from pinnir.search.compile import prepare
 from pinnir.search.job import (
@@ -122,7 +124,8 @@ def test_tolerance_is_met(coding, rtol):
     program = pinnir.compile(SMALL, DOMAIN, coding=coding, rtol=rtol)
     assert program.manifest["rtol"] == rtol
     assert program.manifest["coding"] == coding
-    assert 0 < program.metrics["rel_l2"] <= program.metrics["rel_l2_upper"] <= rtol
+    assert 0 < program.metrics["nrmse"] <= program.metrics["nrmse_upper"] <= rtol
+    assert program.metrics["rel_l2"] <= program.metrics["nrmse"]
     fresh = np.random.default_rng(0).uniform([-1, 0], [1, 1], (2000, 2))
     assert program.run(fresh).metrics["rel_l2"] <= 1.1 * rtol
 
@@ -156,7 +159,10 @@ def test_auto_is_a_third_of_the_networks_own_error():
     truth = truth_of(points, 0.06)
     own = job().source(points)
     program = pinnir.compile(SMALL, DOMAIN, rtol="auto", reference=(points, truth))
-    assert program.manifest["rtol"] == relative_l2(own, truth) / 3
+    scale = program.scales[0].scale
+    assert program.manifest["rtol"] == np.sqrt(np.mean((own - truth) ** 2)) / scale / 3
+    joint = pinnir.compile(SMALL, DOMAIN, rtol="auto", norm="l2", reference=(points, truth))
+    assert joint.manifest["rtol"] == relative_l2(own, truth) / 3
     assert 0.015 < program.manifest["rtol"] < 0.025
     assert program.metrics["rel_l2"] <= program.manifest["rtol"]
 
@@ -187,13 +193,13 @@ def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
     counts = tuple(candidates.level_counts())
 
     def bound(count: int) -> float:
-        return upper_bound(at.errors(at.lower(pipelines.refitted(count))).sets)
+        return at.errors(at.lower(pipelines.refitted(count))).bound
 
     assert program.manifest["pipeline"] == pipeline_text(pipelines.population_refitted(levels))
     assert bound(levels) <= 0.98 * rtol
     fewer = counts[counts.index(levels) - 1]
     smaller = pinnir.compile(SMALL, DOMAIN, pipeline=pipelines.population_refitted(fewer))
-    too_large = max(bound(fewer) / 0.98, smaller.metrics["rel_l2_upper"])
+    too_large = max(bound(fewer) / 0.98, smaller.metrics["nrmse_upper"])
     assert too_large > rtol
 
 
@@ -220,8 +226,10 @@ def test_the_oracle_says_on_evaluation_points_what_the_program_says():
     program = pinnir.compile(SMALL, DOMAIN, levels=64)
     at = job()
     errors = at.errors(at.lower(pipelines.staircase(64)), evaluation=True)
-    assert errors.pooled == pytest.approx(program.metrics["rel_l2"], rel=1e-5)
-    assert errors.sets == pytest.approx(program.metrics["rel_l2_seeds"], rel=1e-5)
+    assert errors.measured == pytest.approx(program.metrics["nrmse"], rel=1e-5)
+    assert errors.bound == pytest.approx(program.metrics["nrmse_upper"], rel=1e-5)
+    for name in ("rel_l2", "rel_l2_seeds", "rel_l2_upper", "nrmse_upper_per_output"):
+        assert errors.told[name] == pytest.approx(program.metrics[name], rel=1e-5)
     assert errors.points == program.metrics["points"]
 
 
@@ -283,10 +291,10 @@ def test_a_family_that_cannot_stand_for_the_network_is_left_out():
 def test_training_is_searched_as_well():
     """One training serves several numbers of levels, and the program needs fewer of them."""
     told: list[str] = []
-    ask = {"coding": "population", "rtol": 5e-3}
+    ask = {"coding": "population", "rtol": 5e-3, "norm": "l2"}
     plain = pinnir.compile(SMALL, DOMAIN, **ask)
     program = pinnir.compile(SMALL, DOMAIN, train=60, progress=told.append, **ask)
-    chosen = {point.candidate.family for point in program.frontier.points if point.rel_l2_upper}
+    chosen = {point.candidate.family for point in program.frontier.points if point.errors.upper}
     assert "population-trained" in chosen
     assert program.metrics["rel_l2_upper"] <= 5e-3
     assert program.metrics["levels"] < plain.metrics["levels"]
@@ -316,9 +324,9 @@ def test_tolerance_error_carries_what_was_reached():
     program = small_program()
     assert caught.value.reached == program.metrics
     assert str(caught.value) == (
-        "the tolerance 0.001 was not reached; the best program has relative L2 error "
-        f"{program.metrics['rel_l2']:.3g}, up to {program.metrics['rel_l2_upper']:.3g} on other "
-        "points (population, 1 steps, 16 levels)\n"
+        "the tolerance 0.001 was not reached; the best program has an error of "
+        f"{program.metrics['nrmse']:.3g} of the variation in output 'y', up to "
+        f"{program.metrics['nrmse_upper']:.3g} on other points (population, 1 steps, 16 levels)\n"
         "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
     )
 
@@ -695,21 +703,80 @@ def test_a_network_that_is_singular_in_the_middle_can_be_read_again(tmp_path):
 def test_points_where_the_network_is_not_finite_are_left_out_of_the_fit(tmp_path):
     """The corner of the domain is one of the points that are drawn."""
     program = pinnir.compile(save(tmp_path, log_of_radius()), "0:1", levels=32)
-    assert program.metrics["points_not_finite"] == 1
+    assert program.metrics["calibration_points_not_finite"] == 1
     assert program.metrics["rel_l2"] < 0.05
-    assert "points_not_finite" not in pinnir.compile(SMALL, DOMAIN, levels=16).metrics
+    assert "calibration_points_not_finite" not in pinnir.compile(SMALL, DOMAIN, levels=16).metrics
 
 
-def test_a_network_that_is_singular_where_it_is_measured_is_refused(tmp_path):
-    """On a line of the domain, both ends of which are evaluation points."""
-    path = save(tmp_path, log_of_radius())
+def test_points_where_the_network_is_not_finite_are_left_out_of_the_errors(tmp_path):
+    """On a line of the domain, whose ends are points of every set: 32 on each face of a box."""
+    program = pinnir.compile(save(tmp_path, log_of_radius()), "x0=0,x1=0:1", rtol=5e-2)
+    assert program.metrics["evaluation_points_not_finite"] == SETS * 32
+    assert program.metrics["points"] == SETS * (EVALUATION_POINTS + 128 - 32)
+    assert program.metrics["nrmse_upper"] <= 5e-2
+
+
+def log_of_sum() -> onnx.ModelProto:
+    """``tanh(log(x0 + x1) W) V``: not finite on one side of a line."""
+    nodes = [
+        helper.make_node("ReduceSum", ["x", "axes"], ["r"], keepdims=1),
+        *log_of_radius().graph.node[1:],
+    ]
+    weights = {init.name: to_array(init) for init in log_of_radius().graph.initializer}
+    return onnx_model(nodes, weights)
+
+
+def test_sets_without_points_that_are_not_finite_are_equally_large(tmp_path):
+    path = save(tmp_path, log_of_sum())
+    whole, at = prepare(SMALL, "-1:2"), prepare(path, "-1:2")
+    for name in ("calibration", "selection", "evaluation"):
+        drawn, kept = getattr(whole, name), getattr(at, name)
+        assert np.all(kept.sum(axis=1) > 0)
+        assert rows(kept) < rows(drawn)
+        if name != "calibration":
+            before, after = np.array_split(drawn, SETS), np.split(kept, SETS)
+            for one, other in zip(before, after, strict=True):
+                assert rows(other) <= rows(one)
+                assert len(other) > 0.98 * np.sum(one.sum(axis=1) > 0)
+    assert at.left_out == {
+        "calibration": np.sum(whole.calibration.sum(axis=1) <= 0),
+        "evaluation": np.sum(whole.evaluation.sum(axis=1) <= 0),
+    }
+
+
+def test_a_network_that_is_not_finite_on_most_of_its_domain_is_refused(tmp_path):
+    path = save(tmp_path, log_of_sum())
     with pytest.raises(BackendError) as caught:
-        pinnir.compile(path, "x0=0,x1=0:1", levels=16)
+        pinnir.compile(path, "-2:1", levels=16)
     assert re.fullmatch(
         r"the source network gives NaN or values beyond 1e\+100 on \d+ of \d+ points; "
-        r"the first is \(0, 0\)\nhint: give a domain on which it is finite; .*",
+        r"the first is \(.*\)\nhint: give a domain on which it is finite; .*",
         str(caught.value),
     )
+
+
+def test_a_run_leaves_points_out_where_the_network_is_not_finite(tmp_path):
+    program = pinnir.compile(save(tmp_path, log_of_radius()), "-1:1", levels=16)
+    result = program.run_grid((9, 9))
+    found = program.domain.grid((9, 9))
+    middle = np.all(found == 0, axis=1)
+    assert result.metrics["points_not_finite"] == middle.sum() == 1
+    assert np.isnan(result.outputs[middle]).all()
+    others = program.run(found[~middle])
+    np.testing.assert_array_equal(result.outputs[~middle], others.outputs)
+    for name in ("points", "rel_l2", "nrmse", "spikes", "energy_45nm_pj"):
+        assert result.metrics[name] == others.metrics[name]
+    with pytest.raises(DomainError, match="cannot be smoothed around the 1 points where the"):
+        smooth_run(result, (9, 9), None)
+    with pytest.raises(BackendError, match="on 1 of 1 points"):
+        program.run(np.zeros((1, 2)))
+
+
+def test_a_stream_has_no_gaps(tmp_path):
+    path = save(tmp_path, log_of_radius())
+    program = pinnir.compile(path, "-1:1", coding="delta", target="programmable", levels=16)
+    with pytest.raises(BackendError, match="on 1 of 81 points"):
+        program.run_grid((9, 9))
 
 
 def test_a_program_that_could_not_be_read_again_is_refused(monkeypatch):
