@@ -20,7 +20,7 @@ from pinnir.numerics.matrix import Array
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.manager import Pass, PassObserver
 from pinnir.points.domain import Domain
-from pinnir.points.domain_text import parse_domain
+from pinnir.points.domain_forms import DomainSource, read_ranges
 from pinnir.points.held_out import SETS, HeldOut
 from pinnir.program.frontier import (
     DEFAULT_CRITERION,
@@ -52,7 +52,7 @@ _TRIES = 6
 
 def compile(
     model: str | Path | Model,
-    domain: str,
+    domain: DomainSource,
     *,
     target: str | None = None,
     coding: str = "auto",
@@ -77,7 +77,9 @@ def compile(
 
     Args:
         model: Path of the ONNX file, or a model read before.
-        domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
+        domain: Where the program is to be accurate: text such as ``"x=-1:1,t=0:1"``, a dict such as
+            ``{"x": (-1, 1), "t": (0, 1)}`` (``{"t": 0.5}`` fixes a column to one value), or an
+            array of bounds ``(columns, 2)`` in the order of the model's columns.
         target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
             that need it.
         coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
@@ -206,7 +208,7 @@ def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceE
 
 def prepare(
     model: str | Path | Model,
-    domain: str,
+    domain: DomainSource,
     target: str = "nir",
     seed: int = 0,
     calibration: Array | None = None,
@@ -217,10 +219,11 @@ def prepare(
 ) -> Job:
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
+    ranges = read_ranges(domain)
     loaded = model if isinstance(model, Model) else read_model(model)
-    loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph.model_inputs).columns))
+    loaded = _prepared(loaded, len(ranges.domain(loaded.graph.model_inputs).columns))
     # The graph now says which axis a column runs along.
-    box = parse_domain(domain, loaded.graph.model_inputs)
+    box = ranges.domain(loaded.graph.model_inputs)
     words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
     seeds = [int(word) for word in words]
     given = calibration is not None
