@@ -12,7 +12,7 @@ import numpy as np
 from pinnir.base.errors import CoreShareError, DomainError, LegalizeError, PinnirError
 from pinnir.base.files import check_writable
 from pinnir.base.targets import find_target
-from pinnir.frontend import Model, read_model
+from pinnir.frontend import Model, Source, read_model
 from pinnir.ir.graph import Input
 from pinnir.ir.sample_axes import has_features, separate_axes
 from pinnir.metrics.field_errors import reference_errors
@@ -51,7 +51,7 @@ _TRIES = 6
 
 
 def compile(
-    model: str | Path | Model,
+    model: Source | Model,
     domain: DomainSource,
     *,
     target: str | None = None,
@@ -76,7 +76,10 @@ def compile(
     """Compile a trained network to a spiking program, and measure what came out.
 
     Args:
-        model: Path of the ONNX file, or a model read before.
+        model: Path of an ONNX file; an ONNX model as bytes or ``onnx.ModelProto``; a
+            ``torch.nn.Module``, whose ``forward`` takes all columns of the domain as one tensor
+            ``(samples, columns)``, or each as a parameter ``(samples, 1)`` that is called as the
+            column; or a model read before.
         domain: Where the program is to be accurate: text such as ``"x=-1:1,t=0:1"``, a dict such as
             ``{"x": (-1, 1), "t": (0, 1)}`` (``{"t": 0.5}`` fixes a column to one value), or an
             array of bounds ``(columns, 2)`` in the order of the model's columns.
@@ -207,7 +210,7 @@ def _not_reached(wanted: float, best: Program, frontier: Frontier) -> ToleranceE
 
 
 def prepare(
-    model: str | Path | Model,
+    model: Source | Model,
     domain: DomainSource,
     target: str = "nir",
     seed: int = 0,
@@ -220,7 +223,7 @@ def prepare(
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
     ranges = read_ranges(domain)
-    loaded = model if isinstance(model, Model) else read_model(model)
+    loaded = read_model(model, ranges.columns)
     loaded = _prepared(loaded, len(ranges.domain(loaded.graph.model_inputs).columns))
     # The graph now says which axis a column runs along.
     box = ranges.domain(loaded.graph.model_inputs)
