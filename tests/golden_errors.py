@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "errors"
 PAGE = ROOT / "docs" / "errors.md"
 DOMAIN = '--domain "x=-1:1,t=0:1"'
+_PYTHON = ">>> "
 
 _HEAD = """# When something is wrong
 
 pinnir says what is wrong, where, and what to do, in one message on standard error, and writes no
-file. Exit codes: 1 a requirement (the tolerance) was not met, 2 bad input, 3 a bug in pinnir.
+file; in Python the message is an exception. Exit codes: 1 a requirement (the tolerance) was not
+met, 2 bad input, 3 a bug in pinnir.
 Written by `python -m tests.golden_errors`; a test compares every message with what is printed.
 """
 
@@ -38,7 +40,8 @@ class Case:
 
     Attributes:
         title: What the user did.
-        command: The command, as typed.
+        command: The command, as typed; or an expression of Python, in which ``pinnir``, ``np``,
+            ``onnx`` and ``nn`` of torch are known, and the modules of :func:`_raised`.
         prepare: Makes the files for it in the working folder; ``model.onnx`` is a good network and
             ``model.nir`` its program.
     """
@@ -114,7 +117,15 @@ def _of_images() -> None:
     Path("model.onnx").write_bytes(patches())
 
 
+def _saved_module() -> None:
+    import torch
+
+    torch.save(torch.nn.Linear(2, 1), "flow.pt")
+
+
 _SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps=8,eta=0.01}"
+
+_BOX = "[(-1, 1), (0, 1)]"
 
 CASES = (
     Case("The model is not there", f"pinnir compile modle.onnx {DOMAIN} -o model.nir"),
@@ -178,6 +189,28 @@ CASES = (
         "The schedule cannot reach the range",
         f"pinnir compile model.onnx {DOMAIN} -o model.nir --pipeline {_SHORT_STEPS}",
     ),
+    Case("What is given is no network", '>>> pinnir.compile(42, "-1:1")'),
+    Case(
+        "The network was saved by PyTorch", '>>> pinnir.compile("flow.pt", "-1:1")', _saved_module
+    ),
+    Case(
+        "The weights of an ONNX model are elsewhere",
+        f">>> pinnir.compile(onnx.load('model.onnx', load_external_data=False), {_BOX})",
+        _without_data,
+    ),
+    Case("The module has other parameters", '>>> pinnir.compile(Flow(), "x=-1:1,y=-1:1,t=0:1")'),
+    Case("The module has other names", '>>> pinnir.compile(Flow(), {"x": (-1, 1), "y": 0.5})'),
+    Case("The columns of a module are not named", '>>> pinnir.compile(nn.Linear(2, 1), "-1:1")'),
+    Case("The module has no weights yet", f">>> pinnir.compile(nn.LazyLinear(1), {_BOX})"),
+    Case("The module cannot be exported", f">>> pinnir.compile(Space(), {_BOX})"),
+    Case("The domain is a number", '>>> pinnir.compile("model.onnx", 3)'),
+    Case("The domain is something else", '>>> pinnir.compile("model.onnx", None)'),
+    Case("The bounds have another shape", '>>> pinnir.compile("model.onnx", np.zeros(3))'),
+    Case("The bounds are of other columns", '>>> pinnir.compile("model.onnx", [(0, 1)] * 3)'),
+    Case("The bounds are not numbers", '>>> pinnir.compile("model.onnx", {"x": "a", "t": 1})'),
+    Case("The bounds are not finite", '>>> pinnir.compile("model.onnx", [(0, np.nan), (0, 1)])'),
+    Case("The bounds are exchanged", '>>> pinnir.compile("model.onnx", {"x": (1, -1), "t": 1})'),
+    Case("The key is no name", '>>> pinnir.compile("model.onnx", {0: (0, 1), 1: (0, 1)})'),
     Case(
         "The network is one of images",
         "pinnir compile model.onnx --domain 0:1 -o model.nir",
@@ -202,12 +235,38 @@ def _working_folder() -> Iterator[None]:
             os.chdir(before)
 
 
+def _raised(expression: str) -> str:
+    """The error that an expression of Python raises, as the last lines of a traceback show it."""
+    import onnx
+    import torch
+
+    import pinnir
+
+    class Flow(torch.nn.Module):
+        def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            return torch.sin(x) * t
+
+    class Space(torch.nn.Module):
+        def forward(self, points: torch.Tensor) -> torch.Tensor:
+            assert points.shape[1] == 3, "points have the columns x, y, z"
+            return torch.sin(points)
+
+    known = {"pinnir": pinnir, "np": np, "onnx": onnx, "nn": torch.nn, "Flow": Flow, "Space": Space}
+    try:
+        eval(expression, known)
+    except pinnir.PinnirError as error:
+        return f"{type(error).__module__}.{type(error).__name__}: {error}\n"
+    raise AssertionError(f"{expression} raises nothing")
+
+
 def printed(case: Case) -> str:
     """The command and what it prints."""
     from pinnir.cli import app as cli
 
     with _working_folder():
         case.prepare()
+        if case.command.startswith(_PYTHON):
+            return f"{case.command}\n{_raised(case.command.removeprefix(_PYTHON))}"
         result = CliRunner().invoke(cli.main, shlex.split(case.command)[1:])
     assert result.exit_code in (1, 2), result.output
     assert not result.stdout

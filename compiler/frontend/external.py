@@ -14,14 +14,24 @@ from pinnir.frontend.protos import tensors
 _LARGEST = 2**31 - 2**20
 
 
-def load_external(proto: onnx.ModelProto, path: Path) -> None:
+def load_external(proto: onnx.ModelProto, path: Path | None, name: str) -> None:
     """Put the weights that the model keeps in data files into the model.
 
+    Args:
+        proto: The model.
+        path: Its file; the folder of one that was given as a message or as bytes is not known.
+        name: What error messages call it.
+
     Raises:
-        FrontendError: If a file lies outside the model's folder, is missing or too short.
+        FrontendError: If a file lies outside the model's folder, is missing or too short, or if the
+            folder is not known.
     """
-    folder = path.resolve().parent
     waiting = [t for t in tensors(proto) if t.data_location == onnx.TensorProto.EXTERNAL]
+    if path is None:
+        if waiting:
+            raise _homeless(waiting[0])
+        return
+    folder = path.resolve().parent
     files = {tensor.name: _find(tensor, folder, path) for tensor in waiting}
     allow(sum(file.stat().st_size for file in set(files.values())))
     total = proto.ByteSize()
@@ -30,7 +40,7 @@ def load_external(proto: onnx.ModelProto, path: Path) -> None:
         total += len(data)
         if total > _LARGEST:
             raise FrontendError(
-                f"{path} with its weights is larger than 2 GiB", hint="export a smaller network"
+                f"{name} with its weights is larger than 2 GiB", hint="export a smaller network"
             )
         tensor.raw_data = data
         tensor.data_location = onnx.TensorProto.DEFAULT
@@ -80,6 +90,15 @@ def _read(tensor: onnx.TensorProto, file: Path) -> bytes:
             return data.read(wanted)
     except OSError as error:
         raise _unreadable(tensor, str(error.strerror)) from error
+
+
+def _homeless(tensor: onnx.TensorProto) -> FrontendError:
+    location = _entry(tensor, "location")
+    return _refusal(
+        tensor,
+        f"its data file {location!r} cannot be found without the model's own file",
+        "give the path of the .onnx file; or what onnx.load makes of it, with the data inside",
+    )
 
 
 def _unreadable(tensor: onnx.TensorProto, why: str) -> FrontendError:

@@ -17,21 +17,21 @@ MOST_NODES = 1000
 Key = tuple[str, str, str]
 
 
-def inline_functions(proto: onnx.ModelProto, path: str) -> onnx.ModelProto:
+def inline_functions(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The model with every call of a local function replaced by its body.
 
     Raises:
         FrontendError: If a function calls itself, or the result would be too large.
     """
     if proto.functions:
-        _count_nodes(proto, path)
+        _count_nodes(proto, name)
         proto = onnx.inliner.inline_local_functions(proto)
         del proto.functions[:]
-    refuse_large(len(proto.graph.node), path)
+    refuse_large(len(proto.graph.node), name)
     return proto
 
 
-def refuse_large(nodes: int, path: str) -> None:
+def refuse_large(nodes: int, name: str) -> None:
     """Networks have tens to hundreds of nodes.
 
     Raises:
@@ -39,12 +39,12 @@ def refuse_large(nodes: int, path: str) -> None:
     """
     if nodes > MOST_NODES:
         raise FrontendError(
-            f"{path} has {nodes:,} nodes; pinnir compiles up to {MOST_NODES:,}",
+            f"{name} has {nodes:,} nodes; pinnir compiles up to {MOST_NODES:,}",
             hint="export the network alone, without training or solver steps",
         )
 
 
-def _count_nodes(proto: onnx.ModelProto, path: str) -> None:
+def _count_nodes(proto: onnx.ModelProto, name: str) -> None:
     """Nodes of the graph after inlining, without inlining it."""
     known = {(f.domain, f.name, f.overload): f for f in proto.functions}
     sizes: dict[Key, int] = {}
@@ -72,4 +72,4 @@ def _count_nodes(proto: onnx.ModelProto, path: str) -> None:
 
     for key in known:
         function_size(key)
-    refuse_large(size(proto.graph), path)
+    refuse_large(size(proto.graph), name)

@@ -1,4 +1,4 @@
-"""From an ONNX file to a checked model with everything inside.
+"""From an ONNX file, or its bytes, to a checked model with everything inside.
 
 :func:`load` runs in a child process (``base/sandbox.py``); :func:`load_isolated` starts it. Modules
 that this one imports take part in that start, so they are few and light.
@@ -26,10 +26,32 @@ OLDEST_OPSET, _OLDEST_CONVERTED = 9, 6
 # model for a fixed batch is run on no fewer points than that.
 _MOST_COLUMNS = 1024
 _LARGEST_BATCH = 2**16
+# What other files begin with.
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive, as PyTorch (.pt) and Keras (.keras) save",
+    b"\x89HDF": "an HDF5 file, as Keras (.h5) saves",
+    b"\x80\x02": "a pickle, as PyTorch and scikit-learn save",
+    b"\x80\x03": "a pickle, as PyTorch and scikit-learn save",
+    b"\x80\x04": "a pickle, as PyTorch and scikit-learn save",
+    b"\x80\x05": "a pickle, as PyTorch and scikit-learn save",
+    b"pinnir program": "a program that pinnir compiled",
+}
+_EXPORT = (
+    "export the network to ONNX, as docs/from-your-framework.md says; pinnir.compile also takes a "
+    "torch.nn.Module"
+)
 
 
-def load_isolated(path: Path, operators: Collection[str]) -> bytes:
+def load_isolated(
+    name: str, operators: Collection[str], *, path: Path | None = None, data: bytes = b""
+) -> bytes:
     """What :func:`load` gives, from a process that may fail in any way.
+
+    Args:
+        name: What error messages call the model.
+        operators: What the frontend imports.
+        path: Its file, if it has one.
+        data: Else the model.
 
     Raises:
         FrontendError: As :func:`load`, and if ONNX or ONNX Runtime crash, hang, or need too much
@@ -37,9 +59,17 @@ def load_isolated(path: Path, operators: Collection[str]) -> bytes:
     """
     from pinnir.base.sandbox import run_isolated
 
-    size, name, known = _find(path), str(path), sorted(operators)
-    call = "pinnir.frontend.loading:load"
-    return run_isolated(call, name, FrontendError, size=size, path=name, operators=known)
+    size, known = len(data) if path is None else _find(path), sorted(operators)
+    return run_isolated(
+        "pinnir.frontend.loading:load",
+        name,
+        FrontendError,
+        data=data,
+        size=size,
+        name=name,
+        path=None if path is None else str(path),
+        operators=known,
+    )
 
 
 def _find(path: Path) -> int:
@@ -55,12 +85,13 @@ def _find(path: Path) -> int:
     raise FrontendError(f"the model file {path} {problem}", hint="give the path of an .onnx file")
 
 
-def load(data: bytes, path: str, operators: list[str]) -> bytes:
+def load(data: bytes, name: str, path: str | None, operators: list[str]) -> bytes:
     """Read, complete, check and try a model.
 
     Args:
-        data: Nothing; the model is read from its file.
-        path: The file.
+        data: The model, if it has no file.
+        name: What error messages call it.
+        path: Its file, if it has one.
         operators: What the frontend imports.
 
     Returns:
@@ -69,17 +100,18 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
     Raises:
         FrontendError: If the file is damaged, not ONNX, or cannot be compiled whatever it computes.
     """
+    file = None if path is None else Path(path)
     try:
-        proto = _parse(Path(path))
-        load_external(proto, Path(path))
-        proto = _converted(inline_functions(proto, path), path)
-        _check(proto, path)
+        proto = _parse(data if file is None else _read(file), name)
+        load_external(proto, file, name)
+        proto = _converted(inline_functions(proto, name), name)
+        _check(proto, name)
         _check_inputs(proto)
         complete: bytes = proto.SerializeToString(deterministic=True)
         if _is_candidate(proto, operators):
             rehearse(complete, "model")
     except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
-        raise not_onnx(path, str(error)) from error
+        raise not_onnx(name, str(error)) from error
     except BackendError as error:
         raise FrontendError(error.message, hint=error.hint) from error
     return complete
@@ -93,33 +125,41 @@ def _is_candidate(proto: onnx.ModelProto, operators: Collection[str]) -> bool:
     return known and len(samples - {0, ""}) <= 1
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def _read(path: Path) -> bytes:
     try:
-        proto = onnx.load_from_string(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise FrontendError(
             f"the model file {path} cannot be read ({error.strerror})",
             hint="give the path of an .onnx file",
         ) from error
+
+
+def _parse(data: bytes, name: str) -> onnx.ModelProto:
+    for start, kind in _OTHER_FORMATS.items():
+        if data.startswith(start):
+            raise FrontendError(f"{name} is not an ONNX model but {kind}", hint=_EXPORT)
+    try:
+        proto = onnx.load_from_string(data)
     except (DecodeError, ValueError) as error:
-        raise not_onnx(str(path), "its protobuf cannot be parsed") from error
+        raise not_onnx(name, "its protobuf cannot be parsed") from error
     if not proto.graph.node or not proto.opset_import:
-        raise not_onnx(str(path), "it holds no graph")
+        raise not_onnx(name, "it holds no graph")
     if has_bad_text(proto):
-        raise not_onnx(str(path), "it holds text that is not UTF-8")
+        raise not_onnx(name, "it holds text that is not UTF-8")
     del proto.training_info[:]  # nothing of it is compiled, and it may name data files too
     return proto
 
 
-def not_onnx(path: str, why: str) -> FrontendError:
+def not_onnx(name: str, why: str) -> FrontendError:
     """The error for a file that is something else, or damaged."""
     return FrontendError(
-        f"{path} is not a readable ONNX model ({why})",
+        f"{name} is not a readable ONNX model ({why})",
         hint="the file may be truncated or of another format; export it again",
     )
 
 
-def _converted(proto: onnx.ModelProto, path: str) -> onnx.ModelProto:
+def _converted(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The model in the oldest operator set that pinnir reads, if it is somewhat older."""
     opset = opset_of(proto)
     if not _OLDEST_CONVERTED <= opset < OLDEST_OPSET:
@@ -146,17 +186,17 @@ def _converted(proto: onnx.ModelProto, path: str) -> onnx.ModelProto:
         # What an assertion of the converter says follows after its place in the code.
         reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2].strip()
         raise FrontendError(
-            f"{path} uses operator set {opset}, and ONNX cannot convert it to {OLDEST_OPSET}: "
+            f"{name} uses operator set {opset}, and ONNX cannot convert it to {OLDEST_OPSET}: "
             f"{reason}",
             hint=f"export with opset {OLDEST_OPSET} or newer",
         ) from error
 
 
-def _check(proto: onnx.ModelProto, path: str) -> None:
+def _check(proto: onnx.ModelProto, name: str) -> None:
     opset = opset_of(proto)
     if opset < OLDEST_OPSET:
         raise FrontendError(
-            f"{path} uses operator set {opset}", hint=f"export with opset {OLDEST_OPSET} or newer"
+            f"{name} uses operator set {opset}", hint=f"export with opset {OLDEST_OPSET} or newer"
         )
     sparse = [tensor.values.name for tensor in proto.graph.sparse_initializer]
     if sparse:
@@ -169,7 +209,7 @@ def _check(proto: onnx.ModelProto, path: str) -> None:
             onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
         raise FrontendError(
-            f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}",
+            f"{name} is not a valid ONNX model: {str(error).strip().splitlines()[0]}",
             hint="export it again",
         ) from error
 

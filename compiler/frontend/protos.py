@@ -43,6 +43,18 @@ def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             yield from _parts(attribute.sparse_tensors)
 
 
+def forget_notes(proto: onnx.ModelProto) -> None:
+    """Take out what an exporter noted about its own work, such as places in the user's code."""
+    del proto.metadata_props[:]
+    for body in bodies(proto):
+        for part in (body, *body.node, *body.value_info):
+            del part.metadata_props[:]
+            part.ClearField("doc_string")
+        if isinstance(body, onnx.GraphProto):
+            for part in (*body.input, *body.output, *body.initializer):
+                del part.metadata_props[:]
+
+
 def has_bad_text(proto: Message) -> bool:
     """Whether some text in the message is not UTF-8, which is noticed only when it is read."""
     waiting = [proto]

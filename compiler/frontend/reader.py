@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
-from pinnir.frontend.loading import bad_input, load_isolated, not_onnx, opset_of
+from pinnir.frontend.loading import bad_input, not_onnx, opset_of
 from pinnir.frontend.protos import operator_name
+from pinnir.frontend.sources import Source, checked_bytes
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
 from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
 from pinnir.ir.names import Names
 from pinnir.numerics.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from pinnir.frontend.torch_modules import Columns
 
 IMPORTERS: dict[str, Importer] = {
     **dict.fromkeys(OPERATORS, as_it_is),
@@ -64,19 +68,24 @@ class Model:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def read_model(path: str | Path) -> Model:
-    """Read an ONNX file.
-
-    Weights in a separate data file are read if that file lies in the model's folder.
+def read_model(source: Source | Model, columns: Columns = ()) -> Model:
+    """Read a network, whatever it is given as.
 
     Args:
-        path: The ``.onnx`` file.
+        source: Path of an ``.onnx`` file, whose weights may lie in a data file in the same folder;
+            an ONNX model as bytes or as ``onnx.ModelProto``, with its weights inside; a
+            ``torch.nn.Module``, which :func:`~pinnir.frontend.torch_modules.export` exports; or
+            what this function gave before.
+        columns: Of the domain that the network is for: their names, None for those without one; a
+            module is exported for them.
 
     Raises:
-        FrontendError: If the file is missing, damaged, not ONNX, or holds operators that pinnir
-            cannot compile; all such nodes are listed at once.
+        FrontendError: If it is something else, missing, damaged, not ONNX, or holds operators that
+            pinnir cannot compile; all such nodes are listed at once.
     """
-    return import_bytes(load_isolated(Path(path), IMPORTERS))
+    if isinstance(source, Model):
+        return source
+    return import_bytes(checked_bytes(source, columns, IMPORTERS))
 
 
 def import_bytes(data: bytes) -> Model:

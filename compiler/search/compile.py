@@ -12,7 +12,7 @@ import numpy as np
 from pinnir.base.errors import CoreShareError, DomainError, LegalizeError, PinnirError
 from pinnir.base.files import check_writable
 from pinnir.base.targets import find_target
-from pinnir.frontend import Model, read_model
+from pinnir.frontend import Model, Source, read_model
 from pinnir.ir.graph import Input
 from pinnir.ir.sample_axes import has_features, separate_axes
 from pinnir.metrics.field_errors import normalised_errors, reference_errors
@@ -20,7 +20,7 @@ from pinnir.numerics.matrix import Array
 from pinnir.pipeline.checkpoints import Checkpoints
 from pinnir.pipeline.manager import Pass, PassObserver
 from pinnir.points.domain import Domain
-from pinnir.points.domain_text import parse_domain
+from pinnir.points.domain_forms import DomainSource, read_ranges
 from pinnir.points.held_out import SETS, HeldOut
 from pinnir.program.frontier import (
     DEFAULT_CRITERION,
@@ -53,8 +53,8 @@ _TRIES = 6
 
 
 def compile(
-    model: str | Path | Model,
-    domain: str,
+    model: Source | Model,
+    domain: DomainSource,
     *,
     target: str | None = None,
     coding: str = "auto",
@@ -79,8 +79,13 @@ def compile(
     """Compile a trained network to a spiking program, and measure what came out.
 
     Args:
-        model: Path of the ONNX file, or a model read before.
-        domain: Where the program is to be accurate, such as ``"x=-1:1,t=0:1"``.
+        model: Path of an ONNX file; an ONNX model as bytes or ``onnx.ModelProto``; a
+            ``torch.nn.Module``, whose ``forward`` takes all columns of the domain as one tensor
+            ``(samples, columns)``, or each as a parameter ``(samples, 1)`` that is called as the
+            column; or a model read before.
+        domain: Where the program is to be accurate: text such as ``"x=-1:1,t=0:1"``, a dict such as
+            ``{"x": (-1, 1), "t": (0, 1)}`` (``{"t": 0.5}`` fixes a column to one value), or an
+            array of bounds ``(columns, 2)`` in the order of the model's columns.
         target: Name in the TARGETS table; if not given ``nir``, or ``programmable`` for codings
             that need it.
         coding: ``population``, ``rate``, ``phase``, ``delta``, ``signgd``, or ``auto``: all that
@@ -224,8 +229,8 @@ def _own_error(job: Job, source: Array, truth: Array) -> float:
 
 
 def prepare(
-    model: str | Path | Model,
-    domain: str,
+    model: Source | Model,
+    domain: DomainSource,
     target: str = "nir",
     seed: int = 0,
     calibration: Array | None = None,
@@ -236,10 +241,11 @@ def prepare(
 ) -> Job:
     """Read the model and draw the points of one compilation; arguments as for :func:`compile`."""
     found = find_target(target)
-    loaded = model if isinstance(model, Model) else read_model(model)
-    loaded = _prepared(loaded, len(parse_domain(domain, loaded.graph.model_inputs).columns))
+    ranges = read_ranges(domain)
+    loaded = read_model(model, ranges.columns)
+    loaded = _prepared(loaded, len(ranges.domain(loaded.graph.model_inputs).columns))
     # The graph now says which axis a column runs along.
-    box = parse_domain(domain, loaded.graph.model_inputs)
+    box = ranges.domain(loaded.graph.model_inputs)
     words = np.random.SeedSequence(seed).generate_state(1 + 2 * SETS)
     seeds = [int(word) for word in words]
     given = calibration is not None

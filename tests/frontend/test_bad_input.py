@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pinnir.base.errors import FrontendError
+from pinnir.base.files import seal
 from pinnir.frontend import read_model
 from pinnir.frontend.loading import load
 from pinnir.frontend.reader import IMPORTERS, Model, import_bytes
@@ -26,7 +29,7 @@ def refusal(path) -> str:
 
 def read_here(path) -> Model:
     """``read_model`` without the child process, for tests of very many files."""
-    return import_bytes(load(b"", str(path), list(IMPORTERS)))
+    return import_bytes(load(b"", str(path), str(path), list(IMPORTERS)))
 
 
 def refusal_of(folder, nodes, weights=None, **options) -> str:
@@ -55,14 +58,34 @@ def test_empty_file(tmp_path):
     assert refusal(path) == f"{path} is not a readable ONNX model (it holds no graph)\n{AGAIN}"
 
 
-@pytest.mark.parametrize(
-    "data", [b"x,y\n0.0,1.0\n", np.random.default_rng(0).bytes(500), b"\x89HDF\r\n\x1a\n"]
-)
+@pytest.mark.parametrize("data", [b"x,y\n0.0,1.0\n", np.random.default_rng(0).bytes(500)])
 def test_not_onnx(tmp_path, data):
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
     assert refusal(path) == (
         f"{path} is not a readable ONNX model (its protobuf cannot be parsed)\n{AGAIN}"
+    )
+
+
+PICKLE = "a pickle, as PyTorch and scikit-learn save"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"PK\x03\x04\x14\0", "a zip archive, as PyTorch (.pt) and Keras (.keras) save"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras (.h5) saves"),
+        *((pickle.dumps({"w": 1}, protocol), PICKLE) for protocol in (2, 3, 4, 5)),
+        (seal(b"nothing"), "a program that pinnir compiled"),
+    ],
+)
+def test_files_of_other_formats(tmp_path, data, kind):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    assert refusal(path) == (
+        f"{path} is not an ONNX model but {kind}\n"
+        "hint: export the network to ONNX, as docs/from-your-framework.md says; pinnir.compile "
+        "also takes a torch.nn.Module"
     )
 
 

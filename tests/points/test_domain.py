@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import DomainError
 from pinnir.points.domain import Domain
-from pinnir.points.domain_text import ModelInputs, parse_domain, parse_grid
+from pinnir.points.domain_forms import read_ranges
+from pinnir.points.domain_text import parse_grid
 from pinnir.points.point_files import load_points, load_reference
+from pinnir.points.ranges import ModelInputs
 from pinnir.points.streaming_order import along_curve
 
 SYNTAX = 'write "x=-1:1,t=0:1", one range a column in order, or "-1:1" for all columns'
+QUOTES = "; a name with a comma or an equals sign stands in single quotes: 'x,t'=0:1"
+FORMS = (
+    'give text such as "x=-1:1,t=0:1", a dict such as {"x": (-1, 1), "t": (0, 1)}, or an array of '
+    "bounds (columns, 2)"
+)
 BOX = Domain(("x", "t"), np.array([-1.0, 0.0]), np.array([1.0, 0.5]))
 
 
@@ -28,16 +37,16 @@ PAIR = inputs_of(x=1, t=1)
 MIXED = inputs_of(p=2, t=1)
 
 
-def error(text: str, inputs: ModelInputs = POINT) -> str:
+def error(source: Any, inputs: ModelInputs = POINT) -> str:
     with pytest.raises(DomainError) as caught:
-        parse_domain(text, inputs)
+        read_ranges(source).domain(inputs)
     return str(caught.value)
 
 
 def told(
     text: str, inputs: ModelInputs = POINT
 ) -> tuple[tuple[str, ...], list[float], list[float]]:
-    box = parse_domain(text, inputs)
+    box = read_ranges(text).domain(inputs)
     return box.columns, box.low.tolist(), box.high.tolist()
 
 
@@ -90,7 +99,7 @@ def test_input_names_with_dots():
 )
 def test_multiples_of_pi(text, value):
     low, high = (text, "99") if value < 90 else ("0", text)
-    box = parse_domain(f"x={low}:{high}", inputs_of(x=1))
+    box = read_ranges(f"x={low}:{high}").domain(inputs_of(x=1))
     assert box.low[0] == value
 
 
@@ -104,7 +113,7 @@ def test_empty(text):
     [("x=-1:1,0:1", "0:1"), ("0:1,0:1", "0:1"), ("=0:1,x=0:1", "=0:1"), ("x=0:1, t", "t")],
 )
 def test_item_without_a_name(text, item):
-    assert error(text) == f"'{item}' in the domain is not NAME=lo:hi\nhint: {SYNTAX}"
+    assert error(text) == f"'{item}' in the domain is not NAME=lo:hi\nhint: {SYNTAX}{QUOTES}"
 
 
 @pytest.mark.parametrize(
@@ -118,10 +127,13 @@ def test_single_item_without_numbers():
     assert error("nonsense") == f"'nonsense' in the domain is not lo:hi\nhint: {SYNTAX}"
 
 
-@pytest.mark.parametrize("item", ["x=1:0", "x=inf", "x=0:inf", "x=nan:1", "x=-inf:inf", "x=pi:3"])
+@pytest.mark.parametrize(
+    "item", ["x=1:0", "x=inf", "x=0:inf", "x=nan:1", "x=-inf:inf", "x=pi:3", "x=-1e308:1e308"]
+)
 def test_item_without_a_range(item):
     assert error(f"{item},t=0:1") == (
-        f"'{item}' in the domain is not a range lo:hi with lo < hi\nhint: {SYNTAX}"
+        f"'{item}' in the domain is not a range of finite bounds, the lower one first\n"
+        f"hint: {SYNTAX}"
     )
 
 
@@ -170,7 +182,7 @@ def test_input_that_does_not_exist():
 
 def test_text_form_is_read_back_exactly():
     box = Domain(("x", "t"), np.array([-1 / 3, 0.1]), np.array([np.pi, 1e300]))
-    again = parse_domain(str(box), POINT)
+    again = read_ranges(str(box)).domain(POINT)
     assert again.columns == box.columns
     np.testing.assert_array_equal(again.low, box.low)
     np.testing.assert_array_equal(again.high, box.high)
@@ -196,7 +208,10 @@ def test_quoted_names(text, inputs, expected):
 
 def test_the_hint_says_how_to_quote_where_it_is_needed():
     assert error("x,t=0:1", inputs_of(**{"x,t": 1})) == (
-        f"'x' in the domain is not NAME=lo:hi\nhint: {SYNTAX}; write 'x,t' for that name"
+        f"'x' in the domain is not NAME=lo:hi\nhint: {SYNTAX}{QUOTES}"
+    )
+    assert error("x=t=0:1", inputs_of(**{"x=t": 1})) == (
+        f"'x=t=0:1' in the domain is not lo:hi\nhint: {SYNTAX}{QUOTES}"
     )
 
 
@@ -218,11 +233,122 @@ def test_a_box_is_read_back_from_its_text_whatever_the_names(names, data):
     box = Domain(tuple(names), -np.arange(1.0, len(names) + 1), np.arange(1.0, len(names) + 1))
     order = data.draw(st.permutations(str(box).split(","))) if "," not in "".join(names) else ()
     for text in filter(None, (str(box), ",".join(order))):
-        again = parse_domain(text, inputs)
+        again = read_ranges(text).domain(inputs)
         if len(names) > 1:
             assert again.columns == box.columns
             np.testing.assert_array_equal(again.high, box.high)
         assert set(again.columns) == set(box.columns)
+
+
+# ---------------------------------------------------------------------------------- other forms
+
+
+def same(found: Domain, expected: Domain) -> None:
+    assert found.columns == expected.columns
+    assert found.axes == expected.axes
+    np.testing.assert_array_equal(found.low, expected.low)
+    np.testing.assert_array_equal(found.high, expected.high)
+    assert found.low.dtype == found.high.dtype == np.float64
+
+
+FINITE = st.floats(-1e300, 1e300, allow_nan=False)
+
+
+@given(data=st.data())
+def test_text_dict_and_array_are_one_domain(data):
+    """For inputs of any names, widths and sample axes, and with columns of one value."""
+    names = data.draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
+    widths = data.draw(st.lists(st.integers(1, 3), min_size=len(names), max_size=len(names)))
+    axes = data.draw(st.permutations(range(len(names))))
+    inputs = list(zip(names, widths, axes, strict=True))
+    count = sum(widths)
+    pairs = data.draw(st.lists(st.tuples(FINITE, FINITE), min_size=count, max_size=count))
+    bounds = np.sort(np.array(pairs), axis=1)
+    by_array = read_ranges(bounds).domain(inputs)
+    # Only an array can tell a column that is called as another input from that input.
+    assume(len(set(by_array.columns) | set(names)) == count + sum(width > 1 for width in widths))
+    ranges = dict(zip(by_array.columns, bounds, strict=True))
+    fixed = {name: low if low == high else (low, high) for name, (low, high) in ranges.items()}
+    for source in (str(by_array), ranges, fixed, bounds.tolist()):
+        same(read_ranges(source).domain(inputs), by_array)
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "expected"),
+    [
+        ({"x": (-1, 1), "t": 0.5}, POINT, (("x", "t"), [-1, 0.5], [1, 0.5])),
+        ({"t": [0, 1], "x": np.int64(2)}, PAIR, (("x", "t"), [2, 0], [2, 1])),
+        (
+            {"p.1": (2, 3), "p": (-1, 1), "t": 0},
+            MIXED,
+            (("p.0", "p.1", "t"), [-1, 2, 0], [1, 3, 0]),
+        ),
+        (np.array([[-1, 1], [0, 0]]), POINT, (("p.0", "p.1"), [-1, 0], [1, 0])),
+        ([(-1, 1), (0, 1)], PAIR, (("x", "t"), [-1, 0], [1, 1])),
+        ([(-1, 1)], inputs_of(p=None), (("p",), [-1], [1])),
+        ([(-1, 1), (0, 1)], inputs_of(p=None), (("p.0", "p.1"), [-1, 0], [1, 1])),
+    ],
+)
+def test_dicts_and_arrays(source, inputs, expected):
+    assert told(source, inputs) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (3, "the domain is a single number, not (columns, 2)"),
+        (None, "the domain of type NoneType holds something else than numbers"),
+        (Path("x=0:1"), "the domain of type PosixPath holds something else than numbers"),
+        ([[0, 1], [2]], "the domain of type list holds something else than numbers"),
+        ([["0", "1"]], "the domain of type list holds something else than numbers"),
+        (np.array([[0j, 1]]), "the domain of type ndarray holds something else than numbers"),
+        (np.zeros(3), "the domain is an array of shape (3,), not (columns, 2)"),
+        ((-1, 1), "the domain is an array of shape (2,), not (columns, 2)"),
+        (np.zeros((2, 3)), "the domain is an array of shape (2, 3), not (columns, 2)"),
+        (np.zeros((0, 2)), "the domain is an array of shape (0, 2), not (columns, 2)"),
+        ({}, "the domain is empty"),
+        ({0: (0, 1)}, "the key 0 of the domain is not a name"),
+        ({"x": "a"}, "'x': 'a' in the domain is neither a number nor a pair (low, high)"),
+        (
+            {"x": (0, 1, 2)},
+            "'x': (0, 1, 2) in the domain is neither a number nor a pair (low, high)",
+        ),
+        ({"x": None}, "'x': None in the domain is neither a number nor a pair (low, high)"),
+        ({"x": [[0, 1]]}, "'x': [[0, 1]] in the domain is neither a number nor a pair (low, high)"),
+        (
+            {"x": (1, -1)},
+            "'x': (1, -1) in the domain is not a range of finite bounds, the lower one first",
+        ),
+        (
+            {"x": np.inf},
+            "'x': inf in the domain is not a range of finite bounds, the lower one first",
+        ),
+        (
+            [[0, 1], [np.nan, 1]],
+            "row 1 of the domain, [nan, 1], is not a range of finite bounds, the lower one first",
+        ),
+        (
+            np.array([[2, 1]]),
+            "row 0 of the domain, [2, 1], is not a range of finite bounds, the lower one first",
+        ),
+    ],
+)
+def test_what_is_no_domain(source, problem):
+    assert error(source) == f"{problem}\nhint: {FORMS}"
+
+
+def test_arrays_of_another_number_of_columns():
+    for inputs, names in ((POINT, "p.0, p.1"), (PAIR, "x, t")):
+        assert error(np.zeros((3, 2)), inputs) == (
+            f"the domain gives 3 columns, the model has 2\nhint: give one range a column: {names}"
+        )
+
+
+def test_names_of_a_dict_are_those_of_the_inputs():
+    assert error({"x": (0, 1), "y": (0, 1)}, PAIR) == (
+        "the domain says nothing of the model's input 't'\n"
+        "hint: the inputs are x, t; write NAME=lo:hi for each"
+    )
 
 
 # --------------------------------------------------------------------------------------- points
