@@ -39,12 +39,12 @@ from pinnir.passes.tidying.join_arguments import JoinArguments
 from pinnir.passes.tidying.split_host import SplitHost
 from pinnir.pipeline.manager import Pass, Passes
 
-_RECOGNISE: Passes = (FoldConstants(), DropIdentity(), FuseAffine(), FuseActivations())
-SPLIT: Passes = (*_RECOGNISE, SplitHost())
+RECOGNISE: Passes = (FoldConstants(), DropIdentity(), FuseAffine(), FuseActivations())
+SPLIT: Passes = (*RECOGNISE, SplitHost())
 GATHER: Passes = (GatherSynapses(),)
 TIDY: Passes = SPLIT + GATHER
 # Features as neurons: a delta program then multiplies what changes of the inputs, not all features.
-STREAMED_TIDY: Passes = (*_RECOGNISE, SplitHost(features="core"), *GATHER)
+STREAMED_TIDY: Passes = (*RECOGNISE, SplitHost(features="core"), *GATHER)
 # Of networks of images and patches: what is no affine map of columns becomes neurons of several
 # arguments, which only sign-gradient coding has.
 SPLIT_FEATURES: Passes = (

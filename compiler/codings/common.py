@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pinnir.ir.evaluate import add, trace
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.ir.names import Names
-from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
+from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, dense, product
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,24 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
 def _synapses(node: Node, layer: Spiking, names: Names) -> tuple[Node, ...]:
     """The affine map ``node`` fed by spikes: a dense map from each population."""
     op = node.op_as(Affine)
-    weight = dense(op.weight)
-    bias = op.bias + weight @ layer.silent
+    bias = op.bias + apply(op.weight, layer.silent)
     maps: list[Node] = []
     for population in layer.populations:
-        # In the order in memory that a file gives it: sums then round alike.
-        own = np.ascontiguousarray(weight[:, population.neurons])
-        synapses = Affine(compose(own, population.decode), bias)
+        synapses = Affine(product(_columns(op.weight, population.neurons), population.decode), bias)
         name = node.name
         if len(layer.populations) > 1:
             name = names.fresh(f"{name}_{population.node.name}")
         maps.append(Node(name, synapses, (population.node,), node.segment))
         bias = np.zeros_like(bias)
     return tuple(maps)
+
+
+def _columns(weight: Matrix, picked: NDArray[np.intp]) -> Matrix:
+    """Some columns of a weight; all of them in their order leave its blocks as they are."""
+    if isinstance(weight, BlockDiagonal) and np.array_equal(picked, np.arange(weight.shape[1])):
+        return weight
+    # In the order in memory that a file gives it: sums then round alike.
+    return np.ascontiguousarray(dense(weight)[:, picked])
 
 
 def _read_out(node: Node, maps: tuple[Node, ...]) -> Node:

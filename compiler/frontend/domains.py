@@ -17,16 +17,12 @@ from pinnir.numerics.operators import OPERATORS
 _UNFUSED = "give the model as it was before ONNX Runtime optimised it"
 
 
-def _floats(node: OnnxNode) -> Node:
-    """The first input; integers and truth values as the floats that these operators make of it."""
-    return node.x if is_floating(node.x) else node.part("floats", "Cast", node.x, to="float64")
-
-
 def _scaler(node: OnnxNode) -> Node:
     """``(x - offset) scale`` of each column, or of all alike."""
     offset = node.constant("offset", np.array(node.attributes.get("offset", [0.0])))
     scale = node.constant("scale", np.array(node.attributes.get("scale", [1.0])))
-    return node.value("Mul", node.part("centred", "Sub", _floats(node), offset), scale)
+    centred = node.part("centred", "Sub", node.floats("floats", node.x), offset)
+    return node.value("Mul", centred, scale)
 
 
 def _normalizer(node: OnnxNode) -> Node:
@@ -35,7 +31,7 @@ def _normalizer(node: OnnxNode) -> Node:
     norm = node.attributes.get("norm", b"MAX")
     if norm not in reductions:
         raise node.refuse(f"divides by the unknown norm {norm.decode(errors='replace')}")
-    x, axis = _floats(node), node.constant("axis", np.array([-1]))
+    x, axis = node.floats("floats", node.x), node.constant("axis", np.array([-1]))
     size = node.part("norm", reductions[norm], x, axis, keepdims=1)
     zero, one = node.constant("zero", 0.0), node.constant("one", 1.0)
     none = node.part("none", "Equal", size, zero)

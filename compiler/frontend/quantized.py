@@ -24,7 +24,7 @@ def _quantize(node: OnnxNode) -> Node:
 def _dequantize(node: OnnxNode) -> Node:
     """``(x - zero) scale``."""
     scale, zero = _scale_and_zero(node)
-    x = node.part("floats", "Cast", node.x, to="float64")
+    x = node.floats("floats", node.x)
     return node.value("Mul", x if zero is None else node.part("shifted", "Sub", x, zero), scale)
 
 
@@ -37,7 +37,7 @@ def _scale_and_zero(node: OnnxNode) -> tuple[Node, Node | None]:
     _, scale, zero = (*node.operands, None)[:3]
     assert scale is not None
     if zero is not None:
-        zero = node.part("zero_point", "Cast", zero, to="float64")
+        zero = node.floats("zero_point", zero)
     if not isinstance(scale.op, Constant):
         raise node.refuse("has a scale that is computed", hint="quantise with fixed scales")
     if scale.op.value.size == 1:

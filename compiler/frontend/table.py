@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from pinnir.base.errors import FrontendError
 from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.value_types import is_floating
 from pinnir.numerics.operators import OPERATORS
 
 
@@ -61,6 +62,10 @@ class OnnxNode:
     def part(self, suffix: str, kind: str, *operands: Node, **attributes: Any) -> Node:
         """A step on the way to the node's value."""
         return Node(f"{self.name}:{suffix}", Primitive(kind, attributes), operands)
+
+    def floats(self, suffix: str, x: Node) -> Node:
+        """A value; integers and truth values as the floating point numbers that they are."""
+        return x if is_floating(x) else self.part(suffix, "Cast", x, to="float64")
 
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.ir.graph import Affine, Graph, Node, Staircase
-from pinnir.numerics.matrix import Array, dense
+from pinnir.numerics.matrix import Array, apply, dense, scaled
 
 _MANTISSA = 53  # bits
 # Bits of a unit whose multiples are to be exact.
@@ -65,9 +65,9 @@ def numbered_network(graph: Graph) -> Graph:
 
 def on_numbers(map_: Affine, op: Staircase) -> Affine:
     """The map that reads ``numbered(op)`` in place of ``op``."""
-    weight = dense(map_.weight)
-    bias = map_.bias + weight @ (op.base + op.step * zero_level(op))
-    return replace(map_, weight=weight * op.step, bias=bias)
+    bias = map_.bias + apply(map_.weight, op.base + op.step * zero_level(op))
+    weight = scaled(map_.weight, np.ones(map_.bias.size), op.step)
+    return replace(map_, weight=weight, bias=bias)
 
 
 def reach(map_: Affine, op: Staircase) -> Array:

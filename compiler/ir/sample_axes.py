@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Constant, Graph, Input, Node, width
+from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, width
 from pinnir.ir.shape_values import fixed_among, made_of_shapes
 from pinnir.numerics.matrix import Array
 
@@ -78,12 +78,20 @@ def is_table(layout: Layout) -> bool:
 
 
 def has_features(graph: Graph) -> bool:
-    """Whether a tensor graph of one sample axis holds values of several feature dimensions."""
+    """Whether a tensor graph of one sample axis computes with several feature dimensions.
+
+    Values that only have such dimensions, as what leaves the network may, are none of these.
+    """
     known = layouts(graph)
     counts = made_of_shapes(graph)
-    own = [known[n] for n in graph.nodes if not isinstance(n.op, Constant) and n not in counts]
+    own = [known[n] for n in graph.nodes if not (_is_moved(n) or n in counts)]
     along = [axes_of(layout) for layout in own]
     return set(along) == {(0,)} and not all(map(is_table, own))
+
+
+def _is_moved(node: Node) -> bool:
+    op = node.op
+    return isinstance(op, Constant) or (isinstance(op, Primitive) and bool(op.operator.moves))
 
 
 def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
 from pinnir.base.bounds import Count, Natural
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
-from pinnir.numerics.matrix import nonzeros
+from pinnir.numerics.matrix import entries, nonzeros
 
 
 class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +51,7 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     activations = sum(columns_in(known[node]) for node in spiking)
     maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
     if original is None:
-        sizes = {node: int(np.prod(node.op_as(Affine).weight.shape)) for node in maps}
+        sizes = {node: entries(node.op_as(Affine).weight).size for node in maps}
         products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
         core = sum(size for node, size in sizes.items() if node.in_core)
         macs = sum(sizes.values()) + products

@@ -7,6 +7,7 @@ keeping the blocks makes evaluation fast and memory small. Both mean the same ma
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,12 +34,17 @@ class BlockDiagonal:
         return neurons * rows, neurons * columns
 
     @classmethod
-    def from_dense(cls, matrix: Array, neurons: int) -> BlockDiagonal:
-        """Take the diagonal blocks of ``matrix``; everything else must be zero."""
+    def diagonal_of(cls, matrix: Array, neurons: int) -> BlockDiagonal:
+        """The diagonal blocks of ``matrix``, without everything else."""
         rows, columns = matrix.shape[0] // neurons, matrix.shape[1] // neurons
         tiles = matrix.reshape(neurons, rows, neurons, columns)
         diagonal = np.arange(neurons)
-        result = cls(np.ascontiguousarray(tiles[diagonal, :, diagonal, :]))
+        return cls(np.ascontiguousarray(tiles[diagonal, :, diagonal, :]))
+
+    @classmethod
+    def from_dense(cls, matrix: Array, neurons: int) -> BlockDiagonal:
+        """Take the diagonal blocks of ``matrix``; everything else must be zero."""
+        result = cls.diagonal_of(matrix, neurons)
         if np.count_nonzero(matrix) != np.count_nonzero(result.blocks):
             raise ValueError(f"matrix is not block-diagonal with {neurons} blocks")
         return result
@@ -105,6 +111,39 @@ def compose(outer: Array, inner: BlockDiagonal) -> Array:
     pieces = outer.reshape(outer.shape[0], neurons, -1)
     product: Array = np.einsum("onr,nrc->onc", pieces, inner.blocks)
     return product.reshape(-1, neurons * columns)
+
+
+def scaled(matrix: Matrix, rows: Array, columns: Array) -> Matrix:
+    """``diag(rows) @ matrix @ diag(columns)``, in the same form."""
+    if not isinstance(matrix, BlockDiagonal):
+        return rows[:, None] * matrix * columns
+    count, outputs, inputs = matrix.blocks.shape
+    left, right = rows.reshape(count, outputs, 1), columns.reshape(count, 1, inputs)
+    return BlockDiagonal(left * matrix.blocks * right)
+
+
+def product(outer: Matrix, inner: Matrix) -> Matrix:
+    """``outer @ inner``; of blocks where those of one divide into those of the other."""
+    if not isinstance(inner, BlockDiagonal):
+        return dense(outer) @ inner
+    if not isinstance(outer, BlockDiagonal):
+        return compose(outer, inner)
+    count = math.gcd(len(outer.blocks), len(inner.blocks))
+    if count == 1:
+        return compose(dense(outer), inner)
+    return BlockDiagonal(_joined(outer, count) @ _joined(inner, count))
+
+
+def _joined(matrix: BlockDiagonal, count: int) -> Array:
+    """The matrix as ``count`` blocks, each of as many of its own, with what is between them."""
+    neurons, rows, columns = matrix.blocks.shape
+    each = neurons // count
+    tiles = np.zeros((count, each, rows, each, columns))
+    diagonal = np.arange(each)
+    tiles[:, diagonal, :, diagonal, :] = matrix.blocks.reshape(count, each, rows, columns).swapaxes(
+        0, 1
+    )
+    return tiles.reshape(count, each * rows, each * columns)
 
 
 def nonzeros(matrix: Matrix) -> int:

@@ -11,14 +11,16 @@ import numpy as np
 
 from pinnir.base.errors import CoreShareError, DomainError, LegalizeError, PinnirError
 from pinnir.base.files import check_writable
-from pinnir.base.targets import find_target
+from pinnir.base.targets import Target, find_target
 from pinnir.frontend import Model, Source, read_model
-from pinnir.ir.graph import Input
+from pinnir.ir.graph import Graph, Input
 from pinnir.ir.sample_axes import has_features, separate_axes
 from pinnir.metrics.field_errors import normalised_errors, reference_errors
 from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
 from pinnir.pipeline.checkpoints import Checkpoints
-from pinnir.pipeline.manager import Pass, PassObserver
+from pinnir.pipeline.context import Context
+from pinnir.pipeline.manager import Pass, PassManager, PassObserver
 from pinnir.points.domain import Domain
 from pinnir.points.domain_forms import DomainSource, read_ranges
 from pinnir.points.held_out import SETS, HeldOut
@@ -261,13 +263,20 @@ def prepare(
         selection=_sets(box, SELECTION_POINTS, seeds[1 : 1 + SETS]),
         evaluation=_sets(box, EVALUATION_POINTS, seeds[1 + SETS :]),
         progress=progress,
-        features=coding == "signgd" and has_features(loaded.graph),
+        features=coding == "signgd" and _holds_features(loaded.graph, found),
     )
     if evaluation is not None:
         held_out = evaluation.check(box, job.calibration)
         selection = job.calibration if given else job.selection
         job = replace(job, selection=selection, evaluation=held_out.points, labels=held_out.labels)
     return job.where_finite()
+
+
+def _holds_features(graph: Graph, target: Target) -> bool:
+    """Whether images or patches are left where all that can be a table is one."""
+    columns = sum(columns or 0 for _, columns, _ in graph.model_inputs)
+    context = Context(graph, np.zeros((1, columns)), target)
+    return has_features(PassManager(pipelines.RECOGNISE).run(graph, context))
 
 
 def _sets(box: Domain, inside: int, seeds: Sequence[int]) -> Array:

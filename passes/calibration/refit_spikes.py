@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Affine, Graph, Level, Neuron, Node
-from pinnir.numerics.matrix import BlockDiagonal, dense
-from pinnir.numerics.ridge import regression
+from pinnir.numerics.matrix import entries
+from pinnir.numerics.ridge import regression_by_blocks
 from pinnir.passes.fitting.operations import with_parameters
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -35,7 +35,7 @@ class RefitSpikes(Pass):
     ridge: float = 1e-4
 
     def apply(self, graph: Graph, context: Context) -> Graph:
-        """Refit the dense maps that the source network has under the same name.
+        """Refit the maps that the source network has under the same name.
 
         Raises:
             PipelineError: If the program is not read out as a mean over its steps.
@@ -51,9 +51,9 @@ class RefitSpikes(Pass):
                 source = node.operands[0].name
                 found = trace(graph, graph.bind(points), {source, node.name})
                 rest = wanted[node.name] - found[node.name]
-                slope, constant = regression(found[source], rest, self.ridge)
-                op = node.op_as(Affine)
-                changed = {node.name: (dense(op.weight) + slope, op.bias + constant)}
+                op, x = node.op_as(Affine), found[source]
+                slope, constant = regression_by_blocks(op.weight, x, rest, self.ridge)
+                changed = {node.name: (entries(op.weight) + slope, op.bias + constant)}
                 graph = with_parameters(graph, changed)
         return graph
 
@@ -61,7 +61,6 @@ class RefitSpikes(Pass):
 def _reads_spikes(node: Node) -> bool:
     return (
         isinstance(node.op, Affine)
-        and not isinstance(node.op.weight, BlockDiagonal)
         and len(node.operands) == 1
         and isinstance(node.operands[0].op, Neuron)
     )

@@ -18,7 +18,7 @@ import numpy as np
 from pinnir.ir.evaluate import apply_activation, preactivations
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node
 from pinnir.ir.names import Names
-from pinnir.numerics.matrix import Array, BlockDiagonal, compose, dense
+from pinnir.numerics.matrix import Array, BlockDiagonal, apply, product
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -61,9 +61,9 @@ class SplitThresholds(Pass):
                 return _ramps(node, knots, names)
             if source is not None and source.name in fits and isinstance(node.op, Affine):
                 _, slopes_of, base = fits[source.name]
-                weight = dense(node.op.weight)
-                bias = node.op.bias + weight @ base
-                op = replace(node.op, weight=compose(weight, slopes_of), bias=bias)
+                weight = node.op.weight
+                bias = node.op.bias + apply(weight, base)
+                op = replace(node.op, weight=product(weight, slopes_of), bias=bias)
                 return node.with_op(op)
             return node
 

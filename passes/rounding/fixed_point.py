@@ -19,7 +19,7 @@ import numpy as np
 
 from pinnir.ir.exact_sums import numbered_network, reach, reads_levels, unit_for
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
-from pinnir.numerics.matrix import Array
+from pinnir.numerics.matrix import Array, entries, scaled, with_entries
 from pinnir.passes.fitting.operations import with_ops
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -64,6 +64,7 @@ def _together(node: Node, graph: Graph, bounds: Mapping[Node, Array]) -> Array:
 
 def _rounded(map_: Affine, unit: Array) -> Affine:
     """The nearest map of whole numbers of the units ``(rows,)``."""
-    assert isinstance(map_.weight, np.ndarray)
-    weight = np.rint(map_.weight / unit[:, None]) * unit[:, None]
+    every = np.ones(map_.weight.shape[1])
+    counts = scaled(map_.weight, 1 / unit, every)  # of powers of two: nothing is rounded yet
+    weight = scaled(with_entries(counts, np.rint(entries(counts))), unit, every)
     return replace(map_, weight=weight, bias=np.rint(map_.bias / unit) * unit)

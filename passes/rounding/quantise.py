@@ -31,7 +31,7 @@ from pinnir.ir.exact_sums import (
 from pinnir.ir.graph import Affine, Graph, Level, Node, Op, Primitive, Staircase
 from pinnir.ir.names import Names
 from pinnir.numerics.integer_weights import Moments, best_units, fitted_integers
-from pinnir.numerics.matrix import Array, BlockDiagonal, dense
+from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, dense
 from pinnir.numerics.ridge import regression
 from pinnir.passes.fitting.teaching import teacher_values
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
@@ -104,7 +104,7 @@ class Quantise(Pass):
         fits: list[_Fit] = []
         for node in maps:
             x, aim = run.arriving(node), wanted.get(node.name, run.values[node])
-            fit = _Fit(dense(run.maps[node].weight), x, aim, Moments.of(x))
+            fit = _Fit.of(run.maps[node].weight, x, aim)
             fits.append(fit.refitted(self.ridge))
         own = [one.units(limit) for one in fits]
         unit = np.min(own, axis=0)
@@ -118,10 +118,10 @@ class Quantise(Pass):
         missing = np.zeros_like(fits[0].aim)
         for node, fit, wide in zip(maps, fits, own, strict=True):
             # What the maps before it lost is this one's to make up for.
-            fit = replace(fit, aim=fit.aim + missing).refitted(self.ridge)
+            fit = fit.missing(missing).refitted(self.ridge)
             scale = _power(wide / unit)
-            whole = scale * fitted_integers(fit.weight, fit.moments, scale * unit, limit)
-            rest = fit.aim - (fit.x @ whole.T) * unit
+            whole = fit.integers(scale, unit, limit)
+            rest = fit.aim - apply(whole, fit.x) * unit
             bias = np.rint(rest.mean(axis=0) / unit)
             missing = rest - bias * unit
             found[node.name] = (Affine(whole, bias),)
@@ -160,12 +160,23 @@ class _Fit:
         x: What arrives, ``(samples, inputs)``.
         aim: What the map should give, ``(samples, outputs)``.
         moments: Of what arrives.
+        parts: The same of every block, if the map has several.
     """
 
     weight: Array
     x: Array
     aim: Array
     moments: Moments
+    parts: tuple[_Fit, ...] = ()
+
+    @classmethod
+    def of(cls, weight: Matrix, x: Array, aim: Array) -> _Fit:
+        """That of a map with this weight."""
+        parts: tuple[_Fit, ...] = ()
+        if isinstance(weight, BlockDiagonal):
+            ends = (np.split(values, len(weight.blocks), axis=1) for values in (x, aim))
+            parts = tuple(cls.of(*one) for one in zip(weight.blocks, *ends, strict=True))
+        return cls(dense(weight), x, aim, Moments.of(x), parts)
 
     @property
     def reach(self) -> Array:
@@ -175,11 +186,30 @@ class _Fit:
 
     def refitted(self, ridge: float) -> _Fit:
         """With the weights that the regression of what is missing adds."""
+        if self.parts:
+            parts = tuple(one.refitted(ridge) for one in self.parts)
+            weight = dense(BlockDiagonal(np.stack([one.weight for one in parts])))
+            return replace(self, weight=weight, parts=parts)
         slope, _ = regression(self.x, self.aim - self.x @ self.weight.T, ridge)
         return replace(self, weight=self.weight + slope)
 
+    def missing(self, rest: Array) -> _Fit:
+        """With so much more to give."""
+        split = np.split(rest, max(1, len(self.parts)), axis=1)
+        parts = tuple(one.missing(own) for one, own in zip(self.parts, split, strict=False))
+        return replace(self, aim=self.aim + rest, parts=parts)
+
+    def integers(self, scale: float, unit: Array, limit: int) -> Matrix:
+        """The weights in whole numbers times ``scale``, of these units."""
+        if self.parts:
+            units = zip(self.parts, np.split(unit, len(self.parts)), strict=True)
+            return BlockDiagonal(np.stack([dense(p.integers(scale, u, limit)) for p, u in units]))
+        return scale * fitted_integers(self.weight, self.moments, scale * unit, limit)
+
     def units(self, limit: int) -> Array:
         """The best unit of every row, ``(outputs,)``; any will do where all weights are 0."""
+        if self.parts:
+            return np.concatenate([one.units(limit) for one in self.parts])
         found = best_units(self.weight, self.moments, limit)
         return np.where(self.weight.any(axis=1), found, np.inf)
 

@@ -63,7 +63,8 @@ class QuantiseActivations(Pass):
                     problem = "clipped ramps are counted over time, and all by the same number"
                     hint = "leave allocation=sensitivity to activations that were not split"
                     raise node.error(PipelineError, f"{problem} of steps", hint)
-                heights = found[node.name].step * (self.levels - 1)
+                rounded = found[node.name]
+                heights = rounded.step * np.ptp(rounded.level_table, axis=1)
                 spreads = spreads_of(apply_activation(op, values[node.name]))
                 about[node.name] = Rounded(weights[node.name], heights, spreads)
             levels = allocate(about, self.levels)

@@ -3,7 +3,10 @@
 A staircase has levels ``y_k = base + step * k`` and boundaries where ``f`` crosses
 ``y_k - step / 2`` upwards (level ``k`` begins) or downwards (level ``k`` ends). ``f`` is cut at its
 turning points into monotone pieces, and each piece is inverted by bisection, or in closed form
-where the function has one. All neurons are treated at once: arrays are ``(points, neurons)``.
+where the function has one. A function that rounds is its own staircase, of as many levels as it has
+(``quanta.py``), if it is given as many.
+
+All neurons are treated at once: arrays are ``(points, neurons)``.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pinnir.ir.evaluate import apply_activation
 from pinnir.ir.graph import Activation, Staircase
 from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.numerics.matrix import Array
+from pinnir.passes.rounding.quanta import quantum_of
 
 # Halvings of the bracket; 60 take any float64 bracket of ordinary width to its last bit.
 _BISECTIONS = 60
@@ -43,7 +47,7 @@ def build_staircase(
         low: Lowest pre-activation of each neuron, ``(neurons,)``.
         high: Highest pre-activation of each neuron, ``(neurons,)``.
         levels: Number of levels ``L >= 2``, for all neurons or for each, ``(neurons,)``; a neuron
-            whose activation is constant gets one.
+            whose activation is constant gets one, and none gets more than its function has.
     """
 
     def f(z: Array) -> Array:
@@ -54,6 +58,10 @@ def build_staircase(
     ends = f(knots)
     bottom, top = ends.min(axis=0), ends.max(axis=0)
     step = (top - bottom) / (levels - 1)
+    quantum = quantum_of(op)
+    if quantum is not None:  # no neuron gets more levels than its function has
+        own = np.rint((top - bottom) / quantum)
+        step = np.where((own > 0) & (own < levels), quantum, step)
     # Levels closer than rounding errors are one level: a saturated neuron is constant.
     step[step <= 4 * np.finfo(np.float64).eps * np.maximum(np.abs(bottom), np.abs(top))] = 0.0
     invert = _inverse(op, f)

@@ -5,6 +5,7 @@
 3. The same of any value and a constant, *before* an affine map, goes into that map: this takes in
    input normalisation such as ``2 (x - lb) / (ub - lb) - 1``.
 4. An affine map of an affine map becomes one, if nobody else uses the inner one.
+5. Before all that, products of stacks of matrices and Einstein sums (``stacks.py``).
 
 A constant is taken only if it acts on columns: a scalar, or one number a column; and only if it is
 floating point: integers stay integers, which divide and overflow in their own way.
@@ -17,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.ir.graph import Affine, Constant, Graph, Level, Node, Primitive, columns_of
-from pinnir.numerics.matrix import Array, dense
+from pinnir.numerics.matrix import Array, apply, product, scaled
+from pinnir.passes.tidying.stacks import without_stacks
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -31,13 +33,17 @@ class FuseAffine(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Fuse bottom-up; each node meets operands that are already fused."""
+        # Maps that are there already may pick or spread columns; joined they would be larger.
+        apart = {node.name for node in graph.nodes if isinstance(node.op, Affine)}
+        graph = without_stacks(graph)
         shared = {node.name for node, users in graph.users.items() if len(users) > 1}
         shared |= {node.name for node in graph.outputs}
-        return graph.rewrite(lambda node: _fuse(node, shared))
+        return graph.rewrite(lambda node: node if node.name in apart else _fuse(node, shared))
 
 
 def _fuse(node: Node, shared: set[str]) -> Node:
-    fused = _from_product(node) or _after_affine(node, shared)
+    fused = node if isinstance(node.op, Affine) else _from_product(node)
+    fused = fused or _after_affine(node, shared)
     return node if fused is None else _absorb(fused, shared)
 
 
@@ -78,8 +84,8 @@ def _after_affine(node: Node, shared: set[str]) -> Node | None:
     rows = _per_column(scale, outputs), _per_column(shift, outputs)
     if rows[0] is None or rows[1] is None:
         return None
-    weight, bias = dense(inner.op.weight), inner.op.bias
-    op = Affine(rows[0][:, None] * weight, rows[0] * bias + rows[1])
+    weight = scaled(inner.op.weight, rows[0], np.ones(inner.op.weight.shape[1]))
+    op = Affine(weight, rows[0] * inner.op.bias + rows[1])
     return replace(node, op=op, operands=inner.operands)
 
 
@@ -87,9 +93,9 @@ def _absorb(node: Node, shared: set[str]) -> Node:
     """Cases 3 and 4, repeated while they apply."""
     while True:
         (x,), op = node.operands, node.op_as(Affine)
-        weight, bias = dense(op.weight), op.bias
+        weight, bias = op.weight, op.bias
         if isinstance(x.op, Affine) and x.name not in shared:
-            op = Affine(weight @ dense(x.op.weight), bias + weight @ x.op.bias)
+            op = Affine(product(weight, x.op.weight), bias + apply(weight, x.op.bias))
             node = replace(node, op=op, operands=x.operands)
             continue
         found = scale_and_shift(x)
@@ -101,7 +107,8 @@ def _absorb(node: Node, shared: set[str]) -> Node:
             return node
         if max(scale.size, shift.size) > 1 and _columns(inner) != weight.shape[1]:
             return node  # the constant may widen its operand by broadcasting
-        op = Affine(weight * columns[0], bias + weight @ columns[1])
+        every = np.ones(len(bias))
+        op = Affine(scaled(weight, every, columns[0]), bias + apply(weight, columns[1]))
         node = replace(node, op=op, operands=(inner,))
 
 

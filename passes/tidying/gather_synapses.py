@@ -3,20 +3,22 @@
 The linear operators of a core (sums of residual connections, scalings, joins and cuts of columns)
 disappear: the input of every activation, and every value that leaves the core, becomes a sum of
 affine maps, each of one layer or of one value that enters. A residual connection so becomes skip
-synapses, and parallel networks become a core of several strands.
+synapses, and parallel networks become a core of several strands. A sum that keeps the members of a
+stack apart is block-diagonal, as their own maps are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from pinnir.ir.graph import Activation, Affine, Graph, Level, Node
 from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import Layout, layouts
-from pinnir.numerics.matrix import BlockDiagonal
+from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
 from pinnir.passes.tidying.linear_chains import Combination, Combiner
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -98,10 +100,25 @@ class _Gathering:
         maps: list[Node] = []
         for source, weight in weights.items():
             own = name if len(weights) == 1 else self.names.fresh(f"{name}:{source.name}")
-            op = Affine(weight, bias)
+            op = Affine(self._apart(weight), bias)
             maps.append(Node(own, op, (self._source(source, node),), node.segment))
             bias = np.zeros_like(bias)
         return tuple(maps)
+
+    @cached_property
+    def _members(self) -> set[int]:
+        """How many blocks the maps of the graph have."""
+        ops = (node.op for node in self.graph.nodes if isinstance(node.op, Affine))
+        return {len(op.weight.blocks) for op in ops if isinstance(op.weight, BlockDiagonal)}
+
+    def _apart(self, weight: Array) -> Matrix:
+        """A weight, in blocks if it maps each member on its own."""
+        for count in sorted(self._members, reverse=True):
+            if not any(size % count for size in weight.shape):
+                blocks = BlockDiagonal.diagonal_of(weight, count)
+                if np.count_nonzero(blocks.blocks) == np.count_nonzero(weight):
+                    return blocks
+        return weight
 
     def _source(self, source: Node, user: Node) -> Node:
         return self.inside[source] if source.segment == user.segment else self.outside[source]

@@ -32,10 +32,16 @@ def features(layout: Layout) -> tuple[int, ...]:
 def from_table(table: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """A table as the value that it stands for."""
     value = table.reshape(len(table), *features(layout))
-    return np.moveaxis(value, 0, _sample_dim(layout))
+    return np.moveaxis(value, 0, sample_dim(layout))
 
 
-def _sample_dim(layout: Layout) -> int:
+def to_table(value: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """A value as its table."""
+    return np.moveaxis(value, sample_dim(layout), 0).reshape(-1, prod(features(layout)))
+
+
+def sample_dim(layout: Layout) -> int:
+    """The dimension that runs along the samples."""
     return next(index for index, dim in enumerate(layout) if isinstance(dim, tuple))
 
 
@@ -102,11 +108,10 @@ class Tables:
             for one in node.operands
         }
         values[operand] = from_table(np.eye(count, columns), self.layouts[operand])
-        found = np.moveaxis(compute_node(node, values), _sample_dim(self.layouts[node]), 0)
-        if len(found) != count:
+        table = to_table(compute_node(node, values), self.layouts[node])
+        if len(table) != count:
             problem = "its shape is fixed for a number of samples"
             raise node.error(LegalizeError, problem, "export the model for any number of samples")
-        table = found.reshape(count, -1)
         bias = table[-1]
         return np.ascontiguousarray((table[:-1] - bias).T), bias
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+import pinnir
 from pinnir.base.errors import FrontendError
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend.reader import import_bytes
@@ -15,7 +16,7 @@ from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Constant, Input
 from pinnir.passes.tidying.fold_constants import FoldConstants
 from pinnir.passes.tidying.fuse_affine import FuseAffine
-from tests.helpers import context, onnx_model
+from tests.helpers import context, onnx_model, save
 
 RNG = np.random.default_rng(0)
 
@@ -89,3 +90,40 @@ def test_a_type_that_is_no_integer():
     proto.graph.initializer.append(zero)
     with pytest.raises(FrontendError, match="initializer 'z': holds float8"):
         import_bytes(proto.SerializeToString())
+
+
+def perceptron(*, rounded: bool):
+    """Two layers of 12 neurons, quantised to 8 bits or not."""
+    rng = np.random.default_rng(3)
+    nodes, weights, value, columns = [], {}, "x", 2
+
+    def both(name: str, scale: float) -> str:
+        if not rounded:
+            return name
+        weights.update({f"{name}s": np.float32(scale).reshape(()), f"{name}z": np.int8(0)})
+        ends = [f"{name}s", f"{name}z"]
+        nodes.append(helper.make_node("QuantizeLinear", [name, *ends], [f"{name}q"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{name}q", *ends], [f"{name}d"]))
+        return f"{name}d"
+
+    for layer, outputs in enumerate((12, 12, 1)):
+        weights[f"w{layer}"] = rng.normal(size=(columns, outputs)).astype(np.float32)
+        weights[f"w{layer}"] *= 1.5 / np.sqrt(columns)
+        nodes.append(helper.make_node("MatMul", [value, f"w{layer}"], [f"p{layer}"]))
+        value, columns = f"p{layer}", outputs
+        if layer < 2:
+            value = both(value, 0.03)
+            nodes.append(helper.make_node("Tanh", [value], [f"t{layer}"]))
+            value = both(f"t{layer}", 1 / 127)
+    nodes.append(helper.make_node("Identity", [value], ["y"]))
+    return onnx_model(nodes, {key: np.asarray(one) for key, one in weights.items()})
+
+
+def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_of(tmp_path):
+    plain, own = (
+        pinnir.compile(save(tmp_path, perceptron(rounded=rounded)), domain="-1:1")
+        for rounded in (False, True)
+    )
+    assert own.metrics["neurons"] <= 1.2 * plain.metrics["neurons"]
+    assert own.metrics["rel_l2_upper"] <= 1e-2
+    assert own.metrics["core_mac_share"] == 1

@@ -16,6 +16,8 @@ from pinnir.numerics.matrix import (
     entries,
     fan_out,
     nonzeros,
+    product,
+    scaled,
     transposed,
     with_entries,
 )
@@ -43,6 +45,31 @@ def test_compose_equals_the_dense_product(seed, size, outputs):
     inner = blocks(seed, size)
     outer = np.random.default_rng(seed).integers(-5, 6, (outputs, inner.shape[0])).astype(float)
     np.testing.assert_array_equal(compose(outer, inner), outer @ dense(inner))
+
+
+@given(seed=SEEDS, size=SIZES, sizes=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_product_of_blocks_equals_the_dense_product(seed, size, sizes):
+    """Blocks of one may hold several of the other's, or lie across them."""
+    outer, (count, columns) = blocks(seed, size), sizes
+    rows = outer.shape[1] // count
+    if rows * count != outer.shape[1]:
+        count, rows = 1, outer.shape[1]
+    inner = blocks(seed + 1, (count, rows, columns))
+    for one in (outer, dense(outer)):
+        for other in (inner, dense(inner)):
+            found = dense(product(one, other))
+            np.testing.assert_array_equal(found, dense(outer) @ dense(inner))
+
+
+@given(seed=SEEDS, size=SIZES)
+def test_scaled_keeps_the_form(seed, size):
+    matrix, rng = blocks(seed, size), np.random.default_rng(seed)
+    rows, columns = (rng.integers(-3, 4, length).astype(float) for length in matrix.shape)
+    expected = np.diag(rows) @ dense(matrix) @ np.diag(columns)
+    for one in (matrix, dense(matrix)):
+        found = scaled(one, rows, columns)
+        assert type(found) is type(one)
+        np.testing.assert_array_equal(dense(found), expected)
 
 
 @given(seed=SEEDS, size=SIZES)

@@ -26,6 +26,14 @@ EQUATIONS = (
     ("nc,nc,nc->n", 2, 2, 2),
     ("ijk->kij", 3),
     ("i,i->", 1, 1),
+    ("ni,io->no", 2, 2),
+    ("oi,ni->on", 2, 2),
+    # as ensembles are written: members e, samples n
+    ("ni,eio->eno", 2, 3),
+    ("ni,eio->neo", 2, 3),
+    ("eni,eio->eno", 3, 3),
+    ("nei,eio->neo", 3, 3),
+    ("e,eno->no", 1, 3),
 )
 
 

@@ -98,11 +98,15 @@ def test_product(product):
         op("y", "Gemm", X, np.ones((16, 3)), transA=1),
         op("y", "Gemm", X, WEIGHT, RNG.normal(size=(16, 1))),
         op("y", "MatMul", np.ones((3, 16)), X),
-        op("y", "MatMul", X, WEIGHT[:, 0]),
     ],
 )
 def test_other_products_stay(product):
     assert "Affine" not in kinds(fused(product))
+
+
+def test_product_with_a_vector():
+    """Its value has no columns of its own, and gets them for as long as it is a map."""
+    assert kinds(fused(op("y", "MatMul", X, WEIGHT[:, 0]))) == ["Affine", "Reshape"]
 
 
 # case 2
