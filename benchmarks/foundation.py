@@ -21,8 +21,8 @@ _HEAD = """# Measured: default programs
 
 Written by `python -m benchmarks.foundation`. Errors are on evaluation points that
 neither calibration nor search has seen: *error* is that of the worst output relative to its
-variation (NRMSE), which the tolerance is on, *relative L2* that of all outputs together. `burgers` and `poisson` are trained in
-`ir_examples/`; the others are PINNs trained by others, from
+variation (NRMSE), which the tolerance is on, *relative L2* that of all outputs together.
+`burgers` and `poisson` are trained in `ir_examples/`; the others are PINNs trained by others, from
 [CAOS_PINNLAB](https://github.com/fsantibanezleal/CAOS_PINNLAB) (set `PINNIR_MODELS` to a folder
 that holds them as `pinnlab/*.onnx`).
 

@@ -21,8 +21,9 @@ Written by `python -m benchmarks.frontends` on 79 untrained architectures export
 exporters), jax2onnx and tf2onnx from DeepXDE, PINA, PhysicsNeMo, Flax and by hand, and four
 trained PINNs. Each is compiled with `--rtol {RTOL:g}` over [-1, 1] in every column (the trained
 ones over their own domains). *Error* is that of the worst output relative to its variation, which
-the tolerance is on, *relative L2* that of all outputs together. *Cores* are the spiking parts of the program, *spikes* is the share of
-the network's multiply-accumulates that they hold. *Seconds* are from a shared machine under load;
+the tolerance is on, *relative L2* that of all outputs together. *Cores* are the spiking
+parts of the program, *spikes* is the share of the network's multiply-accumulates that they hold.
+*Seconds* are from a shared machine under load;
 they order the networks and nothing more.
 """
 

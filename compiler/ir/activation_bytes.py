@@ -83,7 +83,7 @@ def _node(name: str, kind: str, operands: tuple[Node, ...], more: Any) -> Node:
     if kind == "activation":
         function, parameters = more
         return Node(name, Activation(_known(function), _parameters(parameters)), operands)
-    if kind != "Cast" and not (kind in OPERATORS and OPERATORS[kind].elementwise):
+    if not (kind in OPERATORS and OPERATORS[kind].elementwise):
         raise ValueError(f"{kind} is not an element-wise operator")
     return Node(name, Primitive(kind, more), operands)
 

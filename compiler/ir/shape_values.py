@@ -108,7 +108,7 @@ def _fixed(node: Node, values: _Values) -> Fixed:
         return np.ones(value.shape, bool)
     if len(known) < len(operands):
         return None
-    if is_elementwise(node) or kind_of(node) == "Cast":
+    if is_elementwise(node):
         return np.asarray(np.logical_and.reduce(np.broadcast_arrays(*known)))
     if isinstance(op, Primitive) and op.operator.moves:
         where = () if op.operator.linear == "all" else node.operands[1:]

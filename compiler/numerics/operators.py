@@ -384,7 +384,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalMaxPool": Operator(lambda x: global_pool(x, largest=True)),
     "MaxPool": Operator(max_pool, size=sizes.windows),
     # types and shapes
-    "Cast": Operator(lambda x, to: x.astype(to), dtype_attribute="to"),
+    "Cast": _each(lambda x, to: x.astype(to), dtype_attribute="to"),
     "Concat": Operator(
         _concat, ("axis",), size=sizes.concat, linear="all", synapses=True, moves="anywhere"
     ),

@@ -7,6 +7,7 @@ Every value of a network with one sample axis becomes ``(samples, columns)`` (``
    ones, constants are written out.
 3. Normalisations, softmax, poolings and products of computed matrices become maps and element-wise
    operators (``decompositions.py``).
+4. Functions that expand columns come first (``expansions.py``).
 
 What is left that is no affine map takes one value, or several (``join-arguments``).
 """
@@ -24,6 +25,7 @@ from pinnir.ir.graph import Affine, Constant, Graph, Input, Level, Node, Primiti
 from pinnir.ir.sample_axes import axes_of, layouts
 from pinnir.ir.value_types import is_floating
 from pinnir.passes.tidying.decompositions import DECOMPOSITIONS
+from pinnir.passes.tidying.expansions import with_expansions
 from pinnir.passes.tidying.tables import Tables, picking, refusal
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -43,6 +45,7 @@ class FlattenFeatures(Pass):
             LegalizeError: If a value has several sample axes, or an operator no form on tables;
                 or an output is no table.
         """
+        graph = with_expansions(graph)
         tables = Tables(layouts(graph))
         for node in graph.nodes:
             if isinstance(node.op, Input | Constant):

@@ -1,4 +1,4 @@
-"""fuse-activations: any element-wise function of one affine map is one activation.
+"""fuse-activations: any element-wise function of one column is one activation.
 
 Exporters spell activations out: SiLU as ``Mul(z, Sigmoid(z))``, GELU through ``Erf`` or ``Tanh``
 and ``Pow``, softplus through ``Exp``, ``Log``, ``Greater`` and ``Where``, wavelets as a sum of
@@ -18,9 +18,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import (
     Activation,
     Affine,
@@ -34,8 +31,7 @@ from pinnir.ir.graph import (
 )
 from pinnir.ir.sample_axes import tables
 from pinnir.ir.value_types import is_floating
-from pinnir.numerics.activations import name_of
-from pinnir.numerics.matrix import Array
+from pinnir.passes.tidying.bodies import activation_of
 from pinnir.passes.tidying.fuse_affine import scale_and_shift
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -59,9 +55,8 @@ class FuseActivations(Pass):
             if node.name in groups:
                 sink = groups[node.name]
                 root = roots[sink]
-                body = _body(sink, roots, columns[root])
-                name = name_of(lambda z: _values(body, z)) if _is_plain(body) else "unary"
-                node = Node(node.name, Activation(name, body=body), (built[root.name],))
+                op = activation_of(_body(sink, roots, columns[root]))
+                node = Node(node.name, op, (built[root.name],))
             built[node.name] = node
             return node
 
@@ -77,8 +72,8 @@ def _columns(graph: Graph) -> dict[Node, int]:
 
 
 def _is_sum(node: Node) -> bool:
-    """Whether several values, none of them fixed, are added."""
-    if not isinstance(node.op, Primitive) or len(node.operands) < 2:
+    """Whether several real numbers, none of them fixed, are added."""
+    if not isinstance(node.op, Primitive) or len(node.operands) < 2 or not is_floating(node):
         return False
     row = node.op.operator
     fixed = any(isinstance(operand.op, Constant) for operand in node.operands)
@@ -134,13 +129,3 @@ def _body(sink: Node, roots: Mapping[Node, Node], columns: int) -> Graph:
         if own is roots[sink]:
             new[node] = node.with_operands(*(new.get(one, one) for one in node.operands))
     return Graph(Level.TENSOR, (entry,), (new[sink],))
-
-
-def _is_plain(body: Graph) -> bool:
-    """Whether all columns have the same function."""
-    return all(n.op.value.size == 1 for n in body.nodes if isinstance(n.op, Constant))
-
-
-def _values(body: Graph, z: Array) -> Array:
-    (values,) = evaluate(body, {"z": z[:, None]})
-    return np.broadcast_to(values, (len(z), 1))[:, 0]

@@ -5,7 +5,9 @@
 3. The same of any value and a constant, *before* an affine map, goes into that map: this takes in
    input normalisation such as ``2 (x - lb) / (ub - lb) - 1``.
 4. An affine map of an affine map becomes one, if nobody else uses the inner one.
-5. Before all that, products of stacks of matrices and Einstein sums (``stacks.py``).
+5. Before all that, functions that expand columns into further dimensions become neurons between
+   maps (``expansions.py``), then products of stacks of matrices and Einstein sums become maps
+   (``stacks.py``).
 
 A constant is taken only if it acts on columns: a scalar, or one number a column; and only if it is
 floating point: integers stay integers, which divide and overflow in their own way.
@@ -19,6 +21,7 @@ import numpy as np
 
 from pinnir.ir.graph import Affine, Constant, Graph, Level, Node, Primitive, columns_of
 from pinnir.numerics.matrix import Array, apply, product, scaled
+from pinnir.passes.tidying.expansions import with_expansions
 from pinnir.passes.tidying.stacks import without_stacks
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
@@ -33,6 +36,7 @@ class FuseAffine(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Fuse bottom-up; each node meets operands that are already fused."""
+        graph = with_expansions(graph)
         # Maps that are there already may pick or spread columns; joined they would be larger.
         apart = {node.name for node in graph.nodes if isinstance(node.op, Affine)}
         graph = without_stacks(graph)

@@ -97,9 +97,10 @@ class _Gathering:
         if isinstance(node.op, Affine) and set(weights) == set(node.operands):
             (operand,) = node.operands  # already a map of one layer
             return (Node(name, node.op, (self._source(operand, node),), node.segment),)
+        used = {one: weight for one, weight in weights.items() if np.any(weight)} or weights
         maps: list[Node] = []
-        for source, weight in weights.items():
-            own = name if len(weights) == 1 else self.names.fresh(f"{name}:{source.name}")
+        for source, weight in used.items():
+            own = name if len(used) == 1 else self.names.fresh(f"{name}:{source.name}")
             op = Affine(self._apart(weight), bias)
             maps.append(Node(own, op, (self._source(source, node),), node.segment))
             bias = np.zeros_like(bias)
