@@ -14,7 +14,7 @@ from pinnir.base.files import check_writable
 from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
 from pinnir.ir.graph import Input
-from pinnir.ir.sample_axes import has_features, separate_axes
+from pinnir.ir.sample_axes import has_features
 from pinnir.metrics.field_errors import reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.pipeline.checkpoints import Checkpoints
@@ -258,7 +258,7 @@ def _prepared(model: Model, columns: int) -> Model:
         graph = graph.rewrite(
             lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
         )
-    return replace(model, graph=separate_axes(graph, model.samples))
+    return replace(model, graph=graph).with_axes()
 
 
 def _check_core_share(job: Job, wanted: float) -> None:
