@@ -68,16 +68,10 @@ class OnnxRunner:
         return [item.name for item in self._session.get_inputs()]
 
     @property
-    def samples(self) -> list[int | None]:
-        """How many samples each input must have; None where it may have any number."""
-        sizes = [item.shape[0] for item in self._session.get_inputs()]
-        return [size if isinstance(size, int) else None for size in sizes]
-
-    @property
-    def columns(self) -> list[int]:
-        """Columns of each input; 1 where the model leaves that open."""
-        sizes = [item.shape[-1] for item in self._session.get_inputs()]
-        return [size if isinstance(size, int) else 1 for size in sizes]
+    def shapes(self) -> list[tuple[int | None, ...]]:
+        """Lengths of the dimensions of each input; None where one may have any length."""
+        declared = [item.shape for item in self._session.get_inputs()]
+        return [tuple(d if isinstance(d, int) else None for d in shape) for shape in declared]
 
     def __call__(self, inputs: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
         """Run the model on ``inputs``, in its order.

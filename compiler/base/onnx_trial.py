@@ -6,6 +6,8 @@ model in words it says again in the process that asked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pinnir.base.errors import BackendError
@@ -49,9 +51,14 @@ def rehearse(data: bytes, what: str) -> None:
 
 def _run(runner: OnnxRunner, points: int) -> None:
     """Run on as many samples of each input as give that number of combinations."""
-    each = round(points ** (1 / max(1, len(runner.columns))))
-    sizes = zip(runner.samples, runner.columns, strict=True)
-    runner([np.zeros((samples or each, columns)) for samples, columns in sizes])
+    each = round(points ** (1 / max(1, len(runner.shapes))))
+    runner([np.zeros(_sizes(shape, each)) for shape in runner.shapes])
+
+
+def _sizes(shape: Sequence[int | None], samples: int) -> list[int]:
+    """A shape with so many samples along its first open dimension, and one along others."""
+    first = shape.index(None) if None in shape else -1
+    return [size or (samples if i == first else 1) for i, size in enumerate(shape)]
 
 
 def _memory() -> int:

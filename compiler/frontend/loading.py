@@ -24,7 +24,7 @@ _ANY_SIZE = 7
 OLDEST_OPSET, _OLDEST_CONVERTED = 9, 6
 # Beyond these, a size is an accident: points are spread over every column of the domain, and a
 # model for a fixed batch is run on no fewer points than that.
-_MOST_COLUMNS = 1024
+MOST_COLUMNS = 1024
 _LARGEST_BATCH = 2**16
 # What other files begin with.
 _OTHER_FORMATS = {
@@ -238,8 +238,8 @@ def _check_inputs(proto: onnx.ModelProto) -> None:
                 value, f"has a fixed batch of {sizes[0]:,} points", "export it with a dynamic batch"
             )
         columns += sizes[-1] if len(sizes) == 2 else 0
-        if columns > _MOST_COLUMNS:
-            problem = f"makes {columns:,} columns of input; pinnir takes up to {_MOST_COLUMNS}"
+        if columns > MOST_COLUMNS:
+            problem = f"makes {columns:,} columns of input; pinnir takes up to {MOST_COLUMNS}"
             raise bad_input(value, problem, "export a network of the coordinates")
 
 

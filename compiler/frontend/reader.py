@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import onnx
 
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
+from pinnir.frontend.any_rank import in_tables, with_axes
 from pinnir.frontend.loading import bad_input, not_onnx, opset_of
 from pinnir.frontend.protos import operator_name
 from pinnir.frontend.sources import Source, checked_bytes
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
-from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.graph import Constant, Graph, Input, Level, Node, Primitive, width
+from pinnir.ir.input_forms import InputForm, Shape
 from pinnir.ir.names import Names
 from pinnir.numerics.operators import OPERATORS
 
@@ -31,6 +33,8 @@ IMPORTERS: dict[str, Importer] = {
     **quantized.IMPORTERS,
     **shapes.IMPORTERS,
 }
+
+Declared = Mapping[str, tuple[int | str | None, ...]]
 
 _UNKNOWN = "is not an operator that pinnir compiles"
 _FLOAT_TYPES = {
@@ -54,18 +58,43 @@ class Model:
         graph: What it computes, as a tensor graph.
         dtype: ``float32`` or ``float64``, what host parts compute in: that of its inputs, and
             ``float32`` where these are of half precision or whole numbers.
-        samples: What the model calls the first dimension of an input, where it has a name.
+        declared: Dimensions of its inputs as the file declares them: lengths or names, None where
+            there is neither. In the graph inputs are ``(samples, columns)`` whatever they are.
     """
 
     data: bytes
     graph: Graph
     dtype: str
-    samples: Mapping[str, str] = field(default_factory=dict)
+    declared: Declared = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
         """Hash of ``data``."""
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def samples(self) -> dict[str, str]:
+        """What the model calls the first dimension of an input, where it has a name."""
+        firsts = {name: dims[0] for name, dims in self.declared.items() if dims}
+        return {name: first for name, first in firsts.items() if isinstance(first, str)}
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes of its inputs as the file declares them."""
+        return _shapes(self.declared)
+
+    def form(self, name: str) -> InputForm:
+        """How the file takes an input whose columns are known."""
+        (columns,) = (width(node) for node in self.graph.inputs if node.name == name)
+        return InputForm.of(self.shapes[name], columns)
+
+    def with_axes(self) -> Model:
+        """The same with inputs that know their sample axes.
+
+        Raises:
+            PinnirError: If it mixes samples, or cannot be computed for several of them.
+        """
+        return replace(self, graph=with_axes(self.graph, self.shapes, self.samples))
 
 
 def read_model(source: Source | Model, columns: Columns = ()) -> Model:
@@ -100,29 +129,42 @@ def import_bytes(data: bytes) -> Model:
         raise not_onnx("the model", str(error)) from error
 
 
-def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, dict[str, str]]:
+def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, Declared]:
     values: dict[str, Node] = {}
     for tensor in proto.graph.initializer:
         values[tensor.name] = Node(
             tensor.name, Constant(constant_value(tensor, tensor.name, "initializer"))
         )
     try:
-        inputs, dtype = _inputs(proto, values)
+        declared, dtype = _inputs(proto, values)
     except FrontendError:
         # Operators that nothing can be done about say more than the shape of an input.
         unknown = _unknown(proto)
         if unknown:
             raise _refusal(unknown) from None
         raise
+    shapes = _shapes(declared)
+    tables = {name: shape[1] if len(shape) == 2 else None for name, shape in shapes.items()}
+    inputs = tuple(Node(name, Input(columns)) for name, columns in tables.items())
     values |= {node.name: node for node in inputs} | _whole(proto, inputs)
     problems = _import_nodes(proto, values)
     if problems:
         raise _refusal(problems)
-    outputs = tuple(values[value.name] for value in proto.graph.output)
-    given = {node.name for node in inputs}  # initialisers may be listed as inputs too
-    firsts = {v.name: v.type.tensor_type.shape.dim[0] for v in proto.graph.input if v.name in given}
-    samples = {name: first.dim_param for name, first in firsts.items() if first.dim_param}
-    return Graph(Level.TENSOR, inputs, outputs), dtype, samples
+    graph = Graph(Level.TENSOR, inputs, tuple(values[value.name] for value in proto.graph.output))
+    if any(len(shape) != 2 for shape in shapes.values()):
+        try:
+            graph = in_tables(graph, shapes)
+        except FrontendError as error:
+            raise _refusal([error]) from error
+    return graph, dtype, declared
+
+
+def _shapes(declared: Declared) -> dict[str, Shape]:
+    """Lengths of dimensions; None where they are open."""
+    return {
+        name: tuple(size if isinstance(size, int) else None for size in sizes)
+        for name, sizes in declared.items()
+    }
 
 
 def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[FrontendError]:
@@ -187,8 +229,9 @@ def _refusal(problems: list[FrontendError]) -> FrontendError:
     return FrontendError("\n".join([head, *lines]), hint=known, problems=tuple(problems))
 
 
-def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node, ...], str]:
-    found: list[Node] = []
+def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[Declared, str]:
+    """Dimensions of the inputs by name, and what the network computes in."""
+    found: dict[str, tuple[int | str | None, ...]] = {}
     types: set[str] = set()
     for value in proto.graph.input:
         if value.name in values:  # before opset 9, initialisers were listed as inputs too
@@ -197,15 +240,13 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
         if kind.elem_type not in _FLOAT_TYPES | _WHOLE_TYPES:
             hint = "export the network with floating point inputs"
             raise bad_input(value, "is not float or double", hint)
-        shape = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
-        if len(shape) != 2:
-            problem = f"has {len(shape)} dimensions, not (samples, columns)"
-            raise bad_input(value, problem, "export the network for a batch of points")
         types.add(_FLOAT_TYPES.get(kind.elem_type, ""))
-        found.append(Node(value.name, Input(shape[1])))
+        found[value.name] = tuple(
+            d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
+        )
     if not found:
         raise FrontendError("the model has no input", hint="export a network of the coordinates")
-    return tuple(found), "float64" if "float64" in types else "float32"
+    return found, "float64" if "float64" in types else "float32"
 
 
 def _whole(proto: onnx.ModelProto, inputs: tuple[Node, ...]) -> dict[str, Node]:

@@ -4,7 +4,8 @@ A network of points has one sample axis: every input gives row ``i`` of point ``
 network takes each coordinate at samples of its own and gives values at all combinations, so it has
 an axis a coordinate. No exporter says which it is. It is found by computing the graph for two
 numbers of samples along every axis and looking at what changes: a dimension that follows an axis
-runs along it. The same two runs show whether a value depends on *other* samples than its own.
+runs along it. The same two runs show whether a value depends on *other* samples than its own, or on
+its place among them: the second has more samples, and the first one's stand at other places.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Tensor: TypeAlias = NDArray[Any]
 
 # Numbers of samples to try; those that the model's own shapes hold are left out.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
-_ON_ITS_OWN = "export a network in which every point is computed on its own"
+# The hint of an error about samples that are mixed.
+ON_ITS_OWN = "export a network in which every point is computed on its own"
 
 
 def axes_of(layout: Layout) -> tuple[int, ...]:
@@ -214,8 +216,14 @@ def _probes(graph: Graph) -> tuple[_Probe, _Probe]:
     axes = 1 + max((node.op.axis for node in graph.inputs if isinstance(node.op, Input)), default=0)
     rng = np.random.default_rng(0)
     tables = {n.name: rng.uniform(0.1, 0.9, (primes[2 * axes - 1], width(n))) for n in graph.inputs}
-    small, large = (_probe(graph, tables, tuple(primes[first : 2 * axes : 2])) for first in (0, 1))
-    return small, large
+    small, large = (tuple(primes[first : 2 * axes : 2]) for first in (0, 1))
+    moves = tuple(_move(*pair) for pair in zip(small, large, strict=True))
+    return _probe(graph, tables, small), _probe(graph, tables, large, moves)
+
+
+def _move(small: int, large: int) -> int:
+    """How far samples move round: no place stays the same, counted from neither end."""
+    return large - small + 1
 
 
 def _fixed_sizes(node: Node) -> tuple[int, ...]:
@@ -224,11 +232,14 @@ def _fixed_sizes(node: Node) -> tuple[int, ...]:
     return (node.op.width or 0,) if isinstance(node.op, Input) else ()
 
 
-def _probe(graph: Graph, tables: Mapping[str, Array], sizes: tuple[int, ...]) -> _Probe:
+def _probe(
+    graph: Graph, tables: Mapping[str, Array], sizes: tuple[int, ...], moves: tuple[int, ...] = ()
+) -> _Probe:
     values: dict[Node, Tensor] = {}
     for node in graph.nodes:
         if isinstance(node.op, Input):
-            values[node] = tables[node.name][: sizes[node.op.axis]]
+            own = tables[node.name][: sizes[node.op.axis]]
+            values[node] = np.roll(own, moves[node.op.axis], axis=0) if moves else own
         elif isinstance(node.op, Constant):
             values[node] = node.op.value
 
@@ -259,14 +270,14 @@ def _layout(node: Node, small: _Probe, large: _Probe, *, exact: bool) -> Layout:
     choices = [list(_dims(pair, small.sizes, large.sizes)) for pair in shapes]
     if not all(choices):
         problem = f"its size is {a.shape} for {small.sizes} samples and {b.shape} for {large.sizes}"
-        raise node.error(FrontendError, problem, _ON_ITS_OWN)
+        raise node.error(FrontendError, problem, ON_ITS_OWN)
     for layout in product(*choices):
         axes = axes_of(layout)
         once = len(set(axes)) == len(axes)
         if once and (not exact or _agree(layout, node, small, large)):
             return layout
     problem = "its value at one point depends on the other points"
-    raise node.error(FrontendError, problem, _ON_ITS_OWN)
+    raise node.error(FrontendError, problem, ON_ITS_OWN)
 
 
 def _dims(
@@ -287,6 +298,8 @@ def _agree(layout: Layout, node: Node, small: _Probe, large: _Probe) -> bool:
     """Whether the samples that both probes have got the same values."""
     one = to_grid(small.values[node], layout, small.sizes)
     other = to_grid(large.values[node], layout, large.sizes)
+    for axis, pair in enumerate(zip(small.sizes, large.sizes, strict=True)):
+        other = np.roll(other, -_move(*pair), axis) if other.shape[axis] > 1 else other
     other = other[tuple(slice(0, length) for length in one.shape)]
     if one.dtype.kind != "f":
         return bool(np.array_equal(one, other))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import BackendError
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.ir.graph import Graph, Neuron
+from pinnir.ir.input_forms import InputForm, samples_of_run
 from pinnir.ir.sample_axes import Layout, axes_of, columns_in
 from pinnir.metrics.input_changes import InputChanges
 from pinnir.metrics.spikes import SpikeCounter
@@ -73,17 +76,70 @@ class SourceNetwork:
             BackendError: If ONNX Runtime fails.
         """
         runner = OnnxRunner(self.data, "source network")
-        part = Part(tuple(runner.input_names), self.outputs, runner)
-        samples = dict(zip(runner.input_names, runner.samples, strict=True))
-        fixed: list[int | None] = [None] * self.domain.axis_count
-        for name, _ in self.inputs:
-            (axis,) = axes_of(self.layouts[name])
-            fixed[axis] = samples.get(name) or fixed[axis]
-        chunk, sizes = _SOURCE_CHUNK, tuple(fixed)
-        execution = Execution((part,), self.layouts, self.inputs, self.outputs, chunk, sizes)
-        found = execution.on(points, self.domain)
+        columns = dict(self.inputs)
+        shapes = zip(runner.input_names, runner.shapes, strict=True)
+        forms = {name: InputForm.of(shape, columns[name]) for name, shape in shapes}
+        run = partial(self._run, runner, forms)
+        part = Part(tuple(forms), self.outputs, run)
+        execution = Execution(
+            (part,), self.layouts, self.inputs, self.outputs, _SOURCE_CHUNK, self._fixed(forms)
+        )
+        if self.domain.axis_count > 1:
+            found = execution.on(points, self.domain)
+        else:
+            (table,) = points if isinstance(points, tuple) else (points,)
+            shared = self._shared(forms)
+            runs = _alike(table[:, shared]) if shared else [np.arange(len(table))]
+            parts = [execution.on(table[rows], self.domain) for rows in runs]
+            found = np.concatenate(parts)[np.argsort(np.concatenate(runs))]
         finite: NDArray[np.bool_] = np.all(np.abs(found) < _LARGEST, axis=1)
         return found, finite
+
+    def _fixed(self, forms: Mapping[str, InputForm]) -> tuple[int | None, ...]:
+        """How many samples along each axis a run has, None for any number."""
+        own: list[list[InputForm]] = [[] for _ in range(self.domain.axis_count)]
+        for name, form in forms.items():
+            (axis,) = axes_of(self.layouts[name])
+            own[axis].append(form)
+        return tuple(map(samples_of_run, own))
+
+    def _shared(self, forms: Mapping[str, InputForm]) -> list[int]:
+        """Columns of inputs that take one sample in runs of more."""
+        if self._fixed(forms) == (1,):
+            return []
+        names = [name for name, count in self.inputs for _ in range(count)]
+        return [column for column, name in enumerate(names) if forms[name].takes_one]
+
+    def _run(
+        self, runner: OnnxRunner, forms: Mapping[str, InputForm], tables: list[Array]
+    ) -> list[Array]:
+        """One run: from tables to the file's own shapes, and back to the layouts."""
+        counts = {}
+        given = []
+        for (name, form), table in zip(forms.items(), tables, strict=True):
+            (axis,) = axes_of(self.layouts[name])
+            counts[axis] = len(table)
+            given.append(form.given(table[:1] if form.takes_one else table))
+        return [
+            _laid_out(value, self.layouts[name], counts)
+            for name, value in zip(self.outputs, runner(given), strict=True)
+        ]
+
+
+def _laid_out(value: Array, layout: Layout, counts: Mapping[int, int]) -> Array:
+    """A value of the file in the layout that it has in the graph."""
+    wanted = [dim if isinstance(dim, int) else prod(counts[axis] for axis in dim) for dim in layout]
+    if value.size == prod(wanted):
+        return value.reshape(wanted)
+    # What all samples of a run share is the same for each of them.
+    return np.broadcast_to(value.reshape(1, -1), wanted)
+
+
+def _alike(rows: Array) -> list[NDArray[np.intp]]:
+    """Numbers of rows, those of equal ones together."""
+    _, groups = np.unique(rows, axis=0, return_inverse=True)
+    order = np.argsort(groups.reshape(-1), kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups.reshape(-1)[order])) + 1)
 
 
 def _first_bad(points: Points, finite: NDArray[np.bool_]) -> str:

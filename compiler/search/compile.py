@@ -14,7 +14,7 @@ from pinnir.base.files import check_writable
 from pinnir.base.targets import Target, find_target
 from pinnir.frontend import Model, Source, read_model
 from pinnir.ir.graph import Graph, Input
-from pinnir.ir.sample_axes import has_features, separate_axes
+from pinnir.ir.sample_axes import has_features
 from pinnir.metrics.field_errors import normalised_errors, reference_errors
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
@@ -291,7 +291,7 @@ def _prepared(model: Model, columns: int) -> Model:
         graph = graph.rewrite(
             lambda node: node.with_op(Input(columns)) if isinstance(node.op, Input) else node
         )
-    return replace(model, graph=separate_axes(graph, model.samples))
+    return replace(model, graph=graph).with_axes()
 
 
 def _check_core_share(job: Job, wanted: float) -> None:

@@ -12,7 +12,7 @@ from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.base.targets import find_target
 from pinnir.frontend import Model, read_model
 from pinnir.ir.graph import CORE, HOST, Activation, Constant, Graph, Input, Node, kind_of
-from pinnir.ir.sample_axes import Layout, axes_of, columns_in, has_features, layouts, separate_axes
+from pinnir.ir.sample_axes import Layout, axes_of, columns_in, has_features, layouts
 from pinnir.metrics.source_cost import source_cost
 from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
@@ -140,7 +140,7 @@ def _preflight_safely(path: Path) -> ModelReport:
 
 
 def _check_graph(report: ModelReport, model: Model) -> ModelReport:
-    graph = separate_axes(model.graph, model.samples)
+    graph = model.with_axes().graph
     columns = sum(columns or 0 for _, columns, _ in report.inputs)
     context = Context(graph, np.zeros((1, columns)), find_target("nir"))
     coding = ""

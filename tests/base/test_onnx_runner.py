@@ -30,7 +30,7 @@ def test_a_fixed_number_of_samples_is_told_and_insisted_on():
     shapes = {"a": (3, 2), "b": (None, 2)}
     nodes = [helper.make_node("Mul", ["a", "two"], ["y"]), helper.make_node("Sin", ["b"], ["s"])]
     run = runner(nodes, {"two": np.full(1, 2.0)}, inputs=shapes, outputs=["y", "s"])
-    assert run.samples == [3, None]
+    assert run.shapes == [(3, 2), (None, 2)]
     doubled, sines = run([X[:3], X])
     np.testing.assert_array_equal(doubled, 2 * X[:3])
     np.testing.assert_allclose(sines, np.sin(X), rtol=1e-14)

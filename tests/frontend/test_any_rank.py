@@ -1,0 +1,197 @@
+"""Inputs of any rank are read as columns and samples, and mean what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pinnir.base.errors import PinnirError
+from pinnir.frontend.reader import import_bytes
+from pinnir.ir.evaluate import evaluate
+from pinnir.ir.sample_axes import is_table, layouts
+from tests.input_forms import AnyNet, Form, FormedNet
+
+
+def net(build: Callable[..., str], dtype: str = "float64", **forms: Form) -> FormedNet:
+    """A network of inputs of these forms; ``build`` is given their names."""
+    made = AnyNet(dtype=dtype)
+    names = [made.shaped(name, *shape) for name, (shape, _) in forms.items()]
+    return FormedNet(made.proto(build(made, *names)), forms)
+
+
+def column_of(n: AnyNet, x: str, index: int) -> str:
+    """One number of a vector, as exporters write ``x[index]``."""
+    return n.op("Gather", x, n.constant(np.array(index)), axis=0)
+
+
+def pendulum(n: AnyNet, x: str) -> str:
+    """A policy of one state: features stacked from single numbers, weights at the left."""
+    angle, speed = column_of(n, x, 0), column_of(n, x, 1)
+    parts = [n.op("Sin", angle), n.op("Cos", angle), speed]
+    stacked = n.op("Concat", *(n.op("Unsqueeze", p, n.whole(0)) for p in parts), axis=0)
+    left = n.op("MatMul", n.constant(n.rng.normal(size=(8, 3))), stacked)
+    return n.op("Tanh", n.body(n.op("Tanh", left), 8, 2))
+
+
+def stacked_lines(n: AnyNet, x: str, t: str) -> str:
+    """``u(x, t)`` of two lines of samples."""
+    parts = [n.op("Unsqueeze", one, n.whole(-1)) for one in (x, t)]
+    return n.op("Squeeze", n.body(n.op("Concat", *parts, axis=-1), 2), n.whole(-1))
+
+
+def elementwise_lines(n: AnyNet, x: str, t: str) -> str:
+    """The same written number by number."""
+    terms = []
+    for _ in range(3):
+        a, b, c = n.rng.normal(size=3)
+        inner = n.op("Add", n.op("Mul", x, float(a)), n.op("Mul", t, float(b)))
+        terms.append(n.op("Mul", n.op("Tanh", inner), float(c)))
+    return n.op("Sum", *terms)
+
+
+def broadcast_time(n: AnyNet, x: str, t: str) -> str:
+    """A time that all points share."""
+    count = n.op("Slice", n.op("Shape", x), n.whole(0), n.whole(1))
+    shape = n.op("Concat", count, n.whole(1), axis=0)
+    return n.body(n.op("Concat", x, n.op("Expand", t, shape), axis=1), 2)
+
+
+def added_time(n: AnyNet, x: str, t: str) -> str:
+    return n.body(n.op("Add", n.linear(x, 1, 4), n.op("Sin", t)), 4)
+
+
+def matlab(n: AnyNet, x: str) -> str:
+    """A layer over the whole width, then kernels of one place."""
+    first, second = n.rng.normal(size=(6, 1, 1, 5)), n.rng.normal(size=(3, 6, 1, 1))
+    hidden = n.op("Tanh", n.op("Conv", x, n.constant(first / 2), n.constant(np.ones(6) / 3)))
+    hidden = n.op("Relu", n.op("Conv", hidden, n.constant(second / 2)))
+    return n.linear(n.op("Flatten", hidden), 3, 2)
+
+
+def channels(n: AnyNet, x: str) -> str:
+    """Columns that become channels, and back."""
+    value = n.op("Transpose", x, perm=[0, 3, 1, 2])
+    hidden = n.op("Conv", value, n.constant(n.rng.normal(size=(6, 5, 1, 1)) / 2))
+    hidden = n.op("GlobalAveragePool", n.op("Tanh", hidden))
+    return n.linear(n.op("Reshape", hidden, n.whole(1, 6)), 6, 2)
+
+
+def literal_shapes(n: AnyNet, x: str) -> str:
+    """What an exporter writes that knows how many samples it was given."""
+    wide = n.op("Reshape", x, n.whole(8, 1, 1, 2, 3))
+    flat = n.op("Reshape", n.op("Sin", wide), n.whole(8, 6))
+    ones = n.constant(np.ones((8, 1)))
+    return n.body(n.op("Concat", flat, ones, axis=1), 7)
+
+
+CASES: dict[str, FormedNet] = {
+    "state": net(lambda n, x: n.body(x, 4, 2), x=((4,), 0)),
+    "pendulum": net(pendulum, x=((2,), 0)),
+    "a state of one number": net(lambda n, x: n.body(x, 1), x=((1,), 0)),
+    "lines": net(stacked_lines, x=(("n",), 1), t=(("n",), 1)),
+    "lines of fixed length": net(stacked_lines, x=((6,), 1), t=((6,), 1)),
+    "lines number by number": net(elementwise_lines, x=(("n",), 1), t=(("m",), 1)),
+    "points in a batch of one": net(lambda n, x: n.body(x, 2), x=((1, 16, 2), 2)),
+    "points in batches": net(lambda n, x: n.body(x, 2, 3), x=(("b", "p", 2), 2)),
+    "fixed batches of points": net(lambda n, x: n.body(x, 2), x=((4, 3, 2), 2)),
+    "open batches of fixed points": net(lambda n, x: n.body(x, 2), x=(("b", 5, 2), 2)),
+    "fixed batches of open points": net(lambda n, x: n.body(x, 2), x=((4, "p", 2), 2)),
+    "a dimension of one": net(lambda n, x: n.body(x, 3), x=(("n", 1, 3), 1)),
+    "matlab": net(matlab, "float32", x=((1, 1, 1, 5), 1)),
+    "matlab in batches": net(matlab, "float32", x=(("n", 1, 1, 5), 1)),
+    "channels": net(channels, "float32", x=((1, 1, 1, 5), 1)),
+    "a time of two dimensions": net(broadcast_time, x=(("n", 1), 1), t=((1, 1), 1)),
+    "a time of one": net(added_time, x=(("n", 1), 1), t=((1,), 0)),
+    "a time of none": net(added_time, x=(("n", 1), 1), t=((), 0)),
+    "a time beside a fixed batch": net(added_time, x=((16, 1), 1), t=((), 0)),
+    "a time beside lines": net(elementwise_lines, x=(("n",), 1), t=((), 0)),
+    "a fixed batch": net(lambda n, x: n.body(x, 2), x=((16, 2), 1)),
+    "literal shapes": net(literal_shapes, x=((8, 6), 1)),
+    "two states": net(
+        lambda n, x, r: n.body(n.op("Concat", x, r, axis=0), 5), x=((2,), 0), r=((3,), 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases(name):
+    case = CASES[name]
+    model = import_bytes(case.proto.SerializeToString()).with_axes()
+    assert {n: c for n, c, _ in model.graph.model_inputs} == case.columns
+    assert {axis for _, _, axis in model.graph.model_inputs} == {0}
+    known = layouts(model.graph)
+    assert all(is_table(known[output]) for output in model.graph.outputs)
+    tables = case.tables(9)
+    for one, other in zip(evaluate(model.graph, tables), case.one_by_one(tables), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12 if model.dtype == "float64" else 1e-5)
+
+
+# --------------------------------------------------------------------------------------- mixing
+
+
+def attention(n: AnyNet, x: str) -> str:
+    """Of points to points."""
+    turned = n.op("Transpose", x, perm=[0, 2, 1])
+    scores = n.op("Softmax", n.op("MatMul", x, turned), axis=-1)
+    return n.body(n.op("MatMul", scores, x), 2)
+
+
+def centred(n: AnyNet, x: str, axis: int) -> str:
+    return n.body(n.op("Sub", x, n.op("ReduceMean", x, n.whole(axis))), 2)
+
+
+def from_first(n: AnyNet, x: str) -> str:
+    """The place of a point matters, not how many there are."""
+    first = n.op("Slice", x, n.whole(0), n.whole(1), n.whole(-2))
+    return n.body(n.op("Sub", x, first), 2)
+
+
+def hidden_where_flat(n: AnyNet, x: str) -> str:
+    """The mean acts only where it is large."""
+    mean = n.op("ReduceMean", x, n.whole(-2))
+    return n.body(n.op("Add", x, n.op("Relu", n.op("Sub", mean, 1.0))), 2)
+
+
+def running(n: AnyNet, x: str) -> str:
+    return n.body(n.op("CumSum", x, n.constant(np.array(-2))), 2)
+
+
+def numbered(n: AnyNet, x: str) -> str:
+    """What is added to a point is its number."""
+    count = n.op("Gather", n.op("Shape", x), n.constant(np.array(0)), axis=0)
+    zero, one = n.constant(np.array(0)), n.constant(np.array(1))
+    numbers = n.op("Cast", n.op("Range", zero, count, one), to=n.kind)
+    return n.body(n.op("Add", x, n.op("Unsqueeze", numbers, n.whole(-1))), 2)
+
+
+POINTS, FLAT = (("b", "p", 2), 2), (("p", 2), 1)
+MIXING: dict[str, tuple[FormedNet, str]] = {
+    "attention": (net(attention, x=POINTS), "MatMul"),
+    "attention in a batch of one": (net(attention, x=((1, "p", 2), 2)), "MatMul"),
+    "the mean of points": (net(lambda n, x: centred(n, x, 1), x=POINTS), "ReduceMean"),
+    "the mean of batches": (net(lambda n, x: centred(n, x, 0), x=POINTS), "ReduceMean"),
+    "the mean of all": (net(lambda n, x: centred(n, x, 0), x=FLAT), "ReduceMean"),
+    "the mean of a fixed batch": (
+        net(lambda n, x: centred(n, x, 0), x=((16, 2), 1)),
+        "ReduceMean",
+    ),
+    "the first of points": (net(from_first, x=POINTS), "Slice"),
+    "the first of all": (net(from_first, x=FLAT), "Slice"),
+    "hidden": (net(hidden_where_flat, x=POINTS), "ReduceMean"),
+    "running sums": (net(running, x=POINTS), "CumSum"),
+    "running sums of all": (net(running, x=FLAT), "CumSum"),
+    "numbers of points": (net(numbered, x=FLAT), "Add"),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_samples_that_mix_are_refused_by_the_operator(name):
+    case, kind = MIXING[name]
+    with pytest.raises(PinnirError) as caught:
+        import_bytes(case.proto.SerializeToString()).with_axes()
+    assert (caught.value.op, caught.value.hint) == (
+        kind,
+        "export a network in which every point is computed on its own",
+    )
