@@ -30,6 +30,13 @@ def test_every_snippet_of_the_page_is_run() -> None:
     assert len(compiled) == len(FRAMEWORKS)
 
 
+def test_the_table_is_of_all_snippets_and_none_failed() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("<!-- measured -->")[2]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].strip() for row in rows] == list(FRAMEWORKS)
+    assert not any(row[-1].strip() for row in rows)
+
+
 @pytest.mark.parametrize("framework", OWN, ids=lambda one: one.name)
 def test_with_what_the_tests_need_anyway(framework: Framework, tmp_path: Path) -> None:
     check(framework, tmp_path)
