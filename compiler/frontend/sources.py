@@ -38,14 +38,16 @@ def checked_bytes(source: Source, columns: Columns, operators: Collection[str]) 
     if isinstance(source, bytes):
         return load_isolated("the model given as bytes", operators, data=source)
     if isinstance(source, onnx.ModelProto):
-        return load_isolated("the given ModelProto", operators, data=_serialised(source))
+        name = "the given ModelProto"
+        return load_isolated(name, operators, data=_serialised(source, name))
     # An object of torch can only be one if torch was imported.
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(source, torch.nn.Module):
         from pinnir.frontend.torch_modules import export
 
         name = f"the module {type(source).__name__}, as torch exports it,"
-        return load_isolated(name, operators, data=_serialised(export(source, columns)))
+        data = _serialised(export(source, columns), name)
+        return load_isolated(name, operators, data=data)
     raise FrontendError(
         f"an object of type {type(source).__name__} is no network that pinnir compiles",
         hint="give the path of an .onnx file, its bytes, an onnx.ModelProto or a torch.nn.Module; "
@@ -53,12 +55,12 @@ def checked_bytes(source: Source, columns: Columns, operators: Collection[str]) 
     )
 
 
-def _serialised(proto: onnx.ModelProto) -> bytes:
+def _serialised(proto: onnx.ModelProto, name: str) -> bytes:
     try:
         data: bytes = proto.SerializeToString(deterministic=True)
     except (EncodeError, ValueError) as error:
         raise FrontendError(
-            "the given ModelProto cannot be written as bytes; it may be larger than 2 GiB",
+            f"{name} cannot be written as bytes; it may be larger than 2 GiB",
             hint="export a smaller network",
         ) from error
     return data

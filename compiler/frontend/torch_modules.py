@@ -23,6 +23,10 @@ Columns: TypeAlias = Sequence[str | None]
 
 # Any number but 0 and 1, which torch takes for constants.
 _SAMPLES = 64
+_WRAP = (
+    "wrap it in a module whose forward has one parameter, a tensor (samples, columns), or one "
+    "parameter (samples, 1) a column"
+)
 
 
 def export(module: torch.nn.Module, columns: Columns) -> onnx.ModelProto:
@@ -90,7 +94,13 @@ def _kind(module: torch.nn.Module) -> str:
 
 def _inputs(module: torch.nn.Module, columns: Columns) -> dict[str, int]:
     """Name and number of columns of every tensor that ``forward`` is given, in its order."""
-    parameters = inspect.signature(module.forward).parameters.values()
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError) as error:  # a function of C, or none
+        raise FrontendError(
+            f"forward of the module {_kind(module)} does not say what its parameters are",
+            hint=_WRAP,
+        ) from error
     signature = inspect.Signature([one.replace(annotation=one.empty) for one in parameters])
     required = [one for one in parameters if one.default is one.empty]
     names = [one.name for one in required]
@@ -100,8 +110,7 @@ def _inputs(module: torch.nn.Module, columns: Columns) -> dict[str, int]:
         listed = ", ".join("one without a name" if name is None else name for name in columns)
         raise FrontendError(
             f"{what} does not fit the domain's columns ({listed or 'any number'})",
-            hint="wrap it in a module whose forward has one parameter, a tensor (samples, "
-            "columns), or one parameter (samples, 1) a column",
+            hint=_WRAP,
         )
     if len(names) > 1:
         return dict.fromkeys(names, 1)

@@ -419,9 +419,11 @@ def test_missing_domain(folder):
     ("domain", "message"),
     [
         ("", "the domain is empty"),
-        ("x=-1:1,t", "'t' in the domain is not NAME=lo:hi"),
         ("x=-1:1,t=a:b", "'t=a:b' in the domain is not lo:hi"),
-        ("x=1:-1,t=0:1", "'x=1:-1' in the domain is not a range lo:hi with lo < hi"),
+        (
+            "x=1:-1,t=0:1",
+            "'x=1:-1' in the domain is not a range of finite bounds, the lower one first",
+        ),
         ("x=-1:1", "the domain gives 1 columns (x), the model's input 'x' has 2"),
         ("x=-1:1,y=0:1,t=0:1", "the domain gives 3 columns (x, y, t), the model's input 'x' has 2"),
         ("x=-1:1,x=0:1", "the domain gives 'x' twice"),
@@ -429,6 +431,13 @@ def test_missing_domain(folder):
 )
 def test_wrong_domain(folder, domain, message):
     assert refused(*compile_(domain=domain)) == f"{message}\nhint: {SYNTAX}"
+
+
+def test_domain_with_a_column_that_has_no_range(folder):
+    assert refused(*compile_(domain="x=-1:1,t")) == (
+        "'t' in the domain is not NAME=lo:hi\n"
+        f"hint: {SYNTAX}; a name with a comma or an equals sign stands in single quotes: 'x,t'=0:1"
+    )
 
 
 def test_domain_of_another_width_than_an_open_model(folder):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import EncodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -65,6 +68,29 @@ def test_weights_beside_a_file_that_is_not_known(tmp_path):
             "hint: give the path of the .onnx file; or what onnx.load makes of it, with the data "
             "inside"
         )
+
+
+def test_a_model_that_is_too_large_for_a_message(monkeypatch):
+    class Large:
+        def SerializeToString(self, *, deterministic):  # noqa: N802
+            raise EncodeError("Failed to serialize proto")
+
+    monkeypatch.setattr(onnx, "ModelProto", Large)
+    assert refusal(Large()) == (
+        "the given ModelProto cannot be written as bytes; it may be larger than 2 GiB\n"
+        "hint: export a smaller network"
+    )
+
+
+def test_torch_is_not_imported_for_other_networks(tmp_path):
+    net = Net()
+    path = save(tmp_path, net.proto(net.mlp(net.input("x", 2), (2, 4, 1))))
+    script = (
+        "import sys; from pinnir.frontend import read_model; "
+        f"read_model({str(path)!r}); read_model(open({str(path)!r}, 'rb').read()); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize("source", [42, None, b"".join, type, [1.0], np.zeros(2), {"w": 1}, Path])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from pinnir.base.errors import DomainError, FrontendError
@@ -112,6 +115,29 @@ def test_what_forward_is_given_and_computes(
     np.testing.assert_allclose(values(model, points), expected, tolerance, tolerance)
 
 
+@settings(max_examples=4)
+@given(data=st.data())
+def test_random_modules(data: st.DataObject) -> None:
+    """With any parts trained and others not, in any precision, for any number of columns."""
+    sizes = data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
+    kind = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    torch.manual_seed(data.draw(st.integers(0, 2**32 - 1)))
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        others = nn.BatchNorm1d(inputs), nn.Dropout(0.3), nn.SiLU()
+        layers += [data.draw(st.sampled_from(others)), nn.Linear(inputs, outputs)]
+    module = nn.Sequential(*layers).to(kind)
+    for part in module:
+        part.train(data.draw(st.booleans()))
+    modes = [part.training for part in module.modules()]
+    model = read_model(module, (None,) * sizes[0])
+    assert [part.training for part in module.modules()] == modes
+    points = RNG.uniform(-1, 1, (5, sizes[0]))
+    with torch.no_grad():
+        expected = module.eval()(torch.tensor(points, dtype=kind)).numpy()
+    np.testing.assert_allclose(values(model, points), expected, 1e-5, 1e-6)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_module_stays_as_it_was(fails: bool) -> None:
     module = InEvaluation()
@@ -171,6 +197,15 @@ def test_columns_that_do_not_fit_forward(module, columns, forward, told):
     assert refusal(module, columns) == (
         f"{forward} of the module {type(module).__name__} does not fit the domain's columns "
         f"({told}){WRAP}"
+    )
+
+
+@pytest.mark.parametrize("forward", [torch.tanh, 3])
+def test_a_forward_without_a_signature(forward):
+    module = nn.Module()
+    module.forward = forward
+    assert refusal(module) == (
+        f"forward of the module Module does not say what its parameters are{WRAP}"
     )
 
 
