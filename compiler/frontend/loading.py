@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from pinnir.base.errors import BackendError, FrontendError
 from pinnir.base.onnx_trial import rehearse
+from pinnir.frontend.batch_rounding import without_batch_rounding
 from pinnir.frontend.external import load_external
 from pinnir.frontend.functions import inline_functions
 from pinnir.frontend.protos import DEFAULT_DOMAINS, has_bad_text, operator_name
@@ -64,7 +65,8 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
         operators: What the frontend imports.
 
     Returns:
-        The model with its weights inside and its functions inlined.
+        The model with its weights inside, its functions inlined, and without rounding that depends
+        on the batch.
 
     Raises:
         FrontendError: If the file is damaged, not ONNX, or cannot be compiled whatever it computes.
@@ -73,6 +75,7 @@ def load(data: bytes, path: str, operators: list[str]) -> bytes:
         proto = _parse(Path(path))
         load_external(proto, Path(path))
         proto = _converted(inline_functions(proto, path), path)
+        without_batch_rounding(proto)
         _check(proto, path)
         _check_inputs(proto)
         complete: bytes = proto.SerializeToString(deterministic=True)

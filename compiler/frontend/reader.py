@@ -11,6 +11,7 @@ import onnx
 
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
+from pinnir.frontend.batch_rounding import left_out
 from pinnir.frontend.loading import bad_input, load_isolated, not_onnx, opset_of
 from pinnir.frontend.protos import operator_name
 from pinnir.frontend.table import Importer, OnnxNode, as_it_is, constant_value
@@ -51,12 +52,15 @@ class Model:
         dtype: ``float32`` or ``float64``, what host parts compute in: that of its inputs, and
             ``float32`` where these are of half precision or whole numbers.
         samples: What the model calls the first dimension of an input, where it has a name.
+        batch_rounding_left_out: How many nodes the file has, and ``data`` has not, that round by
+            the numbers of each batch.
     """
 
     data: bytes
     graph: Graph
     dtype: str
     samples: Mapping[str, str] = field(default_factory=dict)
+    batch_rounding_left_out: int = 0
 
     @property
     def sha256(self) -> str:
@@ -86,7 +90,8 @@ def import_bytes(data: bytes) -> Model:
         FrontendError: As :func:`read_model`.
     """
     try:
-        return Model(data, *_import_graph(onnx.load_from_string(data)))
+        proto = onnx.load_from_string(data)
+        return Model(data, *_import_graph(proto), left_out(proto))
     except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
         raise not_onnx("the model", str(error)) from error
 

@@ -68,6 +68,9 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     if "points_not_finite" in metrics:
         row = "points left out of the fit: the network is not finite there"
         rows[row] = f"{metrics['points_not_finite']:,}"
+    if "batch_rounding_left_out" in metrics:
+        row = "nodes that round by the batch, left out of both"
+        rows[row] = f"{metrics['batch_rounding_left_out']:,}"
     rows |= _costs(program, metrics) | {"seconds": f"{seconds:.1f}"}
     print_figures(f"{path}: {told['coding']} program for {told['target']}", rows)
 

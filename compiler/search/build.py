@@ -131,6 +131,8 @@ def _metrics(
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     if job.left_out:
         metrics["points_not_finite"] = job.left_out
+    if job.model.batch_rounding_left_out:
+        metrics["batch_rounding_left_out"] = job.model.batch_rounding_left_out
     if job.labels is not None:
         scores = np.concatenate([result.outputs for result in results])
         metrics |= class_scores(scores, job.source(job.evaluation), job.labels)

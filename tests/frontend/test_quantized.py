@@ -7,6 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 
 import pinnir
 from pinnir.base.errors import FrontendError
@@ -117,6 +123,27 @@ def perceptron(*, rounded: bool):
             value = both(f"t{layer}", 1 / 127)
     nodes.append(helper.make_node("Identity", [value], ["y"]))
     return onnx_model(nodes, {key: np.asarray(one) for key, one in weights.items()})
+
+
+@pytest.mark.parametrize("form", QuantFormat, ids=str)
+def test_a_network_that_onnx_runtime_quantised(form, tmp_path):
+    """In both of its forms, with signed numbers, of which all processors make the same."""
+    points = RNG.uniform(-1, 1, (4, 64, 2)).astype(np.float32)
+
+    class Points(CalibrationDataReader):
+        batches = iter(points)
+
+        def get_next(self):
+            return next(({"x": batch} for batch in self.batches), None)
+
+    path, signed = tmp_path / "whole.onnx", QuantType.QInt8
+    source = save(tmp_path, perceptron(rounded=False))
+    quantize_static(
+        source, path, Points(), quant_format=form, activation_type=signed, weight_type=signed
+    )
+    program = pinnir.compile(path, domain="-1:1")
+    assert program.metrics["core_mac_share"] == 1
+    assert program.metrics["rel_l2_upper"] <= 1e-2
 
 
 def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_of(tmp_path):
