@@ -140,6 +140,13 @@ def _zero_points_of_rows() -> None:
     _of_integers(whole, product, helper.make_node("Cast", ["p"], ["y"], "floats", to=1))
 
 
+def _in_bfloat16() -> None:
+    from tests.helpers import onnx_model, save
+
+    layer = helper.make_node("Identity", ["x"], ["y"])
+    save(Path(), onnx_model([layer], kind=TensorProto.BFLOAT16))
+
+
 _SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps=8,eta=0.01}"
 
 CASES = (
@@ -223,6 +230,9 @@ CASES = (
         "The network has a zero point for every point",
         f"pinnir compile model.onnx {DOMAIN} -o model.nir",
         _zero_points_of_rows,
+    ),
+    Case(
+        "The inputs are bfloat16", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _in_bfloat16
     ),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from pinnir.base.errors import FrontendError
@@ -37,9 +38,13 @@ _FLOAT_TYPES = {
 }
 _WHOLE_TYPES = {
     onnx.TensorProto.BOOL: "bool",
-    onnx.TensorProto.INT32: "int32",
-    onnx.TensorProto.INT64: "int64",
+    **{
+        onnx.TensorProto.DataType.Value(f"{sign}INT{bits}"): f"{sign}INT{bits}".lower()
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    },
 }
+_BRAIN = "is bfloat16, which ONNX Runtime does not run on ordinary processors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +196,13 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[tuple[Node
             continue
         kind = value.type.tensor_type
         if kind.elem_type not in _FLOAT_TYPES | _WHOLE_TYPES:
+            brain = kind.elem_type == onnx.TensorProto.BFLOAT16
             hint = "export the network with floating point inputs"
-            raise bad_input(value, "is not float or double", hint)
+            raise bad_input(
+                value,
+                _BRAIN if brain else "is not float or double",
+                "export it with float or half inputs; its weights may stay" if brain else hint,
+            )
         shape = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
         if len(shape) != 2:
             problem = f"has {len(shape)} dimensions, not (samples, columns)"
@@ -210,7 +220,16 @@ def _whole(proto: onnx.ModelProto, inputs: tuple[Node, ...]) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for node in inputs:
         if types[node.name] in _WHOLE_TYPES:
+            kind = _WHOLE_TYPES[types[node.name]]
             nearest = Node(f"{node.name}:nearest", Primitive("Round"), (node,))
-            cast = Primitive("Cast", {"to": _WHOLE_TYPES[types[node.name]]})
-            found[node.name] = Node(f"{node.name}:whole", cast, (nearest,))
+            if kind not in ("bool", "int32", "int64"):  # types whose ends a domain may well reach
+                limits = (float(end) for end in (np.iinfo(kind).min, np.iinfo(kind).max))
+                ends = (
+                    Node(f"{node.name}:{key}", Constant(np.array(end)))
+                    for key, end in zip(("low", "high"), limits, strict=True)
+                )
+                nearest = Node(f"{node.name}:within", Primitive("Clip"), (nearest, *ends))
+            found[node.name] = Node(
+                f"{node.name}:whole", Primitive("Cast", {"to": kind}), (nearest,)
+            )
     return found
