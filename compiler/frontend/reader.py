@@ -130,7 +130,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
     """Add the nodes' values to ``values``; what cannot be imported, and why."""
     used = {key for item in proto.graph.node for key in item.input}
     used |= {value.name for value in proto.graph.output}
-    opset, names = opset_of(proto), Names(values)
+    opset, names = opset_of(proto), Names((*values, *(one.name for one in values.values())))
     problems: list[FrontendError] = []
     for index, item in enumerate(proto.graph.node):
         # ONNX lets nodes share names with each other and with values; graphs do not.
@@ -142,7 +142,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
                 continue  # the node behind it is among the problems
             operands = tuple(values[key] if key else None for key in item.input)
             told = {a.name: onnx.helper.get_attribute_value(a) for a in item.attribute}
-            given = importer(OnnxNode(name, operator_name(item), told, operands, opset))
+            given = importer(OnnxNode(name, operator_name(item), told, operands, opset, names))
         except FrontendError as error:
             problems.append(error)
             continue

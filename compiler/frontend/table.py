@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from pinnir.base.errors import FrontendError
 from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.ir.value_types import is_floating
 from pinnir.numerics.operators import OPERATORS
 
@@ -27,6 +28,7 @@ class OnnxNode:
         attributes: Its attributes as Python values.
         operands: Its inputs; None where an optional input is left out.
         opset: Version of the default operator set.
+        names: Of the nodes that it is made of.
     """
 
     name: str
@@ -34,6 +36,7 @@ class OnnxNode:
     attributes: dict[str, Any]
     operands: tuple[Node | None, ...]
     opset: int
+    names: Names
 
     @property
     def x(self) -> Node:
@@ -61,7 +64,8 @@ class OnnxNode:
 
     def part(self, suffix: str, kind: str, *operands: Node, **attributes: Any) -> Node:
         """A step on the way to the node's value."""
-        return Node(f"{self.name}:{suffix}", Primitive(kind, attributes), operands)
+        name = self.names.fresh(f"{self.name}:{suffix}")
+        return Node(name, Primitive(kind, attributes), operands)
 
     def floats(self, suffix: str, x: Node) -> Node:
         """A value; integers and truth values as the floating point numbers that they are."""
@@ -69,7 +73,7 @@ class OnnxNode:
 
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""
-        return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
+        return Node(self.names.fresh(f"{self.name}:{suffix}"), Constant(np.asarray(value)))
 
     def refuse(self, problem: str, hint: str = "") -> FrontendError:
         """An error about this node."""
