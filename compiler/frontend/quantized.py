@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinnir.frontend.table import Importer, OnnxNode, along_axis
-from pinnir.ir.graph import Constant, Node
+from pinnir.frontend.table import Importer, OnnxNode, along_axis, known
+from pinnir.ir.graph import Node
 from pinnir.ir.value_types import is_floating
 
 
@@ -55,9 +55,10 @@ def _scale_and_zero(node: OnnxNode) -> tuple[Node, Node | None]:
     assert scale is not None
     if zero is not None:
         zero = node.floats("zero_point", zero)
-    if not isinstance(scale.op, Constant):
+    steps = known(scale)
+    if steps is None:
         raise node.refuse("has a scale that is computed", hint="quantise with fixed scales")
-    if scale.op.value.size == 1:
+    if steps.size == 1:
         shape = node.constant("shape", np.array([], np.int64))
         return _shaped(node, "scale", scale, shape), zero and _shaped(node, "zero", zero, shape)
     axis = node.attributes.get("axis", 1)
@@ -72,9 +73,10 @@ def _range(node: OnnxNode, zero: Node | None) -> tuple[float, float]:
     """Smallest and largest number of the type that it quantises to, which is the zero point's."""
     kind = np.dtype(np.uint8)
     if zero is not None:
-        if not isinstance(zero.op, Constant):
+        numbers = known(zero)
+        if numbers is None:
             raise node.refuse("has a zero point that is computed", hint="quantise with fixed ones")
-        kind = zero.op.value.dtype
+        kind = numbers.dtype
     if kind.kind not in "iu":
         raise node.refuse(f"quantises to {kind}", hint="quantise to integers of 8 or 16 bits")
     limits = np.iinfo(kind)
@@ -89,11 +91,12 @@ def _number(node: OnnxNode, index: int, suffix: str) -> Node | None:
     given = node.operands[index] if index < len(node.operands) else None
     if given is None:
         return None
-    if not isinstance(given.op, Constant):
+    numbers = known(given)
+    if numbers is None:
         raise node.refuse(
             "has a scale or zero point that is computed", hint="quantise with fixed ones"
         )
-    value = np.asarray(given.op.value, np.float64)
+    value = np.asarray(numbers, np.float64)
     return node.constant(suffix, value.reshape(()) if value.size == 1 else value)
 
 
@@ -127,7 +130,8 @@ def _written(node: OnnxNode, value: Node, first: int) -> Node:
 def _integer_product(node: OnnxNode) -> Node:
     """``(a - zero) (b - zero)``, of whole numbers."""
     zero = node.operands[2] if len(node.operands) > 2 else None
-    if zero is not None and isinstance(zero.op, Constant) and zero.op.value.size > 1:
+    rows = None if zero is None else known(zero)
+    if rows is not None and rows.size > 1:
         raise node.refuse("has a zero point for every row", hint="quantise points all alike")
     if any(is_floating(one) for one in node.operands[:2] if one is not None):
         return node.value("MatMul", _centred(node, 0, "a", 2), _centred(node, 1, "b", 3))

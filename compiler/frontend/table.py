@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pinnir.base.errors import FrontendError
-from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.evaluate import compute_node
+from pinnir.ir.graph import Constant, Graph, Level, Node, Primitive
 from pinnir.ir.names import Names
 from pinnir.ir.value_types import is_floating
 from pinnir.numerics.operators import OPERATORS
@@ -112,6 +113,25 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
             )
         value = value.astype(np.float64)
     return value
+
+
+def known(node: Node) -> NDArray[Any] | None:
+    """The numbers of an operand that does not depend on the inputs; None of one that may.
+
+    Exporters read weights back from integers, widen and turn them in front of what needs them.
+
+    Raises:
+        GraphError: If they cannot be computed.
+    """
+    values: dict[Node, NDArray[Any]] = {}
+    for one in Graph(Level.TENSOR, (), (node,)).nodes:
+        if isinstance(one.op, Constant):
+            values[one] = one.op.value
+        elif one.operands and isinstance(one.op, Primitive):
+            values[one] = compute_node(one, values)
+        else:  # an input, or a value that is made of nothing
+            return None
+    return values[node]
 
 
 def along_axis(node: OnnxNode, suffix: str, row: Node, axis: int) -> Node:

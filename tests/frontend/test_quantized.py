@@ -154,3 +154,25 @@ def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_
     assert own.metrics["neurons"] <= 1.2 * plain.metrics["neurons"]
     assert own.metrics["rel_l2_upper"] <= 1e-2
     assert own.metrics["core_mac_share"] == 1
+
+
+def test_kernels_and_scales_that_are_made_of_constants():
+    """Read back from integers, widened from half precision."""
+    weights = {
+        "w": RNG.integers(-128, 128, (3, 2, 1, 1)).astype(np.int8),
+        "half": np.array(0.5, np.float16),
+        "z": np.array(3, np.int8),
+        "image": np.array([-1, 2, 1, 1]),
+        "table": np.array([-1, 3]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["half"], ["s"], to=TensorProto.FLOAT),
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["v"]),
+        helper.make_node("Reshape", ["x", "image"], ["i"]),
+        helper.make_node("Conv", ["i", "v"], ["c"]),
+        helper.make_node("Reshape", ["c", "table"], ["y"]),
+    ]
+    model = import_bytes(onnx_model(nodes, weights).SerializeToString())
+    x = RNG.uniform(-1, 1, (9, 2))
+    (one,) = evaluate(model.graph, {"x": x})
+    np.testing.assert_allclose(one, OnnxRunner(model.data)([x])[0], rtol=1e-5, atol=1e-5)

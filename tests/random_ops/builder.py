@@ -197,6 +197,10 @@ class Builder:
         return self.fixed(np.array(numbers, np.int64))
 
     def _spell(self, array: np.ndarray) -> str:
+        half = array.astype(np.float16) if array.dtype.kind == "f" else None
+        if half is not None and self.draw_below(10) == 0 and np.array_equal(half, array):
+            held = self.node("Constant", [], value=numpy_helper.from_array(half))
+            return self.node("Cast", [held], to=KINDS[str(array.dtype)])
         way = self.draw_below(4)
         if way < 2:
             name = f"w{len(self.weights)}"
