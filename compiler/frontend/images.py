@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pinnir.frontend.table import Importer, OnnxNode, known
-from pinnir.ir.graph import Node
+from pinnir.ir.graph import Constant, Node
 
 _WHERE = ("strides", "pads", "dilations")
 
@@ -28,9 +28,11 @@ def _where(node: OnnxNode) -> dict[str, Any]:
 def _conv(node: OnnxNode) -> Node:
     x, weight, *bias = node.operands
     kernel = None if weight is None else known(weight)
-    if kernel is None:
+    if weight is None or kernel is None:
         raise node.refuse("has a kernel that is computed, not fixed")
-    fixed = replace(node, operands=(x, node.constant("kernel", kernel), *bias))
+    if not isinstance(weight.op, Constant):
+        weight = node.constant("kernel", kernel)
+    fixed = replace(node, operands=(x, weight, *bias))
     return fixed.primitive(**_where(node), group=node.attributes.get("group", 1))
 
 
