@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nir
 import numpy as np
+import onnx
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
@@ -123,6 +124,38 @@ def _saved_module() -> None:
     torch.save(torch.nn.Linear(2, 1), "flow.pt")
 
 
+def _of_integers(*nodes: onnx.NodeProto) -> None:
+    """A network in whole numbers, rounded by what each batch holds."""
+    from tests.helpers import onnx_model, save
+
+    rounding = helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], "rounding")
+    weights = {"w": np.ones((2, 1), np.uint8), "zeros": np.zeros(2, np.uint8)}
+    save(Path(), onnx_model([rounding, *nodes], weights, opset=21))
+
+
+def _rounded_by_the_batch() -> None:
+    _of_integers(helper.make_node("Flatten", ["q"], ["y"], "rows"))
+
+
+def _scale_of_the_batch() -> None:
+    steps = helper.make_node("QuantizeLinear", ["x", "t"], ["p"], "steps")
+    largest = helper.make_node("ReduceMax", ["x"], ["t"], "largest", keepdims=0)
+    _of_integers(largest, steps, helper.make_node("Cast", ["p"], ["y"], "floats", to=1))
+
+
+def _zero_points_of_rows() -> None:
+    product = helper.make_node("MatMulInteger", ["c", "w", "zeros"], ["p"], "product")
+    whole = helper.make_node("Cast", ["x"], ["c"], "whole", to=TensorProto.UINT8)
+    _of_integers(whole, product, helper.make_node("Cast", ["p"], ["y"], "floats", to=1))
+
+
+def _in_bfloat16() -> None:
+    from tests.helpers import onnx_model, save
+
+    layer = helper.make_node("Identity", ["x"], ["y"])
+    save(Path(), onnx_model([layer], kind=TensorProto.BFLOAT16))
+
+
 _SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps=8,eta=0.01}"
 
 _BOX = "[(-1, 1), (0, 1)]"
@@ -215,6 +248,24 @@ CASES = (
         "The network is one of images",
         "pinnir compile model.onnx --domain 0:1 -o model.nir",
         _of_images,
+    ),
+    Case(
+        "The network rounds by the batch",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _rounded_by_the_batch,
+    ),
+    Case(
+        "The network computes its own scale",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _scale_of_the_batch,
+    ),
+    Case(
+        "The network has a zero point for every point",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _zero_points_of_rows,
+    ),
+    Case(
+        "The inputs are bfloat16", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _in_bfloat16
     ),
 )
 

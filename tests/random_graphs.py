@@ -14,7 +14,14 @@ from pinnir.frontend.protos import operator_name
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.numerics.matrix import Array
 from tests.random_ops import GENERATORS
-from tests.random_ops.builder import DOUBLE_ONLY_IN, Builder, Value, info, runs_in_double
+from tests.random_ops.builder import (
+    DOUBLE_ONLY_IN,
+    FLOATS_OF_QUANTISED,
+    Builder,
+    Value,
+    info,
+    runs_in_double,
+)
 
 OPSETS = (9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -49,6 +56,8 @@ def operators(dtype: str, opset: int) -> tuple[str, ...]:
     }
     if opset >= 11:
         known -= {"Scatter"}
+    if opset < 10:  # what gives them their operands came then
+        known -= {f"com.microsoft::{kind}" for kind in FLOATS_OF_QUANTISED}
     return tuple(
         kind
         for kind in (*sorted(IMPORTERS), *FREQUENT, *FREQUENT)
@@ -110,7 +119,8 @@ def _model(build: Builder, outputs: list[Value]) -> onnx.ModelProto:
     model = helper.make_model(
         graph, opset_imports=sets, ir_version=max(8, helper.find_min_ir_version_for(sets[:1]))
     )
-    onnx.checker.check_model(model, full_check=True)
+    # ONNX's shape inference ends the process at some operators behind one that it does not know.
+    onnx.checker.check_model(model, full_check=not domains)
     return model
 
 
@@ -168,13 +178,12 @@ def _between_casts(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     new = onnx.NodeProto()
     new.CopyFrom(node)
     before = []
-    floats = {"DequantizeLinear": (1,), "QuantizeLinear": (0, 1)}.get(node.op_type, ())
     for index, name in enumerate(node.input):
-        if name and (index in floats or not floats):
+        if name and index in FLOATS_OF_QUANTISED.get(node.op_type, (index,)):
             single = f"{node.output[0]}_{index}"
             before.append(helper.make_node("Cast", [name], [single], to=TensorProto.FLOAT))
             new.input[index] = single
-    if node.op_type == "QuantizeLinear":
+    if node.op_type in FLOATS_OF_QUANTISED and node.op_type != "DequantizeLinear":
         return [*before, new]
     new.output[0] = f"{node.output[0]}_single"
     after = helper.make_node("Cast", [new.output[0]], [node.output[0]], to=TensorProto.DOUBLE)

@@ -16,8 +16,11 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(bool)": np.bool_,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
+    **{
+        f"tensor({sign}int{bits})": np.dtype(f"{sign}int{bits}").type
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    },
 }
 
 
@@ -36,6 +39,14 @@ def _anonymous(data: bytes) -> bytes:
             dim.ClearField("dim_param")
     stripped: bytes = proto.SerializeToString()
     return stripped
+
+
+def _nearest(x: NDArray[np.float64], kind: type[np.generic]) -> NDArray[np.float64]:
+    """The nearest numbers that the type has, but for rounding to floats."""
+    if issubclass(kind, np.integer):
+        limits = np.iinfo(kind)
+        return np.clip(np.rint(x), limits.min, limits.max)
+    return np.rint(x) if issubclass(kind, np.bool_) else x
 
 
 class OnnxRunner:
@@ -85,7 +96,7 @@ class OnnxRunner:
             BackendError: If ONNX Runtime fails.
         """
         feed = {
-            name: np.ascontiguousarray(x if issubclass(kind, np.floating) else np.rint(x), kind)
+            name: np.ascontiguousarray(_nearest(x, kind), kind)
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)
         }
         try:

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import helper
 
 from pinnir.frontend.table import Importer, OnnxNode
-from pinnir.ir.graph import Activation, Constant, Node, Primitive
+from pinnir.ir.graph import Activation, Constant, Node
 from pinnir.ir.value_types import is_floating
 from pinnir.numerics.operators import OPERATORS
 
@@ -55,7 +55,7 @@ def _part(node: OnnxNode, kind: str, *operands: Node | float) -> Node:
     """A step of this node's definition, named after it; numbers become constants."""
     nodes = tuple(o if isinstance(o, Node) else node.constant(f"{o:g}", o) for o in operands)
     label = f"{operands[-1]:g}" if not isinstance(operands[-1], Node) else ""
-    return Node(f"{node.name}:{kind.lower()}{label}", Primitive(kind), nodes)
+    return node.part(f"{kind.lower()}{label}", kind, *nodes)
 
 
 def _gelu(node: OnnxNode) -> Node:

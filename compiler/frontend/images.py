@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from pinnir.frontend.table import Importer, OnnxNode
+from pinnir.frontend.table import Importer, OnnxNode, known
 from pinnir.ir.graph import Constant, Node
 
 _WHERE = ("strides", "pads", "dilations")
@@ -25,10 +26,14 @@ def _where(node: OnnxNode) -> dict[str, Any]:
 
 
 def _conv(node: OnnxNode) -> Node:
-    weight = node.operands[1]
-    if weight is None or not isinstance(weight.op, Constant):
+    x, weight, *bias = node.operands
+    kernel = None if weight is None else known(weight)
+    if weight is None or kernel is None:
         raise node.refuse("has a kernel that is computed, not fixed")
-    return node.primitive(**_where(node), group=node.attributes.get("group", 1))
+    if not isinstance(weight.op, Constant):
+        weight = node.constant("kernel", kernel)
+    fixed = replace(node, operands=(x, weight, *bias))
+    return fixed.primitive(**_where(node), group=node.attributes.get("group", 1))
 
 
 def _pool(node: OnnxNode) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pinnir.frontend.table import Importer, OnnxNode, along_axis, axes_as_operand
-from pinnir.ir.graph import Node, Primitive
+from pinnir.ir.graph import Node
 from pinnir.numerics.operators import OPERATORS
 
 
@@ -16,10 +16,8 @@ def _softmax(node: OnnxNode) -> Node:
     if node.opset >= 13:
         return node.primitive(axis=node.attributes.get("axis", -1))
     options = {"axis": node.attributes.get("axis", 1)}
-    flat = Node(f"{node.name}:flat", Primitive("Flatten", options), (node.x,))
-    rows = Node(f"{node.name}:rows", Primitive(node.op_type, {"axis": -1}), (flat,))
-    shape = Node(f"{node.name}:shape", Primitive("Shape"), (node.x,))
-    return node.value("Reshape", rows, shape)
+    rows = node.part("rows", node.op_type, node.part("flat", "Flatten", node.x, **options), axis=-1)
+    return node.value("Reshape", rows, node.part("shape", "Shape", node.x))
 
 
 def _batch_normalization(node: OnnxNode) -> Node:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from pinnir.base.errors import BackendError, FrontendError
 from pinnir.base.onnx_trial import rehearse
+from pinnir.frontend.batch_rounding import without_batch_rounding
 from pinnir.frontend.external import load_external
 from pinnir.frontend.functions import inline_functions
 from pinnir.frontend.protos import DEFAULT_DOMAINS, has_bad_text, operator_name
@@ -95,7 +96,8 @@ def load(data: bytes, name: str, path: str | None, operators: list[str]) -> byte
         operators: What the frontend imports.
 
     Returns:
-        The model with its weights inside and its functions inlined.
+        The model with its weights inside, its functions inlined, and without rounding that depends
+        on the batch.
 
     Raises:
         FrontendError: If the file is damaged, not ONNX, or cannot be compiled whatever it computes.
@@ -105,6 +107,7 @@ def load(data: bytes, name: str, path: str | None, operators: list[str]) -> byte
         proto = _parse(data if file is None else _read(file), name)
         load_external(proto, file, name)
         proto = _converted(inline_functions(proto, name), name)
+        without_batch_rounding(proto)
         _check(proto, name)
         _check_inputs(proto)
         complete: bytes = proto.SerializeToString(deterministic=True)

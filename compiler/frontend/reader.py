@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
 from pinnir.base.errors import FrontendError
 from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
 from pinnir.frontend.any_rank import in_tables, with_axes
+from pinnir.frontend.batch_rounding import left_out
 from pinnir.frontend.loading import bad_input, not_onnx, opset_of
 from pinnir.frontend.protos import operator_name
 from pinnir.frontend.sources import Source, checked_bytes
@@ -44,9 +46,13 @@ _FLOAT_TYPES = {
 }
 _WHOLE_TYPES = {
     onnx.TensorProto.BOOL: "bool",
-    onnx.TensorProto.INT32: "int32",
-    onnx.TensorProto.INT64: "int64",
+    **{
+        onnx.TensorProto.DataType.Value(f"{sign}INT{bits}"): f"{sign}INT{bits}".lower()
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    },
 }
+_BRAIN = "is bfloat16, which ONNX Runtime does not run on ordinary processors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +66,15 @@ class Model:
             ``float32`` where these are of half precision or whole numbers.
         declared: Dimensions of its inputs as the file declares them: lengths or names, None where
             there is neither. In the graph inputs are ``(samples, columns)`` whatever they are.
+        batch_rounding_left_out: How many nodes the file has, and ``data`` has not, that round by
+            the numbers of each batch.
     """
 
     data: bytes
     graph: Graph
     dtype: str
     declared: Declared = field(default_factory=dict)
+    batch_rounding_left_out: int = 0
 
     @property
     def sha256(self) -> str:
@@ -124,7 +133,8 @@ def import_bytes(data: bytes) -> Model:
         FrontendError: As :func:`read_model`.
     """
     try:
-        return Model(data, *_import_graph(onnx.load_from_string(data)))
+        proto = onnx.load_from_string(data)
+        return Model(data, *_import_graph(proto), left_out(proto))
     except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
         raise not_onnx("the model", str(error)) from error
 
@@ -171,7 +181,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
     """Add the nodes' values to ``values``; what cannot be imported, and why."""
     used = {key for item in proto.graph.node for key in item.input}
     used |= {value.name for value in proto.graph.output}
-    opset, names = opset_of(proto), Names(values)
+    opset, names = opset_of(proto), Names((*values, *(one.name for one in values.values())))
     problems: list[FrontendError] = []
     for index, item in enumerate(proto.graph.node):
         # ONNX lets nodes share names with each other and with values; graphs do not.
@@ -183,7 +193,7 @@ def _import_nodes(proto: onnx.ModelProto, values: dict[str, Node]) -> list[Front
                 continue  # the node behind it is among the problems
             operands = tuple(values[key] if key else None for key in item.input)
             told = {a.name: onnx.helper.get_attribute_value(a) for a in item.attribute}
-            given = importer(OnnxNode(name, operator_name(item), told, operands, opset))
+            given = importer(OnnxNode(name, operator_name(item), told, operands, opset, names))
         except FrontendError as error:
             problems.append(error)
             continue
@@ -238,8 +248,13 @@ def _inputs(proto: onnx.ModelProto, values: dict[str, Node]) -> tuple[Declared, 
             continue
         kind = value.type.tensor_type
         if kind.elem_type not in _FLOAT_TYPES | _WHOLE_TYPES:
+            brain = kind.elem_type == onnx.TensorProto.BFLOAT16
             hint = "export the network with floating point inputs"
-            raise bad_input(value, "is not float or double", hint)
+            raise bad_input(
+                value,
+                _BRAIN if brain else "is not float or double",
+                "export it with float or half inputs; its weights may stay" if brain else hint,
+            )
         types.add(_FLOAT_TYPES.get(kind.elem_type, ""))
         found[value.name] = tuple(
             d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
@@ -255,7 +270,16 @@ def _whole(proto: onnx.ModelProto, inputs: tuple[Node, ...]) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for node in inputs:
         if types[node.name] in _WHOLE_TYPES:
+            kind = _WHOLE_TYPES[types[node.name]]
             nearest = Node(f"{node.name}:nearest", Primitive("Round"), (node,))
-            cast = Primitive("Cast", {"to": _WHOLE_TYPES[types[node.name]]})
-            found[node.name] = Node(f"{node.name}:whole", cast, (nearest,))
+            if kind not in ("bool", "int32", "int64"):  # types whose ends a domain may well reach
+                limits = (float(end) for end in (np.iinfo(kind).min, np.iinfo(kind).max))
+                ends = (
+                    Node(f"{node.name}:{key}", Constant(np.array(end)))
+                    for key, end in zip(("low", "high"), limits, strict=True)
+                )
+                nearest = Node(f"{node.name}:within", Primitive("Clip"), (nearest, *ends))
+            found[node.name] = Node(
+                f"{node.name}:whole", Primitive("Cast", {"to": kind}), (nearest,)
+            )
     return found

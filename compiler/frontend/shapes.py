@@ -6,7 +6,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from pinnir.frontend.table import Importer, OnnxNode, axes_as_operand, constant_value
-from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.graph import Constant, Node
 from pinnir.ir.value_types import is_floating
 
 
@@ -52,8 +52,8 @@ def _split(node: OnnxNode) -> tuple[Node, ...]:
     for part, (size, end) in enumerate(zip(sizes, ends, strict=True)):
         first = node.constant(f"start{part}", np.array([end - size]))
         last = node.constant(f"end{part}", np.array([end]))
-        name = f"{node.name}:{part}" if part else node.name
-        found.append(Node(name, Primitive("Slice"), (node.x, first, last, axis)))
+        where = node.x, first, last, axis
+        found.append(node.part(f"{part}", "Slice", *where) if part else node.value("Slice", *where))
     return tuple(found)
 
 

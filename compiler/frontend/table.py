@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pinnir.base.errors import FrontendError
-from pinnir.ir.graph import Constant, Node, Primitive
+from pinnir.ir.evaluate import compute_node
+from pinnir.ir.graph import Constant, Graph, Level, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.ir.value_types import is_floating
 from pinnir.numerics.operators import OPERATORS
 
@@ -27,6 +29,7 @@ class OnnxNode:
         attributes: Its attributes as Python values.
         operands: Its inputs; None where an optional input is left out.
         opset: Version of the default operator set.
+        names: Of the nodes that it is made of.
     """
 
     name: str
@@ -34,6 +37,7 @@ class OnnxNode:
     attributes: dict[str, Any]
     operands: tuple[Node | None, ...]
     opset: int
+    names: Names
 
     @property
     def x(self) -> Node:
@@ -61,7 +65,8 @@ class OnnxNode:
 
     def part(self, suffix: str, kind: str, *operands: Node, **attributes: Any) -> Node:
         """A step on the way to the node's value."""
-        return Node(f"{self.name}:{suffix}", Primitive(kind, attributes), operands)
+        name = self.names.fresh(f"{self.name}:{suffix}")
+        return Node(name, Primitive(kind, attributes), operands)
 
     def floats(self, suffix: str, x: Node) -> Node:
         """A value; integers and truth values as the floating point numbers that they are."""
@@ -69,7 +74,7 @@ class OnnxNode:
 
     def constant(self, suffix: str, value: Any) -> Node:
         """A constant that belongs to this node."""
-        return Node(f"{self.name}:{suffix}", Constant(np.asarray(value)))
+        return Node(self.names.fresh(f"{self.name}:{suffix}"), Constant(np.asarray(value)))
 
     def refuse(self, problem: str, hint: str = "") -> FrontendError:
         """An error about this node."""
@@ -108,6 +113,25 @@ def constant_value(tensor: onnx.TensorProto, name: str, op: str) -> NDArray[Any]
             )
         value = value.astype(np.float64)
     return value
+
+
+def known(node: Node) -> NDArray[Any] | None:
+    """The numbers of an operand that does not depend on the inputs; None of one that may.
+
+    Exporters read weights back from integers, widen and turn them in front of what needs them.
+
+    Raises:
+        GraphError: If they cannot be computed.
+    """
+    values: dict[Node, NDArray[Any]] = {}
+    for one in Graph(Level.TENSOR, (), (node,)).nodes:
+        if isinstance(one.op, Constant):
+            values[one] = one.op.value
+        elif one.operands and isinstance(one.op, Primitive):
+            values[one] = compute_node(one, values)
+        else:  # an input, or a value that is made of nothing
+            return None
+    return values[node]
 
 
 def along_axis(node: OnnxNode, suffix: str, row: Node, axis: int) -> Node:

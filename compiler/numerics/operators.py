@@ -159,6 +159,12 @@ def _reduce(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return reduced
 
 
+def _mean(x: Tensor, axis: tuple[int, ...] | None = None, *, keepdims: bool = False) -> Tensor:
+    """Of no numbers it is NaN, without a warning."""
+    total = np.sum(x, axis=axis, keepdims=keepdims)
+    return np.asarray(np.divide(total, x.size / max(1, total.size)))
+
+
 def _log_sum_exp(x: Tensor, **where: Any) -> Tensor:
     """The largest number is taken out, so that no power overflows."""
     largest = np.max(x, axis=where["axis"], keepdims=True)
@@ -180,8 +186,8 @@ def _layer_normalization(
     x: Tensor, scale: Tensor, bias: Tensor | float = 0.0, *, axis: int = -1, epsilon: float = 1e-5
 ) -> Tensor:
     axes = tuple(range(axis % x.ndim, x.ndim))
-    centred = x - np.mean(x, axis=axes, keepdims=True)
-    variance = np.mean(centred * centred, axis=axes, keepdims=True)
+    centred = x - _mean(x, axes, keepdims=True)
+    variance = _mean(centred * centred, axes, keepdims=True)
     return np.asarray(centred / np.sqrt(variance + epsilon) * scale + bias)
 
 
@@ -369,7 +375,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceLogSum": _reduction(lambda x, **where: np.log(np.sum(x, **where))),
     "ReduceLogSumExp": _reduction(_log_sum_exp),
     "ReduceMax": _reduction(np.max),
-    "ReduceMean": _reduction(np.mean, linear="first", synapses=True),
+    "ReduceMean": _reduction(_mean, linear="first", synapses=True),
     "ReduceMin": _reduction(np.min),
     "ReduceProd": _reduction(np.prod),
     "ReduceSum": _reduction(np.sum, linear="first", synapses=True),

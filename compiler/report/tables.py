@@ -89,6 +89,9 @@ def print_program(program: Program, path: Path, seconds: float) -> None:
     for name, of in _LEFT_OUT.items():
         if name in metrics:
             rows[f"points left out of {of}: the network is not finite"] = f"{metrics[name]:,}"
+    if "batch_rounding_left_out" in metrics:
+        row = "nodes that round by the batch, left out of both"
+        rows[row] = f"{metrics['batch_rounding_left_out']:,}"
     rows |= _costs(program, metrics) | {"seconds": f"{seconds:.1f}"}
     print_figures(f"{path}: {told['coding']} program for {told['target']}", rows)
     if "nrmse" in metrics:

@@ -130,6 +130,8 @@ def _metrics(
     metrics |= stream_costs(program, LINES, job.seed)
     metrics |= {"coding": candidate.coding, "levels": candidate.levels}
     metrics |= {f"{name}_points_not_finite": count for name, count in job.left_out.items()}
+    if job.model.batch_rounding_left_out:
+        metrics["batch_rounding_left_out"] = job.model.batch_rounding_left_out
     if job.labels is not None:
         scores = np.concatenate([result.outputs for result in results])
         metrics |= class_scores(scores, job.source(job.evaluation), job.labels)

@@ -25,6 +25,10 @@ _ON_DATA = (
     "it holds images or patches: fit it to data with --calibration POINTS.npz, and measure it on "
     "others with --evaluation"
 )
+_BATCH_ROUNDING = (
+    "{} of its nodes round by the numbers of each batch: it is compiled, and compared with, the "
+    "network without that"
+)
 _BUG = "this is a bug in pinnir; run 'pinnir --debug check {}' and report it"
 
 FOLDED, REFUSED = "folded", "refused"
@@ -161,9 +165,17 @@ def _check_graph(report: ModelReport, model: Model) -> ModelReport:
         core_mac_share=cost.core_mac_share,
         macs=cost.macs,
         coding=coding,
-        hint=_ON_DATA if coding else "",
+        hint=_hint(model, coding),
         nodes=tuple(_placed(graph, split)),
     )
+
+
+def _hint(model: Model, coding: str) -> str:
+    """What to know of a model that compiles."""
+    count = model.batch_rounding_left_out
+    told = [_ON_DATA] if coding else []
+    told += [_BATCH_ROUNDING.format(count)] if count else []
+    return "; ".join(told)
 
 
 def _domain(graph: Graph) -> str:

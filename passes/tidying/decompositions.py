@@ -35,7 +35,8 @@ def _layer_normalization(tables: Tables, node: Node) -> Node:
     c = tables.part(node, "centred", centre, tables.new[x])
     squares = tables.part(node, "squares", Primitive("Mul"), c, c)
     variance = tables.part(node, "variance", mean, squares)
-    epsilon = Node(f"{node.name}:epsilon", Constant(np.array(options.get("epsilon", 1e-5))))
+    added = Constant(np.array(options.get("epsilon", 1e-5)))
+    epsilon = Node(tables.name(node, "epsilon"), added)
     shifted = tables.part(node, "shifted", Primitive("Add"), variance, epsilon)
     deviation = tables.part(node, "deviation", Primitive("Sqrt"), shifted)
     value = tables.part(node, "normalised", Primitive("Div"), c, deviation)
@@ -43,7 +44,7 @@ def _layer_normalization(tables: Tables, node: Node) -> Node:
         if not isinstance(constant.op, Constant):
             raise refusal(node, "has a scale or shift that is computed")
         whole = np.broadcast_to(constant.op.value, tables.entries(x).shape).reshape(-1)
-        written = Node(f"{node.name}:{kind.lower()}ed", Constant(whole))
+        written = Node(tables.name(node, f"{kind.lower()}ed"), Constant(whole))
         value = tables.part(node, kind.lower(), Primitive(kind), value, written)
     return Node(node.name, value.op, value.operands)
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.graph import Affine, Constant, Graph, Input, Level, Node, Primitive, is_elementwise
+from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import axes_of, layouts
 from pinnir.ir.value_types import is_floating
 from pinnir.passes.tidying.decompositions import DECOMPOSITIONS
@@ -46,7 +47,7 @@ class FlattenFeatures(Pass):
                 or an output is no table.
         """
         graph = with_expansions(graph)
-        tables = Tables(layouts(graph))
+        tables = Tables(layouts(graph), Names.of(graph))
         for node in graph.nodes:
             if isinstance(node.op, Input | Constant):
                 tables.new[node] = node
@@ -100,7 +101,8 @@ def _spread(tables: Tables, node: Node, number: int) -> Node:
         value = operand.op.value
         whole = np.broadcast_to(value, shape).reshape(-1)
         return Node(
-            f"{node.name}:{number}", Constant(value.reshape(()) if value.size == 1 else whole)
+            tables.name(node, f"{number}"),
+            Constant(value.reshape(()) if value.size == 1 else whole),
         )
     own = tables.entries(operand)
     if own.shape == shape:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import columns_in, layouts
 from pinnir.ir.value_types import is_floating
 from pinnir.passes.tidying.linear_chains import followed, is_linear
@@ -43,13 +44,14 @@ class JoinArguments(Pass):
             if _is_elementwise(node) and not is_linear(node, known)
         }
         users = {node.name: len(found) for node, found in graph.users.items()}
+        names = Names.of(graph)
 
         def change(node: Node) -> Node:
             if node.name in columns:
-                return _joined(node, columns[node.name], users)
+                return _joined(node, columns[node.name], users, names)
             if isinstance(node.op, Activation) and isinstance(node.operands[0].op, Activation):
                 width = columns_in(known[graph.node(node.name)])
-                return node.with_operands(_place(node, node.operands[0], 0, 1, width))
+                return node.with_operands(_place(names, node, node.operands[0], 0, 1, width))
             return node
 
         return graph.rewrite(change)
@@ -61,7 +63,7 @@ def _is_elementwise(node: Node) -> bool:
     return isinstance(op, Primitive) and op.operator.elementwise and moving and is_floating(node)
 
 
-def _joined(node: Node, columns: int, users: dict[str, int]) -> Node:
+def _joined(node: Node, columns: int, users: dict[str, int], names: Names) -> Node:
     """The activation in place of an operator."""
     sources: dict[Node, Node] = {}  # argument: its node in the body
     new: dict[Node, Node] = {}
@@ -78,7 +80,7 @@ def _joined(node: Node, columns: int, users: dict[str, int]) -> Node:
     value = Node("f", node.op, tuple(new[operand] for operand in node.operands))
     body, count = Graph(Level.TENSOR, tuple(sources.values()), (value,)), len(sources)
     op = Activation(node.op_as(Primitive).kind.lower(), body=body, arguments=count)
-    places = (_place(node, source, i, count, columns) for i, source in enumerate(sources))
+    places = (_place(names, node, source, i, count, columns) for i, source in enumerate(sources))
     return Node(node.name, op, tuple(places))
 
 
@@ -102,8 +104,10 @@ def _absorbed(operand: Node, users: dict[str, int]) -> Node | None:
     return operand if alone and len(operand.operands) == 1 else None
 
 
-def _place(node: Node, source: Node, number: int, arguments: int, columns: int) -> Node:
+def _place(
+    names: Names, node: Node, source: Node, number: int, arguments: int, columns: int
+) -> Node:
     """From a value to its columns among those of all arguments of an activation."""
     rows = arguments * columns
     op = Affine(np.eye(rows, columns, -number * columns), np.zeros(rows))
-    return Node(f"{node.name}:argument{number}", op, (source,))
+    return Node(names.fresh(f"{node.name}:argument{number}"), op, (source,))

@@ -43,9 +43,12 @@ from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import Layout, axes_of, columns_in, is_table, layouts
 from pinnir.ir.shape_values import made_of_shapes
 from pinnir.ir.value_types import is_floating
-from pinnir.numerics.matrix import Array, BlockDiagonal, apply
+from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, dense
 from pinnir.numerics.operator_sizes import LARGEST_BYTES
 from pinnir.passes.tidying.tables import features, from_table, picking, sample_dim, to_table
+
+# Samples on which a map is compared with its operator.
+_TRIED = 5
 
 
 def without_stacks(graph: Graph) -> Graph:
@@ -116,13 +119,19 @@ class _Unstacking:
         """Put a new node in the place of ``node``, whose operands have been visited."""
         if isinstance(node.op, Input | Constant):
             self.wholes[node] = node
-        elif not self._becomes_table(node):
+            return
+        table = self._new_table(node) if self._becomes_table(node) else None
+        if table is None:
             self.wholes[node] = node.with_operands(*map(self.whole, node.operands))
-        elif is_elementwise(node) or kind_of(node) == "Cast":
-            spread = (self._spread(node, operand) for operand in node.operands)
-            self.tables[node] = Node(node.name, node.op, tuple(spread))
         else:
-            self.tables[node] = self._map(node)
+            self.tables[node] = table
+
+    def _new_table(self, node: Node) -> Node | None:
+        """The node as an operator on tables, if it treats all samples alike."""
+        if not (is_elementwise(node) or kind_of(node) == "Cast"):
+            return self._map(node)
+        spread = (self._spread(node, operand) for operand in node.operands)
+        return Node(node.name, node.op, tuple(spread))
 
     def whole(self, node: Node) -> Node:
         """The new node in the old one's own dimensions."""
@@ -187,7 +196,7 @@ class _Unstacking:
         largest = max(columns_in(self.layouts[one]) + 1 for one in values)
         return 8 * largest * columns_in(self.layouts[node]) <= LARGEST_BYTES
 
-    def _map(self, node: Node) -> Node:
+    def _map(self, node: Node) -> Node | None:
         """Case 1, and case 3."""
         moving = self._moving(node)
         values = [one for one, moves in zip(node.operands, moving, strict=True) if moves]
@@ -196,6 +205,8 @@ class _Unstacking:
         maps: list[Node] = []
         for number, operand in enumerate(dict.fromkeys(values)):
             op = self._affine(node, operand)
+            if op is None:
+                return None
             op = Affine(op.weight, np.zeros_like(op.bias)) if number else op
             maps.append(self._part(node, f"{number}", op, self._table(operand)))
         if len(maps) == 1:
@@ -206,36 +217,42 @@ class _Unstacking:
         columns = columns_in(self.layouts[operand])
         if not node.op_as(Primitive).operator.moves or columns_in(self.layouts[node]) != columns:
             return False
-        order = np.arange(columns, dtype=np.float64)
-        return bool(np.array_equal(self._value(node, operand, order[None])[0], order))
+        rows = np.arange(_TRIED * columns, dtype=np.float64).reshape(_TRIED, columns)
+        return bool(np.array_equal(self._value(node, operand, rows), rows))
 
-    def _affine(self, node: Node, operand: Node) -> Affine:
+    def _affine(self, node: Node, operand: Node) -> Affine | None:
         """What a node makes of one operand, all others being zero, in as few columns as it can.
 
-        Leading dimensions that both have may stand for members. Whether they do is tried with a
-        value of random entries.
+        Leading dimensions that both have may stand for members. Whether they do is tried with
+        random rows; None if no map gives what the node does, as its value depends on where a
+        sample stands.
         """
         own, result = (features(self.layouts[one]) for one in (operand, node))
-        random = np.random.default_rng(0).normal(size=(1, prod(own)))
+        random = np.random.default_rng(0).normal(size=(_TRIED, prod(own)))
         wanted = self._value(node, operand, random)
         bias = self._value(node, operand, np.zeros((1, prod(own))))[0]
         scale = np.abs(wanted).max(initial=0.0)
         most = sum(
             1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(own, result, strict=False))
         )
-        for count in (prod(own[:dims]) for dims in range(most, 0, -1)):
+        for count in (prod(own[:dims]) for dims in range(most, -1, -1)):
             rows = np.tile(np.eye(prod(own) // count), (1, count))
             value = self._value(node, operand, rows) - bias
             blocks = value.reshape(len(rows), count, -1).transpose(1, 2, 0)
-            weight = BlockDiagonal(np.ascontiguousarray(blocks))
+            weight: Matrix = BlockDiagonal(np.ascontiguousarray(blocks))
+            weight = weight if count > 1 else dense(weight)
             found = apply(weight, random) + bias
-            if count > 1 and np.allclose(found, wanted, rtol=0, atol=1e-9 * scale):
+            if np.allclose(found, wanted, rtol=0, atol=1e-9 * scale):
                 return Affine(weight, bias)
-        whole = self._value(node, operand, np.eye(prod(own))) - bias
-        return Affine(np.ascontiguousarray(whole.T), bias)
+        return None
 
     def _value(self, node: Node, operand: Node, rows: Array) -> Array:
-        """The node's table where its operand has these rows, and other operands are zero."""
+        """The node's table where its operand has these rows, and other operands are zero.
+
+        With two more samples, so that no operator takes their dimension for one of length 1.
+        """
+        count = len(rows)
+        rows = np.concatenate([rows, np.zeros((2, rows.shape[1]))])
         values: dict[Node, Array] = {}
         for one, moves in zip(node.operands, self._moving(node), strict=True):
             if isinstance(one.op, Constant):
@@ -245,7 +262,7 @@ class _Unstacking:
                 values[one] = from_table(rows if one is operand else zero, self.layouts[one])
             else:
                 values[one] = self._counted(one, len(rows))
-        return to_table(compute_node(node, values), self.layouts[node])
+        return to_table(compute_node(node, values), self.layouts[node])[:count]
 
     def _counted(self, node: Node, samples: int) -> Array:
         """A count where there are so many samples along every axis."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pinnir.base.errors import LegalizeError
 from pinnir.ir.evaluate import compute_node
 from pinnir.ir.graph import Affine, Constant, Node, Primitive
+from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import Layout
 from pinnir.numerics.matrix import Array
 
@@ -70,10 +71,12 @@ class Tables:
 
     Attributes:
         layouts: Of the old nodes.
+        names: Of new nodes.
         new: The new node for each old one so far.
     """
 
     layouts: Mapping[Node, Layout]
+    names: Names
     new: dict[Node, Node] = field(default_factory=dict)
 
     def columns(self, node: Node) -> int:
@@ -117,7 +120,11 @@ class Tables:
 
     def part(self, node: Node, label: str, op: Affine | Primitive, *operands: Node) -> Node:
         """A new node that belongs to an old one; the one without a label takes its place."""
-        return Node(f"{node.name}:{label}" if label else node.name, op, operands)
+        return Node(self.name(node, label) if label else node.name, op, operands)
+
+    def name(self, node: Node, label: str) -> str:
+        """Of a new node that belongs to an old one."""
+        return self.names.fresh(f"{node.name}:{label}")
 
 
 def refusal(node: Node, problem: str) -> LegalizeError:

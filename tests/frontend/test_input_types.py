@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import pinnir
+from pinnir.base.errors import FrontendError
 from pinnir.base.onnx_runner import OnnxRunner
 from pinnir.frontend.reader import Model, import_bytes
 from pinnir.ir.evaluate import evaluate
@@ -110,3 +111,37 @@ def test_a_program_of_a_column_of_whole_numbers(tmp_path, kind):
     result = program.run(points)
     error = np.linalg.norm(result.outputs - result.source) / np.linalg.norm(result.source)
     assert error < 0.02
+
+
+SMALL = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16)] + ["UINT32", "UINT64"]
+
+
+@pytest.mark.parametrize("name", SMALL)
+@settings(max_examples=30)
+@given(numbers=st.lists(st.floats(-70000, 70000, width=32), min_size=1, max_size=8))
+def test_columns_of_other_whole_numbers(name, numbers):
+    """What is beyond the type's ends stands for these."""
+    nodes = [
+        helper.make_node("Cast", ["k"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "w"], ["y"]),
+    ]
+    proto = onnx_model(nodes, {"w": np.array([[0.5]], np.float32)}, inputs={"k": (None, 1)})
+    kind = TensorProto.DataType.Value(name)
+    proto.graph.input[0].type.tensor_type.elem_type = kind
+    model = import_bytes(proto.SerializeToString())
+    k = np.array(numbers)[:, None]
+    one, other = both(model, [k])
+    np.testing.assert_array_equal(one, other)
+    limits = np.iinfo(helper.tensor_dtype_to_np_dtype(kind))
+    expected = np.clip(np.rint(k), float(limits.min), float(limits.max))
+    np.testing.assert_allclose(one, 0.5 * expected, rtol=1e-6)
+
+
+def test_inputs_in_bfloat16():
+    proto = onnx_model([helper.make_node("Identity", ["x"], ["y"])], kind=TensorProto.BFLOAT16)
+    with pytest.raises(FrontendError) as caught:
+        import_bytes(proto.SerializeToString())
+    assert str(caught.value) == (
+        "Input 'x': is bfloat16, which ONNX Runtime does not run on ordinary processors\n"
+        "hint: export it with float or half inputs; its weights may stay"
+    )

@@ -7,6 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 
 import pinnir
 from pinnir.base.errors import FrontendError
@@ -119,6 +125,27 @@ def perceptron(*, rounded: bool):
     return onnx_model(nodes, {key: np.asarray(one) for key, one in weights.items()})
 
 
+@pytest.mark.parametrize("form", QuantFormat, ids=str)
+def test_a_network_that_onnx_runtime_quantised(form, tmp_path):
+    """In both of its forms, with signed numbers, of which all processors make the same."""
+    points = RNG.uniform(-1, 1, (4, 64, 2)).astype(np.float32)
+
+    class Points(CalibrationDataReader):
+        batches = iter(points)
+
+        def get_next(self):
+            return next(({"x": batch} for batch in self.batches), None)
+
+    path, signed = tmp_path / "whole.onnx", QuantType.QInt8
+    source = save(tmp_path, perceptron(rounded=False))
+    quantize_static(
+        source, path, Points(), quant_format=form, activation_type=signed, weight_type=signed
+    )
+    program = pinnir.compile(path, domain="-1:1")
+    assert program.metrics["core_mac_share"] == 1
+    assert program.metrics["rel_l2_upper"] <= 1e-2
+
+
 def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_of(tmp_path):
     plain, own = (
         pinnir.compile(save(tmp_path, perceptron(rounded=rounded)), domain="-1:1")
@@ -127,3 +154,25 @@ def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_
     assert own.metrics["neurons"] <= 1.2 * plain.metrics["neurons"]
     assert own.metrics["rel_l2_upper"] <= 1e-2
     assert own.metrics["core_mac_share"] == 1
+
+
+def test_kernels_and_scales_that_are_made_of_constants():
+    """Read back from integers, widened from half precision."""
+    weights = {
+        "w": RNG.integers(-128, 128, (3, 2, 1, 1)).astype(np.int8),
+        "half": np.array(0.5, np.float16),
+        "z": np.array(3, np.int8),
+        "image": np.array([-1, 2, 1, 1]),
+        "table": np.array([-1, 3]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["half"], ["s"], to=TensorProto.FLOAT),
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["v"]),
+        helper.make_node("Reshape", ["x", "image"], ["i"]),
+        helper.make_node("Conv", ["i", "v"], ["c"]),
+        helper.make_node("Reshape", ["c", "table"], ["y"]),
+    ]
+    model = import_bytes(onnx_model(nodes, weights).SerializeToString())
+    x = RNG.uniform(-1, 1, (9, 2))
+    (one,) = evaluate(model.graph, {"x": x})
+    np.testing.assert_allclose(one, OnnxRunner(model.data)([x])[0], rtol=1e-5, atol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pinnir.base.errors import GraphError
-from pinnir.ir.evaluate import evaluate, trace
+from pinnir.ir.evaluate import compute, evaluate, trace
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Level, Node, Op, Primitive
 from pinnir.neurons import IF
 from pinnir.numerics.matrix import BlockDiagonal
@@ -133,3 +133,11 @@ def test_trace_averages_over_steps():
     assert found.keys() == {"neuron", "half"}
     np.testing.assert_array_equal(found["neuron"], [[0.5], [1.0]])
     np.testing.assert_array_equal(found["half"], [[0.5], [1.0]])
+
+
+def test_means_of_nothing():
+    """A slice may leave no numbers, and what becomes of them may be dropped."""
+    x, row = np.zeros((0, 1)), np.ones(1)
+    assert np.isnan(compute("ReduceMean", {"keepdims": 0}, [x]))
+    assert compute("LayerNormalization", {"axis": 0}, [x, row]).shape == (0, 1)
+    np.testing.assert_array_equal(compute("ReduceMean", {}, [np.array([[1.0, 4.0]])]), [[2.5]])

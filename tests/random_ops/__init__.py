@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.random_ops import domains, elementwise, images, linear, shapes
+from tests.random_ops import domains, elementwise, images, linear, quantized, shapes
 from tests.random_ops.builder import Builder
 
 GENERATORS: dict[str, Callable[[Builder, str], None]] = {
@@ -12,5 +12,6 @@ GENERATORS: dict[str, Callable[[Builder, str], None]] = {
     **elementwise.GENERATORS,
     **images.GENERATORS,
     **linear.GENERATORS,
+    **quantized.GENERATORS,
     **shapes.GENERATORS,
 }

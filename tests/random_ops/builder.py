@@ -44,13 +44,26 @@ DOUBLE_ONLY_IN: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("LeakyRelu", "PRelu"), (16, 17, 18)),
     **dict.fromkeys(("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ()),
     "Clip": tuple(range(12, 25)),
-    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), ()),
+    **dict.fromkeys(("DequantizeLinear", "MatMulInteger", "QLinearMatMul", "QuantizeLinear"), ()),
     **dict.fromkeys(
         (f"com.microsoft::{kind}" for kind in ("BiasGelu", "FastGelu", "FusedGemm", "Gelu")), ()
     ),
-    "com.microsoft::QuickGelu": (),
+    **{f"com.microsoft::QLinear{kind}": () for kind in ("Add", "LeakyRelu", "Mul", "Sigmoid")},
+    **{f"com.microsoft::{kind}": () for kind in ("QGemm", "QuickGelu")},
     # The floats that these give are single ones whatever they are given.
     **dict.fromkeys((f"ai.onnx.ml::{kind}" for kind in ("Imputer", "Normalizer", "Scaler")), ()),
+}
+# Which operands of operators on quantised values are floats; but one, they give integers.
+FLOATS_OF_QUANTISED: dict[str, tuple[int, ...]] = {
+    "DequantizeLinear": (1,),
+    "MatMulInteger": (),
+    "QGemm": (1, 4, 7),
+    "QLinearAdd": (1, 4, 6),
+    "QLinearLeakyRelu": (1, 3),
+    "QLinearMatMul": (1, 4, 6),
+    "QLinearMul": (1, 4, 6),
+    "QLinearSigmoid": (1, 3),
+    "QuantizeLinear": (0, 1),
 }
 
 
@@ -184,6 +197,10 @@ class Builder:
         return self.fixed(np.array(numbers, np.int64))
 
     def _spell(self, array: np.ndarray) -> str:
+        half = array.astype(np.float16) if array.dtype.kind == "f" else None
+        if half is not None and self.draw_below(10) == 0 and np.array_equal(half, array):
+            held = self.node("Constant", [], value=numpy_helper.from_array(half))
+            return self.node("Cast", [held], to=KINDS[str(array.dtype)])
         way = self.draw_below(4)
         if way < 2:
             name = f"w{len(self.weights)}"

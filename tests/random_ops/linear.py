@@ -56,7 +56,7 @@ def _matmul(b: Builder, kind: str) -> None:
     shapes: list[tuple[int, ...]] = [(inner, b.pick((1, 2, 3, 4)))] * 3 + [(inner,)]
     if len(x.shape) > 2:
         shapes.append((*x.shape[:-2], inner, 2))
-    if len(x.shape) < 4:
+    if len(x.shape) < 3 or (len(x.shape) == 3 and x.shape[0] <= 2):
         shapes.append((2, inner, 3))
     y = b.constant(b.pick(shapes), x.kind, 1.0)
     found = [v for v in b.pool if v.kind == x.kind and _product_shape(x, v) is not None]

@@ -208,6 +208,27 @@ def test_too_large_a_map_stays_what_it_is():
     assert_same_values(graph, after, points(graph, 3, 0), tolerance=1e-12)
 
 
+def test_values_that_depend_on_where_a_sample_stands_stay():
+    """The upper triangle of (samples, columns) has other columns for every sample."""
+    weight = Node("w", Constant(np.random.default_rng(0).normal(size=(3, 2, 4))))
+    stack = Node("s", Primitive("MatMul"), (X, weight))
+    graph = Graph(Level.TENSOR, (X,), (Node("y", Primitive("Trilu"), (stack,)),))
+    after = FuseAffine().apply(graph, context(graph))
+    assert {kind_of(node) for node in after.nodes} >= {"Affine", "Trilu"}
+    assert_same_values(graph, after, points(graph, 7, 0), tolerance=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 7])
+def test_one_sample_is_no_dimension_to_drop(samples):
+    weight = Node("w", Constant(np.random.default_rng(0).normal(size=(1, 2, 4))))
+    stack = Node("s", Primitive("MatMul"), (X, weight))
+    squeezed = Node("y", Primitive("Squeeze"), (stack, Node("a", Constant(np.array([0])))))
+    graph = Graph(Level.TENSOR, (X,), (squeezed,))
+    after = FuseAffine().apply(graph, context(graph))
+    assert {kind_of(node) for node in after.nodes} == {"Input", "Affine"}
+    assert_same_values(graph, after, points(graph, samples, 0), tolerance=1e-12)
+
+
 def test_images_stay_what_they_are():
     """A stack anywhere turns values into tables; without one nothing changes."""
     split = Node("s", Primitive("Reshape"), (X, Node("shape", Constant(np.array([-1, 2, 1])))))
