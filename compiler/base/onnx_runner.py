@@ -85,7 +85,7 @@ class OnnxRunner:
             BackendError: If ONNX Runtime fails.
         """
         feed = {
-            name: np.ascontiguousarray(x if issubclass(kind, np.floating) else np.rint(x), kind)
+            name: np.asarray(x if issubclass(kind, np.floating) else np.rint(x), kind, order="C")
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)
         }
         try:

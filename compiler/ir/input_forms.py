@@ -69,6 +69,13 @@ class InputForm:
         """Whether a run has one sample, which the samples of other inputs may share."""
         return not self.is_open and self.block == 1
 
+    def __str__(self) -> str:
+        samples = self.shape[: self.leading]
+        if None not in samples:
+            return f"{self.block} sample{'s' * (self.block > 1)} a run"
+        fixed = prod(size for size in samples if size is not None)
+        return "any number of samples" if fixed == 1 else f"samples in multiples of {fixed}"
+
     def given(self, table: NDArray[Any]) -> NDArray[Any]:
         """Samples ``(samples, columns)`` as the file takes them."""
         samples = self.shape[: self.leading]
