@@ -67,7 +67,7 @@ def with_axes(graph: Graph, shapes: Shapes, names: Mapping[str, str]) -> Graph:
 def _advised(error: PinnirError, shapes: Shapes) -> PinnirError:
     """An error of computing, with what to do about a number of samples that is written down."""
     fixed = any(shape[:1] not in ((), (None,)) for shape in shapes.values())
-    if not (fixed and isinstance(error, GraphError)):
+    if not (fixed and error.node and isinstance(error, GraphError)):
         return error
     return FrontendError(error.message, node=error.node, op=error.op, hint=_FIXED_BATCH)
 
@@ -218,11 +218,7 @@ def _compared(graph: Graph, single: Graph, forms: Forms) -> Graph:
         raise graph.inputs[0].error(
             _TooManyColumnsError, problem, "export a network of the coordinates"
         )
-    try:
-        count = samples_of_run(forms.values(), most=1) or 5
-    except ValueError as error:
-        problem = f"the network has {error}"
-        raise FrontendError(problem, hint="give all inputs equally many samples") from error
+    count = samples_of_run(forms.values(), most=1) or 5
     rng = np.random.default_rng(0)
     drawn = _drawn(rng, forms, count, *_NARROW)
     found = over_tables(single, {name: form.one(drawn[name]) for name, form in forms.items()})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 
 from pinnir.base.errors import PinnirError
 from pinnir.frontend import Model
@@ -171,6 +171,28 @@ def test_onnx_runtime_is_given_the_shapes_of_the_file(name):
     np.testing.assert_allclose(found, np.concatenate(case.one_by_one(tables), axis=1), atol=1e-6)
 
 
+def test_a_time_that_one_coordinate_of_a_product_shares():
+    """Every sample of that coordinate has a time of its own, and so a run of its own."""
+    made = AnyNet()
+    x, t = made.shaped("x", "n", 1), made.shaped("t", 1, 1)
+    y = made.shaped("y", "m", 1)
+    first = made.linear(made.op("Tanh", made.op("Add", made.linear(x, 1, 4), t)), 4, 3)
+    second = made.op("Transpose", made.body(y, 1, 3), perm=[1, 0])
+    proto = made.proto(made.op("MatMul", first, second))
+    model = import_bytes(proto.SerializeToString()).with_axes()
+    assert [axis for _, _, axis in model.graph.model_inputs] == [0, 0, 1]
+    domain = Domain(("x", "t", "y"), -np.ones(3), np.ones(3), (0, 0, 1))
+    known = {node.name: layout for node, layout in layouts(model.graph).items()}
+    (output,) = model.graph.outputs
+    inputs = (("x", 1), ("t", 1), ("y", 1))
+    network = SourceNetwork(model.data, domain, inputs, known, (output.name,))
+    rng = np.random.default_rng(0)
+    rows, columns = rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, (4, 1))
+    tables = {"x": rows[:, :1], "t": rows[:, 1:], "y": columns}
+    (wanted,) = evaluate(model.graph, tables)
+    np.testing.assert_allclose(network((rows, columns)).reshape(6, 4), wanted, atol=1e-12)
+
+
 @settings(max_examples=100)
 @given(drawn=wrapped_nets(mixing=False))
 def test_networks_of_points_in_any_dimensions(drawn):
@@ -308,3 +330,19 @@ def test_random_graphs_are_refused_or_right():
     check()
     assert sum(read) > 50
     assert not all(read)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(20))
+def test_20_000_graphs_are_refused_or_right(number):
+    """Larger graphs, from seeds of their own."""
+    read = []
+
+    @seed(number + 1)
+    @settings(max_examples=1000, derandomize=False, database=None)
+    @given(model=formed_graphs(max_nodes=12))
+    def check(model: RandomModel) -> None:
+        read.append(check_form(model))
+
+    check()
+    assert sum(read) > 200
