@@ -60,8 +60,9 @@ def with_axes(graph: Graph, shapes: Shapes, names: Mapping[str, str]) -> Graph:
             raise
         try:
             return separate_axes(in_tables(graph, shapes), names)
-        except PinnirError:
-            raise _advised(error, shapes) from None
+        except PinnirError as other:
+            mixed = other.message == MIXED and isinstance(error, GraphError)
+            raise other if mixed else _advised(error, shapes) from None
 
 
 def _advised(error: PinnirError, shapes: Shapes) -> PinnirError:
