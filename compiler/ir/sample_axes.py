@@ -11,7 +11,7 @@ such runs cannot show, because a function is flat where they went, every operato
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from math import prod
@@ -182,17 +182,27 @@ def check_operators(graph: Graph) -> None:
     _, probe = _probes(graph)
     for node in graph.nodes:
         if isinstance(node.op, Primitive) and not is_elementwise(node) and node not in counts:
-            _check_operator(node, node.op, known, probe)
+            varied = [operand for operand in node.operands if operand not in counts]
+            _check_operator(node, node.op, varied, known, probe)
 
 
-def _check_operator(node: Node, op: Primitive, known: Mapping[Node, Layout], probe: _Probe) -> None:
+def _check_operator(
+    node: Node,
+    op: Primitive,
+    varied: Sequence[Node],
+    known: Mapping[Node, Layout],
+    probe: _Probe,
+) -> None:
+    """One operator, by varying these of its operands; the others are the same for any inputs."""
     rng = np.random.default_rng(0)
     layout = known[node]
-    for axis in sorted({axis for operand in node.operands for axis in axes_of(known[operand])}):
+    for axis in sorted({axis for operand in varied for axis in axes_of(known[operand])}):
         first, second = [], []
         for operand in node.operands:
             x, own = probe.values[operand], known[operand]
-            if axes_of(own) and x.dtype.kind == "f":
+            if operand not in varied:
+                own = ()
+            elif axes_of(own) and x.dtype.kind == "f":
                 x = rng.normal(size=x.shape)
             first.append(x)
             second.append(_others_changed(x, own, axis, probe.sizes, rng))

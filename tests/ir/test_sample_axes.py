@@ -379,3 +379,17 @@ def test_the_place_of_a_sample_must_not_matter(kind):
         one = net.op("Slice", x, *(net.constant(np.array([v])) for v in (*ends, 0)))
         value = net.op("Sub", x, one)
     assert "its value at one point depends on the other points" in refused(net.model(value))
+
+
+def test_columns_that_are_written_in_place():
+    """The places are told by the numbers of the samples, which mixes none of them."""
+    net = Net(0)
+    x = net.input("x", 2)
+    count = net.op("Gather", net.op("Shape", x), net.constant(np.array(0)), axis=0)
+    rows = net.op("Range", net.constant(np.array(0)), count, net.constant(np.array(1)))
+    index = net.op("Unsqueeze", rows, net.constant(np.array([1])))
+    column = net.op("Mul", index, net.constant(np.array(0)))
+    places = net.op("Concat", index, column, axis=1)
+    changed = net.op("Squeeze", net.layer(x, 2, 1), net.constant(np.array([1])))
+    graph = apart(net.model(net.op("ScatterND", x, places, changed)))
+    assert output_layouts(graph) == [((0,), 2)]
