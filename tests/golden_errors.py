@@ -156,6 +156,39 @@ def _in_bfloat16() -> None:
     save(Path(), onnx_model([layer], kind=TensorProto.BFLOAT16))
 
 
+def _of_points() -> None:
+    from tests.frontend.test_any_rank import MIXING
+    from tests.helpers import save
+
+    save(Path(), MIXING["the mean of points"][0].proto)
+
+
+def _of_open_columns() -> None:
+    from tests.helpers import onnx_model, save
+
+    nodes = [helper.make_node("Tanh", ["x"], ["y"])]
+    save(Path(), onnx_model(nodes, inputs={"x": (None, 2, None)}))
+
+
+def _of_large_images() -> None:
+    from tests.helpers import onnx_model, save
+
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "edges", kernel_shape=[3, 3])]
+    weights = {"w": np.ones((4, 3, 3, 3), np.float32)}
+    save(Path(), onnx_model(nodes, weights, inputs={"x": (None, 3, 64, 64)}))
+
+
+def _of_eight_samples() -> None:
+    from tests.helpers import onnx_model, save
+
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["halves"], "halves"),
+        helper.make_node("MatMul", ["halves", "w"], ["y"]),
+    ]
+    weights = {"shape": np.array([4, 4]), "w": np.ones((4, 1), np.float32)}
+    save(Path(), onnx_model(nodes, weights, inputs={"x": (8, 2)}))
+
+
 _SHORT_STEPS = "fuse-affine,split-host,gather-synapses,lower{coding=signgd,steps=8,eta=0.01}"
 
 _BOX = "[(-1, 1), (0, 1)]"
@@ -266,6 +299,22 @@ CASES = (
     ),
     Case(
         "The inputs are bfloat16", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _in_bfloat16
+    ),
+    Case(
+        "The image is large",
+        "pinnir compile model.onnx --domain 0:1 -o model.nir",
+        _of_large_images,
+    ),
+    Case("The points are mixed", f"pinnir compile model.onnx {DOMAIN} -o model.nir", _of_points),
+    Case(
+        "The columns are left open",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _of_open_columns,
+    ),
+    Case(
+        "The number of samples is written down",
+        f"pinnir compile model.onnx {DOMAIN} -o model.nir",
+        _of_eight_samples,
     ),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import onnxruntime
+from hypothesis import strategies as st
 from onnx import helper
 
 from pinnir.numerics.matrix import Array
@@ -99,3 +100,53 @@ class FormedNet:
 
 def _per_sample(size: int, samples: int) -> int:
     return size // samples if size % samples == 0 else size
+
+
+@st.composite
+def wrapped_nets(draw: st.DrawFn, *, mixing: bool) -> tuple[FormedNet, int]:
+    """A random network of points in an input of random dimensions.
+
+    Args:
+        draw: Of hypothesis.
+        mixing: Whether a value at one point depends on others.
+
+    Returns:
+        The network, read with the fewest columns; and along which dimension points are mixed.
+    """
+    named = st.sampled_from(["a", "b", "c"])
+    samples = draw(st.lists(named | st.integers(2 - (not mixing), 4), min_size=1, max_size=3))
+    columns, axis = draw(st.integers(1, 4)), draw(st.integers(0, len(samples) - 1))
+    net = AnyNet(draw(st.integers(0, 9)))
+    x = net.shaped(
+        "x", *(f"{d}{i}" if isinstance(d, str) else d for i, d in enumerate(samples)), columns
+    )
+    value = net.op(draw(st.sampled_from(["Tanh", "Sin"])), net.linear(x, columns, 5))
+    value = _along_columns(
+        net, value, draw(st.sampled_from(["", "Softmax", "ReduceMax", "Gather"]))
+    )
+    if mixing:
+        value = _mixed(net, value, axis, draw(st.sampled_from(MIXES)))
+    return FormedNet(
+        net.proto(net.linear(value, 5, 2)), {"x": ((*samples, columns), len(samples))}
+    ), axis
+
+
+MIXES = ("CumSum", "LogSoftmax", "ReduceL2", "ReduceMax", "ReduceMean", "Softmax")
+
+
+def _along_columns(net: AnyNet, x: str, kind: str) -> str:
+    """Something that runs along the columns, of which there are 5."""
+    if kind == "Softmax":
+        return net.op(kind, x, axis=-1)
+    if kind == "ReduceMax":
+        return net.op("Sub", x, net.op(kind, x, net.whole(-1)))
+    return net.op(kind, x, net.whole(4, 3, 2, 1, 0), axis=-1) if kind else x
+
+
+def _mixed(net: AnyNet, x: str, axis: int, kind: str) -> str:
+    """Something that runs along a dimension of samples."""
+    if "oftmax" in kind:
+        return net.op(kind, x, axis=axis)
+    if kind == "CumSum":
+        return net.op(kind, x, net.constant(np.array(axis)))
+    return net.op("Sub", x, net.op(kind, x, net.whole(axis)))

@@ -96,7 +96,7 @@ class OnnxRunner:
             BackendError: If ONNX Runtime fails.
         """
         feed = {
-            name: np.ascontiguousarray(_nearest(x, kind), kind)
+            name: np.asarray(_nearest(x, kind), kind, order="C")
             for name, x, kind in zip(self.input_names, inputs, self._types, strict=True)
         }
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,8 @@ def print_report(report: ModelReport) -> None:
         out.print("the network has no multiply-accumulates that spikes could take over")
     elif report.core_mac_share is not None:
         out.print(f"{report.core_mac_share:.1%} of its multiply-accumulates spike")
-    for name, columns, axis in report.inputs:
-        samples = "samples" if len({a for _, _, a in report.inputs}) == 1 else f"samples_{axis}"
-        out.print(Text(f"input {name} ({samples}, {'any' if columns is None else columns})"))
+    for line in _inputs(report):
+        out.print(Text(line), soft_wrap=True)
     if report.hint:
         out.print(Text(report.hint))
     if report.nodes:
@@ -78,6 +77,19 @@ def print_report(report: ModelReport) -> None:
     domain = quote(report.domain) if set(report.domain) & set('"$`\\!') else f'"{report.domain}"'
     command = f"pinnir compile {report.model} --domain {domain}{coding} -o OUT.nir"
     out.print(Text(command), soft_wrap=True)
+
+
+def _inputs(report: ModelReport) -> Iterator[str]:
+    """What was made of each input, and of its dimensions in the file if these are others."""
+    forms = {name: (dimensions, samples) for name, dimensions, samples in report.forms}
+    for name, columns, axis in report.inputs:
+        samples = "samples" if len({a for _, _, a in report.inputs}) == 1 else f"samples_{axis}"
+        line = f"input {name} ({samples}, {'any' if columns is None else columns})"
+        dimensions, run = forms.get(name, ((None, columns), ""))
+        if len(dimensions) != 2 or isinstance(dimensions[0], int):
+            told = ", ".join("any" if size is None else str(size) for size in dimensions)
+            line += f": in the file [{told}], {run}"
+        yield line
 
 
 def _verdict(report: ModelReport) -> str:

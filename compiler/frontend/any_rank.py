@@ -20,14 +20,14 @@ from math import prod
 
 import numpy as np
 
-from pinnir.base.errors import FrontendError, PinnirError
+from pinnir.base.errors import FrontendError, GraphError, PinnirError
 from pinnir.frontend.loading import MOST_COLUMNS
 from pinnir.frontend.one_sample import Tensor, over_tables
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, kind_of
 from pinnir.ir.input_forms import InputForm, Shape, samples_of_run
 from pinnir.ir.names import Names
-from pinnir.ir.sample_axes import ON_ITS_OWN, separate_axes
+from pinnir.ir.sample_axes import MIXED, ON_ITS_OWN, check_operators, same, separate_axes
 from pinnir.ir.shape_values import made_of_shapes
 
 Forms = Mapping[str, InputForm]
@@ -60,11 +60,17 @@ def with_axes(graph: Graph, shapes: Shapes, names: Mapping[str, str]) -> Graph:
             raise
         try:
             return separate_axes(in_tables(graph, shapes), names)
-        except PinnirError:
-            fixed = any(shape[0] is not None for shape in shapes.values())
-            if fixed and error.node and error.hint != ON_ITS_OWN:
-                error.hint = _FIXED_BATCH
-            raise error from None
+        except PinnirError as other:
+            mixed = other.message == MIXED and isinstance(error, GraphError)
+            raise other if mixed else _advised(error, shapes) from None
+
+
+def _advised(error: PinnirError, shapes: Shapes) -> PinnirError:
+    """An error of computing, with what to do about a number of samples that is written down."""
+    fixed = any(shape[:1] not in ((), (None,)) for shape in shapes.values())
+    if not (fixed and error.node and isinstance(error, GraphError)):
+        return error
+    return FrontendError(error.message, node=error.node, op=error.op, hint=_FIXED_BATCH)
 
 
 def in_tables(graph: Graph, shapes: Shapes) -> Graph:
@@ -75,7 +81,7 @@ def in_tables(graph: Graph, shapes: Shapes) -> Graph:
         shapes: Those.
 
     Raises:
-        FrontendError: If it mixes samples in every reading, or cannot be computed.
+        PinnirError: If it mixes samples in every reading, or cannot be computed.
     """
     separable = _separable(graph, shapes)
     if separable is not None:
@@ -88,8 +94,15 @@ def in_tables(graph: Graph, shapes: Shapes) -> Graph:
             except PinnirError as error:
                 problems.append(error)
     mixing = [error for error in problems if error.hint == ON_ITS_OWN]
-    worst = (mixing or problems)[0]
-    raise FrontendError(worst.message, node=worst.node, op=worst.op, hint=worst.hint)
+    if not mixing and isinstance(problems[-1], _TooManyColumnsError):
+        first = problems[0]
+        problem = f"cannot be computed from a part of the input; the whole {problems[-1].message}"
+        raise FrontendError(problem, node=first.node, op=first.op, hint=problems[-1].hint)
+    raise _advised(mixing[0] if mixing else problems[-1], shapes)
+
+
+class _TooManyColumnsError(FrontendError):
+    """The input has too many columns if it is read in some way."""
 
 
 def _readings(graph: Graph, shapes: Shapes) -> Iterator[dict[str, InputForm]]:
@@ -202,14 +215,11 @@ def _compared(graph: Graph, single: Graph, forms: Forms) -> Graph:
     """
     columns = sum(form.columns for form in forms.values())
     if columns > MOST_COLUMNS:
-        node = graph.inputs[0]
         problem = f"makes {columns:,} columns of input; pinnir takes up to {MOST_COLUMNS}"
-        raise node.error(FrontendError, problem, "export a network of the coordinates")
-    try:
-        count = samples_of_run(forms.values(), most=1) or 5
-    except ValueError as error:
-        problem = f"the network has {error}"
-        raise FrontendError(problem, hint="give all inputs equally many samples") from error
+        raise graph.inputs[0].error(
+            _TooManyColumnsError, problem, "export a network of the coordinates"
+        )
+    count = samples_of_run(forms.values(), most=1) or 5
     rng = np.random.default_rng(0)
     drawn = _drawn(rng, forms, count, *_NARROW)
     found = over_tables(single, {name: form.one(drawn[name]) for name, form in forms.items()})
@@ -221,7 +231,42 @@ def _compared(graph: Graph, single: Graph, forms: Forms) -> Graph:
         except PinnirError:
             continue  # numbers that choose rows of a table have bounds
         _compare(graph, found, forms, drawn)
+    for dimension in range(max(form.leading for form in forms.values())):
+        _check_dimension(graph, forms, dimension, drawn)
     return found
+
+
+def _check_dimension(graph: Graph, forms: Forms, dimension: int, drawn: dict[str, Tensor]) -> None:
+    """Refuse operators that mix samples along one of the file's dimensions of samples.
+
+    A graph that can only be computed for the file's number of them is left as it is.
+    """
+    names, new = Names.of(graph), dict[Node, Node]()
+    inputs = []
+    given = _given(forms, drawn)
+    for node in graph.inputs:
+        form, value = forms[node.name], given[node.name]
+        if form.takes_one or form.leading <= dimension:
+            new[node] = Node(node.name, Constant(value))
+            continue
+        rest = value.shape[:dimension] + value.shape[dimension + 1 :]
+        table = Node(node.name, Input(prod(rest)))
+        sizes = Node(names.fresh(f"{node.name}:dims"), Constant(np.array([-1, *rest])))
+        apart = Node(names.fresh(f"{node.name}:apart"), Primitive("Reshape"), (table, sizes))
+        order = [*range(1, dimension + 1), 0, *range(dimension + 1, value.ndim)]
+        back = Primitive("Transpose", {"perm": order})
+        new[node] = Node(names.fresh(f"{node.name}:back"), back, (apart,))
+        inputs.append(table)
+    if not inputs:
+        return
+    for node in graph.nodes:
+        new.setdefault(node, node.with_operands(*(new[operand] for operand in node.operands)))
+    outputs = tuple(new[node] for node in graph.outputs)
+    try:
+        check_operators(Graph(graph.level, tuple(inputs), outputs))
+    except PinnirError as error:
+        if error.message == MIXED:
+            raise
 
 
 def _drawn(
@@ -249,18 +294,11 @@ def _compare(graph: Graph, found: Graph, forms: Forms, tables: dict[str, Tensor]
     wanted = evaluate(graph, _given(forms, tables))
     values = evaluate(found, tables)
     for node, one, other in zip(graph.outputs, wanted, values, strict=True):
-        if one.size not in (count * other.shape[1], other.shape[1]) or not _same(
+        if one.size not in (count * other.shape[1], other.shape[1]) or not same(
             np.broadcast_to(one.reshape(-1, other.shape[1]), (count, other.shape[1])),
             np.broadcast_to(other, (count, other.shape[1])),
         ):
             raise _why_not(graph, forms, tables, node)
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    if one.dtype.kind != "f":
-        return bool(np.array_equal(one, other))
-    scale = np.abs(one[np.isfinite(one)]).max(initial=0.0)
-    return bool(np.allclose(one, other, rtol=0, atol=1e-9 * scale, equal_nan=True))
 
 
 def _why_not(
@@ -283,11 +321,10 @@ def _why_not(
         if node in counts or isinstance(node.op, Constant):
             continue
         if not (
-            (whole.size == parts.size and _same(whole, np.sort(parts)))
-            or (whole.size == once.size and _same(whole, once))
+            (whole.size == parts.size and same(whole, np.sort(parts)))
+            or (whole.size == once.size and same(whole, once))
         ):
-            problem = "its value at one point depends on the other points"
-            return node.error(FrontendError, problem, ON_ITS_OWN)
+            return node.error(FrontendError, MIXED, ON_ITS_OWN)
     problem = "this output does not put its samples first"
     hint = "let the network give (samples, columns)"
     return output.error(FrontendError, problem, hint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
+from math import prod
 from pathlib import Path
 
 import onnx
@@ -111,21 +112,13 @@ def load(data: bytes, name: str, path: str | None, operators: list[str]) -> byte
         _check(proto, name)
         _check_inputs(proto)
         complete: bytes = proto.SerializeToString(deterministic=True)
-        if _is_candidate(proto, operators):
-            rehearse(complete, "model")
+        if all(operator_name(node) in operators for node in proto.graph.node):
+            rehearse(complete, "model")  # others are refused at first sight
     except UnicodeDecodeError as error:  # protobuf decodes names when they are first read
         raise not_onnx(name, str(error)) from error
     except BackendError as error:
         raise FrontendError(error.message, hint=error.hint) from error
     return complete
-
-
-def _is_candidate(proto: onnx.ModelProto, operators: Collection[str]) -> bool:
-    """Whether the frontend will not refuse the model at first sight: others are not tried."""
-    known = all(operator_name(node) in operators for node in proto.graph.node)
-    first = [value.type.tensor_type.shape.dim[:1] for value in proto.graph.input]
-    samples = {dim[0].dim_param or dim[0].dim_value for dim in first if dim}
-    return known and len(samples - {0, ""}) <= 1
 
 
 def _read(path: Path) -> bytes:
@@ -236,9 +229,10 @@ def _check_inputs(proto: onnx.ModelProto) -> None:
             raise bad_input(
                 value, f"has the size {min(sizes)}", "export it with a dynamic or positive size"
             )
-        if sizes and sizes[0] > _LARGEST_BATCH:
+        batch = prod(sizes[: max(1, len(sizes) - 1)])
+        if batch > _LARGEST_BATCH:
             raise bad_input(
-                value, f"has a fixed batch of {sizes[0]:,} points", "export it with a dynamic batch"
+                value, f"has a fixed batch of {batch:,} points", "export it with a dynamic batch"
             )
         columns += sizes[-1] if len(sizes) == 2 else 0
         if columns > MOST_COLUMNS:

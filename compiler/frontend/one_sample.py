@@ -1,15 +1,15 @@
 """From a graph that computes one sample to the graph that computes tables of them.
 
-Every shape is known from computing one sample. A value then becomes ``(samples, ...)``, where the
-dots are its own dimensions without those of length 1, but for at least one: a state ``(n,)``, a
-batch of one ``(1, n)`` and MATLAB's ``(1, 1, 1, n)`` all become ``(samples, n)``. No operator can
-mix samples that way; whether the file's own network does so is for the caller to compare.
+Every shape is known from computing one sample. Every value becomes ``(samples, columns)``, its own
+entries side by side: a state ``(n,)``, a batch of one ``(1, n)`` and MATLAB's ``(1, 1, 1, n)`` all
+have n columns. No operator can mix samples that way; whether the file's own network does so is for
+the caller to compare.
 
 1. What does not depend on the inputs is a constant.
-2. Element-wise operators take operands whose dimensions stand where they would be broadcast.
+2. Element-wise operators take columns, or where they broadcast dimensions that stand for them.
 3. Operators that move elements pick columns, known from moving the numbers of the columns.
 4. Products with a matrix stay such, and what is linear in one row of columns becomes one.
-5. Other operators run along dimensions of their own: these are kept, and counted one further.
+5. Other operators run along dimensions: these are given back, and counted one further.
 """
 
 from __future__ import annotations
@@ -75,13 +75,9 @@ def over_tables(graph: Graph, sample: Mapping[str, Tensor]) -> Graph:
     return Graph(Level.TENSOR, inputs, tuple(tables.output(node) for node in graph.outputs))
 
 
-def _dims(shape: Dims) -> Dims:
-    """The dimensions of a value behind the one of samples."""
-    return tuple(size for size in shape if size != 1) or (1,)
-
-
 def _is_row(shape: Dims) -> bool:
-    return len(_dims(shape)) == 1
+    """Whether no more than one dimension is longer than 1."""
+    return sum(size != 1 for size in shape) <= 1
 
 
 class _Tables:
@@ -102,10 +98,7 @@ class _Tables:
     def add(self, node: Node) -> None:
         """Take over one node whose operands have been taken over."""
         if isinstance(node.op, Input):
-            columns = self.values[node].size
-            table = self.inputs[node] = Node(node.name, Input(columns))
-            dims = _dims(self.shape(node))
-            self.new[node] = table if dims == (columns,) else self._reshape(node.name, table, dims)
+            self.new[node] = self.inputs[node] = Node(node.name, Input(self.values[node].size))
         elif any(operand in self.new for operand in node.operands) and not _of_shape(node):
             if 0 in self.shape(node):
                 raise node.error(FrontendError, "is empty for one sample", _ON_ITS_OWN)
@@ -114,7 +107,7 @@ class _Tables:
     def output(self, node: Node) -> Node:
         """An old output as ``(samples, columns)``."""
         if node in self.new:
-            return self.shaped(node, (self.values[node].size,))
+            return self.new[node]
         return self.constant(node.name, self.values[node].reshape(1, -1))
 
     def shape(self, node: Node) -> Dims:
@@ -133,16 +126,14 @@ class _Tables:
         return self._fixed[node]
 
     def shaped(self, node: Node, dims: Dims) -> Node:
-        """The new value of an old node, its entries in these dimensions behind the samples."""
-        if dims == _dims(self.shape(node)):
+        """The new value of an old node, its columns in these dimensions."""
+        if dims == (self.values[node].size,):
             return self.new[node]
         if (node, dims) not in self._shaped:
-            self._shaped[node, dims] = self._reshape(node.name, self.new[node], dims)
+            shape = self.constant(f"{node.name}:dims", np.array([-1, *dims], np.int64))
+            name = self.names.fresh(f"{node.name}:shaped")
+            self._shaped[node, dims] = Node(name, Primitive("Reshape"), (self.new[node], shape))
         return self._shaped[node, dims]
-
-    def _reshape(self, wish: str, x: Node, dims: Dims) -> Node:
-        shape = self.constant(f"{wish}:dims", np.array([-1, *dims], np.int64))
-        return Node(self.names.fresh(f"{wish}:shaped"), Primitive("Reshape"), (x, shape))
 
     def part(self, node: Node, kind: str, *operands: Node, **attributes: Any) -> Node:
         """A step on the way to the value of an old node."""
@@ -151,11 +142,11 @@ class _Tables:
 
     def value(self, node: Node, have: Dims | None, op: Op, *operands: Node) -> Node:
         """The new value of an old node, from an operation that gives it in dimensions ``have``."""
-        wanted = _dims(self.shape(node))
-        if have == wanted:
+        columns = self.values[node].size
+        if have == (columns,):
             return Node(node.name, op, operands)
         inner = Node(self.names.fresh(f"{node.name}:value"), op, operands)
-        shape = self.constant(f"{node.name}:dims", np.array([-1, *wanted], np.int64))
+        shape = self.constant(f"{node.name}:dims", np.array([-1, columns], np.int64))
         return Node(node.name, Primitive("Reshape"), (inner, shape))
 
     def refuse(self, node: Node) -> FrontendError:
@@ -164,7 +155,7 @@ class _Tables:
     def _changed(self, node: Node) -> Node:
         moving = [operand in self.new for operand in node.operands]
         if is_elementwise(node) or kind_of(node) == "Cast":
-            return self._elementwise(node)
+            return self._matrix(node) if self._widens(node, moving) else self._elementwise(node)
         if not isinstance(node.op, Primitive):
             raise self.refuse(node)
         kind, first_only = node.op.kind, moving[0] and sum(moving) == 1
@@ -189,23 +180,39 @@ class _Tables:
             return _RULES[kind](self, node)
         raise self.refuse(node)
 
+    def _widens(self, node: Node, moving: Sequence[bool]) -> bool:
+        """Whether it is a layer of one number: that times a row, or plus one."""
+        columns = self.values[node].size
+        return (
+            isinstance(node.op, Primitive)
+            and sum(moving) == 1
+            and self.values[node.operands[moving.index(True)]].size == 1 < columns
+            and node.op.operator.is_linear_in(moving)
+            and is_floating(node)
+            and _is_row(self.shape(node))
+        )
+
     def _elementwise(self, node: Node) -> Node:
         """Case 2."""
-        shape = self.shape(node)
+        shape, columns = self.shape(node), self.values[node].size
+        moving = [operand for operand in node.operands if operand in self.new]
+        flat = all(self.values[operand].size in (1, columns) for operand in moving)
         kept = [i for i, size in enumerate(shape) if size != 1]
         operands = []
         for operand in node.operands:
-            own = self.shape(operand)
+            own, value = self.shape(operand), self.values[operand]
             whole = (1,) * (len(shape) - len(own)) + own
-            dims = tuple(whole[i] for i in kept) or (1,)
+            dims = tuple(whole[i] for i in kept)
             if operand in self.new:
-                operands.append(self.shaped(operand, dims))
-            elif own == dims or own == ():
-                operands.append(self.fixed(operand))
-            else:
-                value = self.values[operand].reshape(() if prod(own) == 1 else dims)
-                operands.append(self.constant(operand.name, value))
-        return self.value(node, _dims(shape), node.op, *operands)
+                operands.append(self.shaped(operand, (value.size,) if flat else dims))
+                continue
+            value = np.broadcast_to(value, shape).reshape(-1) if flat else value.reshape(dims)
+            value = self.values[operand].reshape(()) if prod(own) == 1 else value
+            unchanged = own in ((), value.shape)
+            fixed = self.fixed(operand) if unchanged else self.constant(operand.name, value)
+            operands.append(fixed)
+        have = (columns,) if flat else tuple(shape[i] for i in kept)
+        return self.value(node, have, node.op, *operands)
 
     def _picked(self, node: Node, sources: Sequence[Node]) -> Node:
         """Case 3: every entry of the value is one of the sources'."""
@@ -234,10 +241,9 @@ class _Tables:
                 return self.value(node, (count,), Primitive("Concat", {"axis": 1}), *rows)
             x = self.part(node, "Concat", *rows, axis=1)
         elif same:
-            have = _dims(self.shape(sources[0]))
-            return self.value(node, have, Primitive("Identity"), self.new[sources[0]])
+            return Node(node.name, Primitive("Identity"), (self.new[sources[0]],))
         else:
-            x = self.shaped(sources[0], (count,))
+            x = self.new[sources[0]]
         index = self.constant(f"{node.name}:columns", order.astype(np.int64))
         return self.value(node, (order.size,), Primitive("Gather", {"axis": 1}), x, index)
 
@@ -245,7 +251,7 @@ class _Tables:
         """A source as ``(samples, columns)``; one that is fixed is repeated for every sample."""
         size = self.values[source].size
         if source in self.new:
-            return self.shaped(source, (size,))
+            return self.new[source]
         first = next(one for one in node.operands if one in self.new)
         count = self.part(node, "Shape", self.new[first], start=0, end=1)
         width = self.constant(f"{node.name}:width", np.array([size]))
@@ -288,8 +294,7 @@ class _Tables:
             columns = np.eye(self.values[source].size).reshape(-1, *self.shape(source))
             rows = [given({**nothing, source: column}) - bias for column in columns]
             weight = self.constant(f"{node.name}:weight", np.array(rows))
-            x = self.shaped(source, (len(rows),))
-            terms.append(self.part(node, "MatMul", x, weight))
+            terms.append(self.part(node, "MatMul", self.new[source], weight))
         if bias.any() or len(terms) > 1:
             terms.append(self.constant(f"{node.name}:bias", bias))
         last = terms[0].op if len(terms) == 1 else Primitive("Add" if len(terms) == 2 else "Sum")
@@ -299,7 +304,7 @@ class _Tables:
     def _looked_up(self, node: Node) -> Node:
         """Rows of a fixed table that the inputs choose."""
         table, index = node.operands
-        have = (*_dims(self.shape(index)), *self.shape(table)[1:])
+        have = (self.values[index].size, *self.shape(table)[1:])
         return self.value(node, have, node.op, self.fixed(table), self.new[index])
 
     def along(self, node: Node, axes: Sequence[int]) -> tuple[Node, Dims, list[int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from pinnir.base.errors import FrontendError
+from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.frontend import domains, elementwise, images, linear, quantized, shapes
 from pinnir.frontend.any_rank import in_tables, with_axes
 from pinnir.frontend.batch_rounding import left_out
@@ -164,8 +164,9 @@ def _import_graph(proto: onnx.ModelProto) -> tuple[Graph, str, Declared]:
     if any(len(shape) != 2 for shape in shapes.values()):
         try:
             graph = in_tables(graph, shapes)
-        except FrontendError as error:
-            raise _refusal([error]) from error
+        except PinnirError as error:
+            told = FrontendError(error.message, node=error.node, op=error.op, hint=error.hint)
+            raise _refusal([told]) from error
     return graph, dtype, declared
 
 

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pinnir.base.errors import GraphError
+
 # Lengths of dimensions as a file declares them; None where one may have any length.
 Shape: TypeAlias = tuple[int | None, ...]
 
@@ -69,6 +71,13 @@ class InputForm:
         """Whether a run has one sample, which the samples of other inputs may share."""
         return not self.is_open and self.block == 1
 
+    def __str__(self) -> str:
+        samples = self.shape[: self.leading]
+        if None not in samples:
+            return f"{self.block} sample{'s' * (self.block > 1)} a run"
+        fixed = prod(size for size in samples if size is not None)
+        return "any number of samples" if fixed == 1 else f"samples in multiples of {fixed}"
+
     def given(self, table: NDArray[Any]) -> NDArray[Any]:
         """Samples ``(samples, columns)`` as the file takes them."""
         samples = self.shape[: self.leading]
@@ -85,19 +94,20 @@ class InputForm:
         return np.reshape(table[0], (*(1 for _ in self.shape[: self.leading]), *rest))
 
 
-def samples_of_run(forms: Iterable[InputForm], most: int = _RUN) -> int | None:
+def samples_of_run(
+    forms: Iterable[InputForm], most: int = _RUN, *, sharing: bool = True
+) -> int | None:
     """How many samples of inputs that are given row by row one run has; None for any number.
-
-    Inputs that take one sample share it with those that take more.
 
     Args:
         forms: Of the inputs.
         most: About as many where they may be any multiple of some number.
+        sharing: Whether inputs that take one sample share it with those that take more.
 
     Raises:
-        ValueError: If they never have equally many.
+        GraphError: If they never have equally many.
     """
-    several = [form for form in forms if not form.takes_one]
+    several = [form for form in forms if not (sharing and form.takes_one)]
     exact = {form.block for form in several if not form.is_open}
     step = lcm(*(form.block for form in several if form.is_open))
     if not several:
@@ -105,5 +115,8 @@ def samples_of_run(forms: Iterable[InputForm], most: int = _RUN) -> int | None:
     if not exact:
         return None if step == 1 else step * max(_SAMPLES_AT_LEAST, most // step)
     if len(exact) > 1 or max(exact) % step:
-        raise ValueError("inputs of different numbers of samples")
+        raise GraphError(
+            "the network has inputs of different numbers of samples",
+            hint="give all inputs equally many samples",
+        )
     return exact.pop()

@@ -5,12 +5,13 @@ network takes each coordinate at samples of its own and gives values at all comb
 an axis a coordinate. No exporter says which it is. It is found by computing the graph for two
 numbers of samples along every axis and looking at what changes: a dimension that follows an axis
 runs along it. The same two runs show whether a value depends on *other* samples than its own, or on
-its place among them: the second has more samples, and the first one's stand at other places.
+its place among them: the second has more samples, and the first one's stand at other places. What
+such runs cannot show, because a function is flat where they went, every operator shows by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from math import prod
@@ -20,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import FrontendError, PinnirError
-from pinnir.ir.evaluate import evaluate
-from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, width
+from pinnir.ir.evaluate import compute, evaluate
+from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, is_elementwise, width
 from pinnir.ir.shape_values import fixed_among, made_of_shapes
 from pinnir.numerics.matrix import Array
 
@@ -32,7 +33,8 @@ Tensor: TypeAlias = NDArray[Any]
 
 # Numbers of samples to try; those that the model's own shapes hold are left out.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
-# The hint of an error about samples that are mixed.
+# Of an error about samples that are mixed.
+MIXED = "its value at one point depends on the other points"
 ON_ITS_OWN = "export a network in which every point is computed on its own"
 
 
@@ -55,15 +57,21 @@ def to_grid(value: Tensor, layout: Layout, sizes: tuple[int, ...]) -> Tensor:
         sizes: Samples along every axis. Along an axis that the value does not depend on, the
             result has length 1.
     """
-    dims: list[tuple[int, int | None]] = []  # length, axis
-    for dim in layout:
-        dims += [(dim, None)] if isinstance(dim, int) else [(sizes[axis], axis) for axis in dim]
+    dims = _apart(layout, sizes)
     axes = [axis for _, axis in dims]
     order = [axes.index(axis) for axis in sorted(a for a in axes if a is not None)]
     order += [i for i, axis in enumerate(axes) if axis is None]
     grid = value.reshape([length for length, _ in dims]).transpose(order)
     lengths = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
     return grid.reshape(*lengths, columns_in(layout))
+
+
+def _apart(layout: Layout, sizes: tuple[int, ...]) -> list[tuple[int, int | None]]:
+    """Length and sample axis of the dimensions of a value, each axis in one of its own."""
+    dims: list[tuple[int, int | None]] = []
+    for dim in layout:
+        dims += [(dim, None)] if isinstance(dim, int) else [(sizes[axis], axis) for axis in dim]
+    return dims
 
 
 def side_by_side(
@@ -117,14 +125,16 @@ def separate_axes(graph: Graph, names: Mapping[str, str] | None = None) -> Graph
             found = layouts(_with_axes(graph, axes))
         except _Clash as clash:
             axes = _joined(axes, *clash.axes)
-    met = {axes_of(layout) for layout in found.values()}
+    met = {frozenset(n for n in axes if axes[n] in axes_of(one)) for one in found.values()}
     given = names or {}
     for one, other in combinations(axes, 2):
         alike = given.get(one) is not None and given.get(one) == given.get(other)
-        if alike and not any({axes[one], axes[other]} <= set(together) for together in met):
-            axes = _joined(axes, axes[one], axes[other])
+        pair = {axes[one], axes[other]}
+        if alike and not any(pair <= {axes[name] for name in together} for together in met):
+            axes = _joined(axes, *pair)
     separate = _with_axes(graph, _numbered(axes))
     _check_outputs(separate, {node.name: layout for node, layout in found.items()})
+    check_operators(separate)
     return separate
 
 
@@ -165,6 +175,76 @@ def layouts(graph: Graph) -> dict[Node, Layout]:
     """
     probes, counts = _probes(graph), made_of_shapes(graph)
     return {node: _layout(node, *probes, exact=node not in counts) for node in graph.nodes}
+
+
+def check_operators(graph: Graph) -> None:
+    """Refuse operators that mix samples, whatever numbers they are given.
+
+    Each that is not element-wise is given random numbers, and again with those of all samples but
+    one exchanged for larger ones: its value for that sample may not change.
+
+    Raises:
+        FrontendError: As :func:`layouts`.
+    """
+    known, counts = layouts(graph), made_of_shapes(graph)
+    _, probe = _probes(graph)
+    for node in graph.nodes:
+        if isinstance(node.op, Primitive) and not is_elementwise(node) and node not in counts:
+            varied = [operand for operand in node.operands if operand not in counts]
+            _check_operator(node, node.op, varied, known, probe)
+
+
+def _check_operator(
+    node: Node,
+    op: Primitive,
+    varied: Sequence[Node],
+    known: Mapping[Node, Layout],
+    probe: _Probe,
+) -> None:
+    """One operator, by varying these of its operands; the others are the same for any inputs."""
+    rng = np.random.default_rng(0)
+    layout = known[node]
+    for axis in sorted({axis for operand in varied for axis in axes_of(known[operand])}):
+        first, second = [], []
+        for operand in node.operands:
+            x, own = probe.values[operand], known[operand]
+            if operand not in varied:
+                own = ()
+            elif axes_of(own) and x.dtype.kind == "f":
+                x = rng.normal(size=x.shape)
+            first.append(x)
+            second.append(_others_changed(x, own, axis, probe.sizes, rng))
+        values = (compute(op.kind, op.attributes, given, node.name) for given in (first, second))
+        one, other = (_of_one_sample(value, layout, axis, probe.sizes) for value in values)
+        if not same(one, other):
+            raise node.error(FrontendError, MIXED, ON_ITS_OWN)
+
+
+def _others_changed(
+    value: Tensor, layout: Layout, axis: int, sizes: tuple[int, ...], rng: np.random.Generator
+) -> Tensor:
+    """A value with larger numbers for all samples of an axis but one; indices become that one's."""
+    dims = _apart(layout, sizes)
+    axes = [one for _, one in dims]
+    if axis not in axes:
+        return value
+    where = axes.index(axis)
+    apart = value.reshape([length for length, _ in dims])
+    kept = np.take(apart, [sizes[axis] // 2], axis=where)
+    others = 10 * rng.normal(size=apart.shape) if value.dtype.kind == "f" else kept
+    shape = [-1 if i == where else 1 for i in range(len(dims))]
+    is_kept = (np.arange(sizes[axis]) == sizes[axis] // 2).reshape(shape)
+    return np.asarray(np.where(is_kept, kept, others)).reshape(value.shape)
+
+
+def _of_one_sample(value: Tensor, layout: Layout, axis: int, sizes: tuple[int, ...]) -> Tensor:
+    """What belongs to the sample that was kept; of a value without the axis all."""
+    dims = _apart(layout, sizes)
+    axes = [one for _, one in dims]
+    if axis not in axes:
+        return value
+    apart = value.reshape([length for length, _ in dims])
+    return np.asarray(np.take(apart, sizes[axis] // 2, axis=axes.index(axis)))
 
 
 def fixed_counts(graph: Graph) -> dict[str, Tensor]:
@@ -276,8 +356,7 @@ def _layout(node: Node, small: _Probe, large: _Probe, *, exact: bool) -> Layout:
         once = len(set(axes)) == len(axes)
         if once and (not exact or _agree(layout, node, small, large)):
             return layout
-    problem = "its value at one point depends on the other points"
-    raise node.error(FrontendError, problem, ON_ITS_OWN)
+    raise node.error(FrontendError, MIXED, ON_ITS_OWN)
 
 
 def _dims(
@@ -301,6 +380,11 @@ def _agree(layout: Layout, node: Node, small: _Probe, large: _Probe) -> bool:
     for axis, pair in enumerate(zip(small.sizes, large.sizes, strict=True)):
         other = np.roll(other, -_move(*pair), axis) if other.shape[axis] > 1 else other
     other = other[tuple(slice(0, length) for length in one.shape)]
+    return same(one, other)
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two values are the same but for rounding."""
     if one.dtype.kind != "f":
         return bool(np.array_equal(one, other))
     scale = np.abs(one[np.isfinite(one)]).max(initial=0.0)

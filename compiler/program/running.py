@@ -101,7 +101,10 @@ class SourceNetwork:
         for name, form in forms.items():
             (axis,) = axes_of(self.layouts[name])
             own[axis].append(form)
-        return tuple(map(samples_of_run, own))
+        if len(own) == 1:
+            return (samples_of_run(own[0]),)
+        # Combinations of samples are no runs that could share one.
+        return tuple(samples_of_run(one, sharing=False) for one in own)
 
     def _shared(self, forms: Mapping[str, InputForm]) -> list[int]:
         """Columns of inputs that take one sample in runs of more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class ModelReport:
         reason: Why it cannot be compiled.
         hint: What to do about that.
         inputs: ``(name, columns, sample axis)`` of every input; None where columns are left open.
+        forms: ``(name, dimensions in the file, what the file makes of samples)`` of every input.
         outputs: Number of outputs side by side.
         domain: What to pass as ``--domain``, with LO and HI to be filled in.
         core_mac_share: Share of the multiply-accumulates that spikes take over; 0 where the
@@ -82,6 +83,7 @@ class ModelReport:
     reason: str = ""
     hint: str = ""
     inputs: tuple[tuple[str, int | None, int], ...] = ()
+    forms: tuple[tuple[str, tuple[int | str | None, ...], str], ...] = ()
     outputs: int = 0
     domain: str = ""
     core_mac_share: float | None = None
@@ -161,6 +163,7 @@ def _check_graph(report: ModelReport, model: Model) -> ModelReport:
         report,
         compiles=True,
         inputs=tuple(graph.model_inputs),
+        forms=tuple(_forms(model)),
         outputs=sum(columns_in(shapes[node]) for node in graph.outputs),
         core_mac_share=cost.core_mac_share,
         macs=cost.macs,
@@ -176,6 +179,16 @@ def _hint(model: Model, coding: str) -> str:
     told = [_ON_DATA] if coding else []
     told += [_BATCH_ROUNDING.format(count)] if count else []
     return "; ".join(told)
+
+
+def _forms(model: Model) -> Iterator[tuple[str, tuple[int | str | None, ...], str]]:
+    """What the file makes of the samples of every input."""
+    forms = {name: model.form(name) for name in model.declared}
+    alone = all(form.takes_one for form in forms.values())
+    for name, form in forms.items():
+        shared = form.takes_one and not alone
+        told = "one for all samples of a run" if shared else str(form)
+        yield name, model.declared[name], told
 
 
 def _domain(graph: Graph) -> str:

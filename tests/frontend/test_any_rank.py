@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, seed, settings
 
 from pinnir.base.errors import PinnirError
+from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.sample_axes import is_table, layouts
-from tests.input_forms import AnyNet, Form, FormedNet
+from pinnir.points.domain import Domain
+from pinnir.program.running import SourceNetwork
+from tests.frontend.test_random_graphs import ROUNDING, nameless, run, values_of
+from tests.input_forms import MIXES, AnyNet, Form, FormedNet, wrapped_nets
+from tests.random_forms import formed_graphs
+from tests.random_graphs import RandomModel
 
 
 def net(build: Callable[..., str], dtype: str = "float64", **forms: Form) -> FormedNet:
@@ -49,6 +56,16 @@ def elementwise_lines(n: AnyNet, x: str, t: str) -> str:
         inner = n.op("Add", n.op("Mul", x, float(a)), n.op("Mul", t, float(b)))
         terms.append(n.op("Mul", n.op("Tanh", inner), float(c)))
     return n.op("Sum", *terms)
+
+
+def broadcast_lines(n: AnyNet, x: str, t: str) -> str:
+    """A first layer that is no product of matrices."""
+    first = []
+    for one in (x, t):
+        column = n.op("Unsqueeze", one, n.whole(1))
+        first.append(n.op("Mul", column, n.constant(n.rng.normal(size=(1, 6)))))
+    hidden = n.op("Tanh", n.op("Add", n.op("Add", *first), n.constant(n.rng.normal(size=6))))
+    return n.op("Reshape", n.linear(hidden, 6, 1), n.whole(-1))
 
 
 def broadcast_time(n: AnyNet, x: str, t: str) -> str:
@@ -93,6 +110,7 @@ CASES: dict[str, FormedNet] = {
     "lines": net(stacked_lines, x=(("n",), 1), t=(("n",), 1)),
     "lines of fixed length": net(stacked_lines, x=((6,), 1), t=((6,), 1)),
     "lines number by number": net(elementwise_lines, x=(("n",), 1), t=(("m",), 1)),
+    "lines that are broadcast": net(broadcast_lines, x=(("n",), 1), t=(("n",), 1)),
     "points in a batch of one": net(lambda n, x: n.body(x, 2), x=((1, 16, 2), 2)),
     "points in batches": net(lambda n, x: n.body(x, 2, 3), x=(("b", "p", 2), 2)),
     "fixed batches of points": net(lambda n, x: n.body(x, 2), x=((4, 3, 2), 2)),
@@ -115,17 +133,89 @@ CASES: dict[str, FormedNet] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_cases(name):
-    case = CASES[name]
+def check_meaning(case: FormedNet, columns: dict[str, int]) -> Model:
+    """The network is read with these columns, and computes what ONNX Runtime does."""
     model = import_bytes(case.proto.SerializeToString()).with_axes()
-    assert {n: c for n, c, _ in model.graph.model_inputs} == case.columns
-    assert {axis for _, _, axis in model.graph.model_inputs} == {0}
+    assert {n: c for n, c, _ in model.graph.model_inputs} == columns
     known = layouts(model.graph)
     assert all(is_table(known[output]) for output in model.graph.outputs)
-    tables = case.tables(9)
-    for one, other in zip(evaluate(model.graph, tables), case.one_by_one(tables), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12 if model.dtype == "float64" else 1e-5)
+    tables = case.tables(5)
+    values = evaluate(model.graph, tables)
+    for one, other in zip(values, case.one_by_one(tables), strict=True):
+        tolerance = 1e-12 if model.dtype == "float64" else 1e-5
+        np.testing.assert_allclose(one, other, atol=tolerance)
+    return model
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases(name):
+    model = check_meaning(CASES[name], CASES[name].columns)
+    assert {axis for _, _, axis in model.graph.model_inputs} == {0}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_onnx_runtime_is_given_the_shapes_of_the_file(name):
+    """More samples than one run has, and a number of them that does not fill the last one."""
+    case = CASES[name]
+    model = import_bytes(case.proto.SerializeToString()).with_axes()
+    inputs = tuple(case.columns.items())
+    width = sum(case.columns.values())
+    domain = Domain(tuple(f"c{i}" for i in range(width)), -np.ones(width), np.ones(width))
+    outputs = tuple(node.name for node in model.graph.outputs)
+    known = {node.name: layout for node, layout in layouts(model.graph).items()}
+    network = SourceNetwork(model.data, domain, inputs, known, outputs)
+    tables = case.tables(37)
+    for first in tables.values():
+        first[20:] = first[:17]  # some of which a run may share
+    found = network(np.concatenate(list(tables.values()), axis=1))
+    np.testing.assert_allclose(found, np.concatenate(case.one_by_one(tables), axis=1), atol=1e-6)
+
+
+def test_a_time_that_one_coordinate_of_a_product_shares():
+    """Every sample of that coordinate has a time of its own, and so a run of its own."""
+    made = AnyNet()
+    x, t = made.shaped("x", "n", 1), made.shaped("t", 1, 1)
+    y = made.shaped("y", "m", 1)
+    first = made.linear(made.op("Tanh", made.op("Add", made.linear(x, 1, 4), t)), 4, 3)
+    second = made.op("Transpose", made.body(y, 1, 3), perm=[1, 0])
+    proto = made.proto(made.op("MatMul", first, second))
+    model = import_bytes(proto.SerializeToString()).with_axes()
+    assert [axis for _, _, axis in model.graph.model_inputs] == [0, 0, 1]
+    domain = Domain(("x", "t", "y"), -np.ones(3), np.ones(3), (0, 0, 1))
+    known = {node.name: layout for node, layout in layouts(model.graph).items()}
+    (output,) = model.graph.outputs
+    inputs = (("x", 1), ("t", 1), ("y", 1))
+    network = SourceNetwork(model.data, domain, inputs, known, (output.name,))
+    rng = np.random.default_rng(0)
+    rows, columns = rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, (4, 1))
+    tables = {"x": rows[:, :1], "t": rows[:, 1:], "y": columns}
+    (wanted,) = evaluate(model.graph, tables)
+    np.testing.assert_allclose(network((rows, columns)).reshape(6, 4), wanted, atol=1e-12)
+
+
+@settings(max_examples=100)
+@given(drawn=wrapped_nets(mixing=False))
+def test_networks_of_points_in_any_dimensions(drawn):
+    case, _ = drawn
+    check_meaning(case, case.columns)
+
+
+@settings(max_examples=100)
+@given(drawn=wrapped_nets(mixing=True))
+def test_mixed_dimensions_are_no_samples(drawn):
+    """What a network mixes are columns, if their number is fixed and samples come before them."""
+    case, axis = drawn
+    ((name, (shape, _)),) = case.forms.items()
+    last_open = max((i for i, size in enumerate(shape) if isinstance(size, str)), default=-1)
+    leading = max(1, last_open + 1)
+    if leading <= axis:
+        read = FormedNet(case.proto, {name: (shape, axis)})
+        check_meaning(read, read.columns)
+        return
+    with pytest.raises(PinnirError) as caught:
+        import_bytes(case.proto.SerializeToString()).with_axes()
+    assert caught.value.op in MIXES
+    assert caught.value.hint.startswith("export a network in which every point")
 
 
 # --------------------------------------------------------------------------------------- mixing
@@ -195,3 +285,64 @@ def test_samples_that_mix_are_refused_by_the_operator(name):
         kind,
         "export a network in which every point is computed on its own",
     )
+
+
+# --------------------------------------------------------------------------------- random graphs
+
+
+def check_form(model: RandomModel) -> bool:
+    """Whether it was read; then several samples in one run mean what their rows mean."""
+    try:
+        read = import_bytes(model.proto.SerializeToString()).with_axes()
+    except PinnirError as error:
+        assert error.message and error.hint
+        return False
+    axes = {axis for _, _, axis in read.graph.model_inputs}
+    forms = {name: read.form(name) for name in model.inputs}
+    tables = {name: value.reshape(-1, forms[name].columns) for name, value in model.inputs.items()}
+    count = max(map(len, tables.values()))
+    if len(axes) == 1:
+        tables = {
+            name: np.repeat(one, count // len(one), axis=0) if forms[name].takes_one else one
+            for name, one in tables.items()
+        }
+    if len({len(table) for table in tables.values()}) > 1 and len(axes) == 1:
+        return False  # row by row there would have to be equally many
+    values, scale = values_of(read.graph, tables)
+    dtype = np.dtype(read.dtype).type
+    for one, other in zip(values, run(nameless(model.proto), model.inputs, dtype), strict=True):
+        wanted = np.asarray(other, np.float64)
+        if one.shape != wanted.shape:
+            wanted = wanted.reshape(-1, one.shape[-1])
+        one, wanted = np.broadcast_arrays(one, wanted)  # what all samples of a run share
+        np.testing.assert_allclose(one, wanted, rtol=0, atol=scale * ROUNDING)
+    return True
+
+
+def test_random_graphs_are_refused_or_right():
+    read = []
+
+    @settings(max_examples=300)
+    @given(model=formed_graphs())
+    def check(model: RandomModel) -> None:
+        read.append(check_form(model))
+
+    check()
+    assert sum(read) > 50
+    assert not all(read)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(20))
+def test_20_000_graphs_are_refused_or_right(number):
+    """Larger graphs, from seeds of their own."""
+    read = []
+
+    @seed(number + 1)
+    @settings(max_examples=1000, derandomize=False, database=None)
+    @given(model=formed_graphs(max_nodes=12))
+    def check(model: RandomModel) -> None:
+        read.append(check_form(model))
+
+    check()
+    assert sum(read) > 200

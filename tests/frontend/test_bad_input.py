@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pinnir.base.errors import FrontendError
+from pinnir.base.errors import FrontendError, PinnirError
 from pinnir.base.files import seal
 from pinnir.frontend import read_model
 from pinnir.frontend.loading import load
@@ -284,6 +284,31 @@ def test_input_of_an_open_number_of_columns(tmp_path, shape):
     assert refusal_of(tmp_path, nodes, inputs={"x": shape}) == (
         "Input 'x': leaves its last dimension open, which holds the columns\n"
         "hint: export the network with a fixed last dimension"
+    )
+
+
+def test_a_number_of_samples_that_is_written_down(tmp_path):
+    """Half of the samples beside the other half are no samples any more."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["wide"], "halves"),
+        helper.make_node("MatMul", ["wide", "w"], ["y"]),
+    ]
+    weights = {"shape": np.array([4, 4]), "w": np.ones((4, 1), np.float32)}
+    with pytest.raises(PinnirError) as caught:
+        model = read_model(save(tmp_path, onnx_model(nodes, weights, inputs={"x": (8, 2)})))
+        model.with_axes()
+    assert str(caught.value) == (
+        "Reshape 'halves': cannot be computed: cannot reshape array of size 10 into shape (4,4)\n"
+        "hint: export it with a dynamic number of samples, or for one sample"
+    )
+
+
+def test_an_image_of_too_many_columns(tmp_path):
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "edges", kernel_shape=[3, 3])
+    weights = {"w": np.ones((4, 3, 3, 3), np.float32)}
+    assert refusal_of(tmp_path, [node], weights, inputs={"x": (None, 3, 64, 64)}) == (
+        "Conv 'edges': cannot be computed from a part of the input; the whole makes 12,288 columns "
+        "of input; pinnir takes up to 1024\nhint: export a network of the coordinates"
     )
 
 

@@ -106,6 +106,19 @@ def test_merges_at_all_combinations(how):
     assert output_layouts(graph) == [((0,), (1,))]
 
 
+@pytest.mark.parametrize("first", range(3))
+def test_inputs_of_one_name_do_not_join_what_is_merged(first):
+    """Three axes of one name: the coordinate that stands alone goes with one of the others."""
+    net = Net(0)
+    names = ["x", "y"]
+    names.insert(first, "alone")
+    parts = {name: net.layer(net.input(name, 1, "B"), 1, 4) for name in names}
+    product = merged("einsum", net, parts["x"], parts["y"])
+    graph = apart(net.model(product, parts["alone"]))
+    assert output_layouts(graph)[0] in [((0,), (1,)), ((1,), (0,))]
+    assert len(set(axes(graph))) == 2
+
+
 @pytest.mark.parametrize("how", ["matmul", "gemm", "einsum", "mul and sum"])
 def test_the_number_of_samples_at_export_does_not_matter(how):
     """An exporter that knows no dynamic shapes writes what it was traced with."""
@@ -342,3 +355,41 @@ def test_to_grid_against_a_loop(case, seed):
     assert grid.shape == (*lengths, columns_in(layout))
     for index in np.ndindex(*grid.shape):
         assert grid[index] == flat[entry(layout, sizes, index[:-1], index[-1])]
+
+
+def test_mixing_where_a_function_is_flat():
+    """The largest of values below zero, cut off at zero, is zero for any samples but large ones."""
+    net = Net(0)
+    x = net.input("x", 2)
+    below = net.op("Sub", net.layer(x, 2, 3), 5.0)
+    largest = net.op("ReduceMax", net.op("Relu", below), net.constant(np.array([0])))
+    assert "ReduceMax 'reducemax4_node': its value at one point depends" in refused(
+        net.model(net.op("Add", below, largest))
+    )
+
+
+@pytest.mark.parametrize("kind", ["first", "last", "running sum"])
+def test_the_place_of_a_sample_must_not_matter(kind):
+    net = Net(0)
+    x = net.input("x", 2)
+    if kind == "running sum":
+        value = net.op("CumSum", x, net.constant(np.array(0)))
+    else:
+        ends = (0, 1) if kind == "first" else (-1, 2**31)
+        one = net.op("Slice", x, *(net.constant(np.array([v])) for v in (*ends, 0)))
+        value = net.op("Sub", x, one)
+    assert "its value at one point depends on the other points" in refused(net.model(value))
+
+
+def test_columns_that_are_written_in_place():
+    """The places are told by the numbers of the samples, which mixes none of them."""
+    net = Net(0)
+    x = net.input("x", 2)
+    count = net.op("Gather", net.op("Shape", x), net.constant(np.array(0)), axis=0)
+    rows = net.op("Range", net.constant(np.array(0)), count, net.constant(np.array(1)))
+    index = net.op("Unsqueeze", rows, net.constant(np.array([1])))
+    column = net.op("Mul", index, net.constant(np.array(0)))
+    places = net.op("Concat", index, column, axis=1)
+    changed = net.op("Squeeze", net.layer(x, 2, 1), net.constant(np.array([1])))
+    graph = apart(net.model(net.op("ScatterND", x, places, changed)))
+    assert output_layouts(graph) == [((0,), 2)]

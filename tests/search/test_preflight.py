@@ -13,10 +13,11 @@ from onnx import helper
 import pinnir
 from pinnir.base.errors import CoreShareError, FrontendError
 from pinnir.cli.app import main
-from pinnir.program.reading import read
+from pinnir.program.reading import from_bytes, read
 from pinnir.search import preflight as preflight_module
 from pinnir.search.preflight import CORE, FOLDED, HOST, preflight, preflight_folder
 from tests.backends.networks import EXAMPLES
+from tests.frontend.test_any_rank import CASES
 from tests.helpers import onnx_model, save
 from tests.networks import FAMILIES, family
 
@@ -79,6 +80,44 @@ def test_the_command_it_proposes_works_as_it_is(tmp_path, names):
     shown = invoke("check", path).output
     command = shlex.split(shown[shown.index("pinnir compile") :])
     assert command[command.index("--domain") + 1] == report.domain
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("state", ["input x (samples, 4): in the file [4], 1 sample a run"]),
+        (
+            "points in a batch of one",
+            ["input x (samples, 2): in the file [1, 16, 2], 16 samples a run"],
+        ),
+        (
+            "fixed batches of open points",
+            ["input x (samples, 2): in the file [4, p, 2], samples in multiples of 4"],
+        ),
+        ("matlab in batches", ["input x (samples, 5): in the file [n, 1, 1, 5], any number of"]),
+        (
+            "a time of two dimensions",
+            [
+                "input x (samples, 1)",
+                "input t (samples, 1): in the file [1, 1], one for all samples of a run",
+            ],
+        ),
+    ],
+)
+def test_inputs_of_any_shape_are_told_and_compile(tmp_path, name, lines):
+    case = CASES[name]
+    path = save(tmp_path, case.proto)
+    shown = invoke("check", path).output.splitlines()
+    told = [line for line in shown if line.startswith("input ")]
+    assert all(one.startswith(other) for one, other in zip(told, lines, strict=True))
+    domain = preflight(path).domain.replace("LO", "-1").replace("HI", "1")
+    program = from_bytes(pinnir.compile(path, domain, levels=16).to_bytes())
+    tables = case.tables(11)
+    result = program.run(np.concatenate(list(tables.values()), axis=1))
+    np.testing.assert_allclose(
+        result.source, np.concatenate(case.one_by_one(tables), axis=1), atol=1e-6
+    )
+    assert result.metrics["rel_l2"] < 0.3
 
 
 def test_every_refused_node_is_listed(tmp_path):
