@@ -10,14 +10,15 @@ import numpy as np
 from pinnir.base.bounds import Count, Natural
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
 from pinnir.ir.sample_axes import Layout, columns_in, layouts
-from pinnir.numerics.matrix import nonzeros
+from pinnir.numerics.matrix import dense, nonzeros
 
 
 class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the source network costs, per point: for one sample along every axis.
 
     Attributes:
-        macs: Multiply-accumulates of all its affine maps, and of products of computed values.
+        macs: Multiply-accumulates of all its affine maps, but for rows that copy a column, and of
+            products of computed values.
         core_macs: Those in the spiking core.
         activations: Activations in the core.
     """
@@ -52,7 +53,7 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     activations = sum(columns_in(known[node]) for node in spiking)
     maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
     if original is None:
-        sizes = {node: int(np.prod(node.op_as(Affine).weight.shape)) for node in maps}
+        sizes = {node: _products(node.op_as(Affine)) for node in maps}
         products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
         core = sum(size for node, size in sizes.items() if node.in_core)
         macs = sum(sizes.values()) + products
@@ -63,6 +64,13 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     macs = sum(_multiplications(node, own) for node in counted)
     host = sum(node_synapses(node) for node in maps if not node.in_core)
     return SourceCost(macs=macs, core_macs=max(0, macs - host), activations=activations)
+
+
+def _products(op: Affine) -> int:
+    """What a map multiplies: all its entries, but for rows that copy a column as it is."""
+    weight = dense(op.weight)
+    copies = (np.count_nonzero(weight, axis=1) == 1) & (weight.sum(axis=1) == 1)
+    return int(weight.shape[1] * np.count_nonzero(~copies))
 
 
 def _computed(node: Node) -> int:
