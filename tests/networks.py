@@ -212,6 +212,29 @@ def constrained_fourier() -> Model:
     return net.model(net.op("Mul", bump, net.mlp(features, (6, 8, 1))))
 
 
+def kan() -> Model:
+    """Liu et al. (2025): every column in linear splines and in SiLU, and a map of both, twice."""
+    net = Net(12)
+    value, knots = net.input("x", 2), np.linspace(-1.6, 1.6, 6)
+    step = knots[1] - knots[0]
+    for inputs, outputs in ((2, 4), (4, 1)):
+        wide = net.op("Unsqueeze", value, net.constant(np.array([2])))
+        rising = net.op("Div", net.op("Sub", wide, net.constant(knots[:-1])), step)
+        inside = net.op("And", net.op("GreaterOrEqual", rising, 0.0), net.op("Less", rising, 1.0))
+        box = net.op("Cast", inside, to=net.kind)
+        up = net.op("Mul", rising, box)
+        down = net.op("Sub", box, up)
+        ends = [net.constant(np.array([n])) for n in (0, 4, 1, 5, 2)]
+        left = net.op("Slice", up, *ends[:2], ends[4])
+        hats = net.op("Add", left, net.op("Slice", down, *ends[2:4], ends[4]))
+        coefficients = net.constant(net.rng.normal(size=(inputs, 4, outputs)))
+        curves = net.op("Einsum", hats, coefficients, equation="nik,iko->no")
+        weight = net.constant(net.rng.normal(size=(inputs, outputs)))
+        base = net.op("MatMul", net.op("Mul", value, net.op("Sigmoid", value)), weight)
+        value = net.op("Add", curves, base)
+    return net.model(value)
+
+
 FAMILIES: dict[str, Callable[[], Model]] = {
     family.__name__: family
     for family in (
@@ -222,6 +245,7 @@ FAMILIES: dict[str, Callable[[], Model]] = {
         modified_mlp,
         piratenet,
         constrained_fourier,
+        kan,
         spinn,
         spinn3d,
         deeponet,

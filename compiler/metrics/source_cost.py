@@ -16,7 +16,8 @@ class SourceCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What the source network costs, per point: for one sample along every axis.
 
     Attributes:
-        macs: Multiply-accumulates of all its affine maps, and of products of computed values.
+        macs: Multiply-accumulates of all its affine maps, but for rows that copy a column, and of
+            products of computed values.
         core_macs: Those in the spiking core.
         activations: Activations in the core.
     """
@@ -51,7 +52,7 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     activations = sum(columns_in(known[node]) for node in spiking)
     maps = [node for node in graph.nodes if isinstance(node.op, Affine)]
     if original is None:
-        sizes = {node: entries(node.op_as(Affine).weight).size for node in maps}
+        sizes = {node: _products(node.op_as(Affine)) for node in maps}
         products = sum(_multiplications(n, known) for n in graph.nodes if _computed(n) > 1)
         core = sum(size for node, size in sizes.items() if node.in_core)
         macs = sum(sizes.values()) + products
@@ -62,6 +63,13 @@ def source_cost(graph: Graph, original: Graph | None = None) -> SourceCost:
     macs = sum(_multiplications(node, own) for node in counted)
     host = sum(node_synapses(node) for node in maps if not node.in_core)
     return SourceCost(macs=macs, core_macs=max(0, macs - host), activations=activations)
+
+
+def _products(op: Affine) -> int:
+    """What a map multiplies: all its entries, but for rows that copy a column as it is."""
+    rows = entries(op.weight)
+    copies = (np.count_nonzero(rows, axis=-1) == 1) & (rows.sum(axis=-1) == 1)
+    return int(rows.shape[-1] * np.count_nonzero(~copies))
 
 
 def _computed(node: Node) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pinnir.ir.graph import Graph, Staircase
 from pinnir.passes.pipelines import staircase_of
+from pinnir.passes.tidying.gather_synapses import GatherSynapses
 from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import SETS
 from pinnir.program.frontier import SELECTION, Candidate, Errors, Point, point
@@ -57,9 +58,19 @@ class Measure:
         key = passes, evaluation
         if key not in self._known:
             if passes not in self._graphs:
-                self._keep(passes, self.job.graphs(passes))
+                self._keep(passes, self.job.graphs(passes, begun=self._tidied(passes)))
             self._known[key] = self.job.errors(self._graphs[passes][-1], evaluation=evaluation)
         return self._known[key]
+
+    def _tidied(self, passes: Passes) -> tuple[Graph, ...]:
+        """The graphs of what pipelines begin with, which many share."""
+        known = self._begun(passes)
+        ends = [i for i, one in enumerate(passes, 1) if isinstance(one, GatherSynapses)]
+        if known or not ends:
+            return known
+        tidy = passes[: ends[0]]
+        self._graphs[tidy] = self.job.graphs(tidy)
+        return self._graphs[tidy]
 
     def _keep(self, passes: Passes, graphs: tuple[Graph, ...]) -> None:
         """Keep the graphs of a staircase network: its program is made of them, if at all."""

@@ -54,6 +54,7 @@ FOUND: dict[str, tuple[list[int], list[Layout]]] = {
     "modified_mlp": ([0], [((0,), 1)]),
     "piratenet": ([0], [((0,), 1)]),
     "constrained_fourier": ([0], [((0,), 1)]),
+    "kan": ([0], [((0,), 1)]),
     "spinn": ([0, 1], [((0,), (1,))]),
     "spinn3d": ([0, 1, 2], [((0,), (1,), (2,))] * 2),
     "deeponet": ([0, 0], [((0,), 1)]),

@@ -131,13 +131,17 @@ def test_source_cost_counts_zeros_of_a_dense_layer():
 
 def test_source_cost_with_a_host_part():
     """An affine map outside the chain is the host's; shares add up."""
-    entry = Node("host_map", Affine(np.ones((3, 1)), np.zeros(3)), (X,), "host.0")
+    entry = Node("host_map", Affine(np.full((3, 1), 2.0), np.zeros(3)), (X,), "host.0")
     feature = Node("feature", Activation("sin"), (entry,), "host.0")
     first = affine("first", np.ones((4, 3)), feature)
     act = Node("act", Activation("tanh"), (first,), "core.1")
     graph = Graph(Level.TENSOR, (X,), (affine("last", np.ones((2, 4)), act),))
     cost = source_cost(graph)
     assert cost == SourceCost(macs=3 + 12 + 8, core_macs=20, activations=4)
+    copying = graph.rewrite(
+        lambda node: node.with_op(Affine(np.ones((3, 1)), np.zeros(3))) if node is entry else node
+    )
+    assert source_cost(copying).macs == 12 + 8
     assert cost.core_mac_share == 20 / 23
 
 

@@ -137,6 +137,7 @@ SEGMENTS = {
     "modified_mlp": ["core.1", "host.2", "core.3", "host.4"],
     "piratenet": ["host.0", *(f"{'host' if i % 2 == 0 else 'core'}.{i}" for i in range(1, 10))],
     "constrained_fourier": ["host.0", "core.1", "host.2"],
+    "kan": ["core.1"],
     "spinn": ["core.1", "core.2", "host.3"],
     "spinn3d": ["core.1", "core.2", "core.3", "host.4"],
     "deeponet": ["core.1", "host.2"],

@@ -1,0 +1,1 @@
+"""Kolmogorov-Arnold networks in the five forms that people write them in."""
