@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from pinnir.base.bounds import Count, Natural
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Node, Primitive, is_elementwise
