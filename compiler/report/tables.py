@@ -24,9 +24,9 @@ ERRORS = {
 }
 # Of outputs that are not judged against their own standard deviation.
 _AGAINST = {
-    "least": f"varies less than {LEAST_SHARE:g} of what the largest one does; judged against that",
-    "rounding": "varies less than the network's numbers resolve; judged against what they do",
-    "size": "no output varies; judged against its size",
+    "least": f"less than {LEAST_SHARE:g} of the largest variation, which it is judged against",
+    "rounding": "less than the network's numbers resolve, which it is judged against",
+    "size": "as little as every output; it is judged against its size",
 }
 _MOST_OUTPUTS = 12
 _LEFT_OUT = {
@@ -107,23 +107,22 @@ def _print_outputs(program: Program, metrics: Mapping[str, Any]) -> None:
         title = "errors relative to the variation of each output"
         if len(order) < len(scales):
             title += f": the {len(order)} worst of {len(scales)}"
-        headings = ("", "output", "variation", "judged against", "error", "at most", "relative L2")
+        headings = ("", "output", "judged against", "error", "at most", "relative L2")
         table = make_table(title, headings, left=("", "output"))
         for i in order:
             scale = scales[i]
             table.add_row(
                 "decides" if scale.name == metrics["nrmse_decided_by"] else "",
                 Text(scale.name),
-                f"{scale.std:.3g}",
                 f"{scale.scale:.3g}",
                 f"{metrics['nrmse_per_output'][i]:.3e}",
                 f"{bounds[i]:.3e}",
                 f"{metrics['rel_l2_per_output'][i]:.3e}",
             )
         console().print(table)
-    for kind in sorted({scale.against for scale in unusual}):
-        names = ", ".join(scale.name for scale in unusual if scale.against == kind)
-        console().print(Text(f"{names}: {_AGAINST[kind]}"), soft_wrap=True)
+    for scale in unusual[:_MOST_OUTPUTS]:
+        told = f"{scale.name} varies by {scale.std:.3g}, {_AGAINST[scale.against]}"
+        console().print(Text(told), soft_wrap=True)
 
 
 def print_run(program: Program, result: RunResult, seconds: float, written: list[Path]) -> None:
