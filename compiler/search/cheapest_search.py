@@ -208,7 +208,7 @@ def over_families(
     measure: Measure,
 ) -> CheapestSearch:
     """The search over these families; those that know errors without a simulation go first."""
-    record = Record(measure.job.norm)
+    record = Record(measure.norm)
     ordered = sorted(families, key=lambda family: not family.exact)
 
     def start(family: Family, least: float) -> FamilySearch:

@@ -34,6 +34,11 @@ class Measure:
     _graphs: dict[Passes, tuple[Graph, ...]] = field(default_factory=dict)
     _known: dict[tuple[Passes, bool], Errors] = field(default_factory=dict)
 
+    @property
+    def norm(self) -> str:
+        """What errors are compared with a tolerance, of NORMS."""
+        return self.job.norm
+
     def staircase(self, candidate: Candidate) -> Errors:
         """Errors of the staircase network that a candidate equals, on all selection points."""
         with _faults_with(candidate):

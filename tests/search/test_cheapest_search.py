@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import LegalizeError, PipelineError
-from pinnir.program.frontier import CRITERIA, Candidate, Point
+from pinnir.program.frontier import CRITERIA, DEFAULT_NORM, Candidate, Errors, Point
 from pinnir.search.candidates import FAMILIES, cheapest_first, level_counts, trained_families
 from pinnir.search.cheapest_search import CheapestSearch, Fixed, over_families
 from pinnir.search.faults import FamilyError
-from pinnir.search.job import Errors
 from pinnir.search.staircase_search import smallest
 
 # One family of each kind is enough to search over.
@@ -32,6 +31,11 @@ def law(candidate: Candidate) -> float:
     return 2.5 / candidate.levels
 
 
+def measured(points: int, error: float, upper: float | None = None) -> Errors:
+    told = {"nrmse": error} if upper is None else {"nrmse": error, "nrmse_upper": upper}
+    return Errors(points, DEFAULT_NORM, told)
+
+
 @dataclass
 class Fake:
     """Programs whose error and cost are functions of the candidate.
@@ -42,6 +46,7 @@ class Fake:
         refuses: Families that the target cannot run.
         breaks: Families with a fault in pinnir.
         later: Error of staircase networks on the evaluation points; None if nobody looks there.
+        norm: Of all errors.
         seen: What was measured, in order.
     """
 
@@ -50,16 +55,17 @@ class Fake:
     refuses: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     later: Callable[[Candidate], float] | None = None
+    norm: str = DEFAULT_NORM
     seen: list[Candidate] = field(default_factory=list)
 
     def on_evaluation(self, candidate: Candidate) -> Errors | None:
         if self.later is None:
             return None
-        return Errors(8000, self.later(candidate), (self.later(candidate),) * 4)
+        return measured(8000, self.later(candidate))
 
     def staircase(self, candidate: Candidate) -> Errors:
         assert BY_NAME[candidate.family].exact
-        return Errors(4000, self.error(candidate), (self.error(candidate),) * 4)
+        return measured(4000, self.error(candidate))
 
     def few(self, candidate: Candidate) -> Point:
         if candidate.family in self.refuses:
@@ -82,7 +88,7 @@ class Fake:
             "steps": candidate.steps,
             "energy": slots,
         }
-        return Point(candidate, "selection", 256, self.error(candidate), upper, costs)
+        return Point(candidate, "selection", measured(256, self.error(candidate), upper), costs)
 
     def simulated(self) -> list[str]:
         return [str(one) for one in self.seen if one.units is not None]
