@@ -94,7 +94,9 @@ def has_features(graph: Graph) -> bool:
     """
     known = layouts(graph)
     counts = made_of_shapes(graph)
-    own = [known[n] for n in graph.nodes if not (_is_moved(n) or n in counts)]
+    computed = [n for n in graph.nodes if not (_is_moved(n) or n in counts)]
+    taken = dict.fromkeys(one for node in computed for one in (node, *node.operands))
+    own = [known[n] for n in taken if not (isinstance(n.op, Constant) or n in counts)]
     along = [axes_of(layout) for layout in own]
     return set(along) == {(0,)} and not all(map(is_table, own))
 

@@ -141,10 +141,10 @@ def _rules(told: Manifest) -> Iterator[tuple[str, bool]]:
     for layout in told.layouts.values():
         axes = [axis for dim in layout if isinstance(dim, tuple) for axis in dim]
         yield "layouts", len(set(axes)) == len(axes) and set(axes) <= set(along)
-    outputs = sum(columns_in(told.layouts[name]) for name in told.outputs)
-    yield "scales", not told.scales or len(told.scales) == outputs
     first = 0
     for name, columns in told.inputs:
         own = set(along[first : first + columns])
         yield "layouts", len(own) == 1 and told.layouts[name] == ((*own,), columns)
         first += columns
+    outputs = sum(columns_in(told.layouts[name]) for name in told.outputs)
+    yield "scales", not told.scales or len(told.scales) == outputs

@@ -72,7 +72,7 @@ class InEvaluation(Layers):
 
 def values(model: Model, points: np.ndarray) -> np.ndarray:
     runner = OnnxRunner(model.data, "model")
-    ends = np.cumsum(runner.columns)[:-1]
+    ends = np.cumsum([shape[-1] for shape in runner.shapes])[:-1]
     (output,) = runner(np.split(points, ends, axis=1))
     return output
 

@@ -17,7 +17,7 @@ from pinnir.program.manifest import FIELDS, Manifest, read_manifest
 from pinnir.program.placing import place_program
 from tests.backends.networks import small_program
 
-OPTIONAL = {"metrics", "budget", "placement", "trial"}
+OPTIONAL = {"metrics", "budget", "placement", "trial", "scales"}
 ENTRIES = set(Manifest.__struct_fields__)
 JUNK = st.sampled_from([None, True, -1, 0, 1.5, "x", float("nan"), 10**400, [], [[]], {}, {"a": 1}])
 
@@ -106,6 +106,13 @@ def test_every_value_runs_along_axes_of_the_domain():
     layouts = complete()["layouts"]
     for layout in ([[1], 1], [[0], [0]], [[0], 3]):
         assert refused(complete() | {"layouts": dict.fromkeys(layouts, layout)}) == "layouts"
+
+
+def test_every_output_has_a_scale():
+    (scale,) = complete()["scales"]
+    for scales in ([scale, scale], [scale | {"scale": 0.0}], [scale | {"against": "it"}]):
+        assert refused(complete() | {"scales": scales}) == "scales"
+    assert read_manifest(complete() | {"scales": []}).scales == ()
 
 
 def test_whole_numbers_are_numbers():

@@ -216,8 +216,9 @@ def test_errors_are_measured_again():
     np.testing.assert_array_equal(smoothed.outputs, expected)
     np.testing.assert_array_equal(smoothed.unsmoothed, result.outputs)
     assert smoothed.source is result.source
-    after = field_errors(expected, result.source) | reference_errors(expected, result.source, truth)
-    before = field_errors(result.outputs, result.source)
+    after = field_errors(expected, result.source, result.scales)
+    after |= reference_errors(expected, result.source, truth)
+    before = field_errors(result.outputs, result.source, result.scales)
     told = smoothed.metrics
     assert {key: told[key] for key in after} == after
     assert {key: told[f"{key}_unsmoothed"] for key in before} == before

@@ -325,7 +325,7 @@ def test_tolerance_error_carries_what_was_reached():
     assert caught.value.reached == program.metrics
     assert str(caught.value) == (
         "the tolerance 0.001 was not reached; the best program has an error of "
-        f"{program.metrics['nrmse']:.3g} of the variation in output 'y', up to "
+        f"{program.metrics['nrmse']:.3g} of the variation in output 'fc2', up to "
         f"{program.metrics['nrmse_upper']:.3g} on other points (population, 1 steps, 16 levels)\n"
         "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
     )

@@ -214,7 +214,7 @@ def test_values_that_depend_on_where_a_sample_stands_stay():
     stack = Node("s", Primitive("MatMul"), (X, weight))
     graph = Graph(Level.TENSOR, (X,), (Node("y", Primitive("Trilu"), (stack,)),))
     after = FuseAffine().apply(graph, context(graph))
-    assert {kind_of(node) for node in after.nodes} >= {"Affine", "Trilu"}
+    assert "Trilu" in {kind_of(node) for node in after.nodes}
     assert_same_values(graph, after, points(graph, 7, 0), tolerance=1e-12)
 
 
