@@ -26,7 +26,8 @@ def measure_tolerance(problem: str, rtol: float | str) -> dict[str, Any]:
     of = case(problem)
     known = reference(of)
     started = perf_counter()
-    program = pinnir.compile(of.model, of.domain, rtol=rtol, reference=known)
+    # In the paper's measure, as all figures of the study.
+    program = pinnir.compile(of.model, of.domain, rtol=rtol, norm="l2", reference=known)
     found = {name: program.metrics[name] for name in KEPT}
     return {
         **found,

@@ -154,7 +154,7 @@ class _Tables:
 
     def _changed(self, node: Node) -> Node:
         moving = [operand in self.new for operand in node.operands]
-        if is_elementwise(node) or kind_of(node) == "Cast":
+        if is_elementwise(node):
             return self._matrix(node) if self._widens(node, moving) else self._elementwise(node)
         if not isinstance(node.op, Primitive):
             raise self.refuse(node)

@@ -31,7 +31,7 @@ from pinnir.points.held_out import Labels
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.execute import Execution, Points
 from pinnir.program.frontier import Frontier
-from pinnir.program.running import SourceNetwork, chunk_of, segment_parts
+from pinnir.program.running import SourceNetwork, chunk_of, not_finite, segment_parts
 from pinnir.program.segments import Segment
 from pinnir.program.simulators import Backend, find_backend
 from pinnir.program.streamed_cores import is_streaming
@@ -284,14 +284,18 @@ class Program:
         return replace(result, outputs=outputs, source=source)
 
     def _source_values(self, points: Points) -> tuple[Array | None, NDArray[np.bool_] | None]:
-        """The source network's outputs where it is there, and the points to run: None for all."""
+        """The source network's outputs where it is there, and the points to run: None for all.
+
+        Raises:
+            BackendError: If ONNX Runtime fails, or the network is not finite where all must run.
+        """
         if self.source is None:
             return None, None
         source, finite = self._network(self.source).values(points)
         if finite.all():
             return source, None
         if self.streams or self.domain.axis_count > 1 or not finite.any():
-            self.run_source(points)  # says where it is not finite
+            raise not_finite(points, finite)
         return source, finite
 
     def _network(self, source: bytes) -> SourceNetwork:

@@ -60,13 +60,8 @@ class SourceNetwork:
                 them can be measured.
         """
         found, finite = self.values(points)
-        bad = int((~finite).sum())
-        if bad:
-            raise BackendError(
-                f"the source network gives NaN or values beyond {_LARGEST:g} on {bad} of "
-                f"{len(found)} points{_first_bad(points, finite)}",
-                hint="give a domain on which it is finite; the training may have diverged",
-            )
+        if not finite.all():
+            raise not_finite(points, finite)
         return found
 
     def values(self, points: Points) -> tuple[Array, NDArray[np.bool_]]:
@@ -143,6 +138,15 @@ def _alike(rows: Array) -> list[NDArray[np.intp]]:
     _, groups = np.unique(rows, axis=0, return_inverse=True)
     order = np.argsort(groups.reshape(-1), kind="stable")
     return np.split(order, np.flatnonzero(np.diff(groups.reshape(-1)[order])) + 1)
+
+
+def not_finite(points: Points, finite: NDArray[np.bool_]) -> BackendError:
+    """The error about a source network that is not finite on some of these points."""
+    return BackendError(
+        f"the source network gives NaN or values beyond {_LARGEST:g} on {int((~finite).sum())} of "
+        f"{len(finite)} points{_first_bad(points, finite)}",
+        hint="give a domain on which it is finite; the training may have diverged",
+    )
 
 
 def _first_bad(points: Points, finite: NDArray[np.bool_]) -> str:

@@ -33,7 +33,7 @@ from pinnir.ir.value_types import is_floating
 from pinnir.numerics.matrix import Array
 from pinnir.passes.tidying.bodies import activation_of
 from pinnir.passes.tidying.followed_columns import FollowedColumns
-from pinnir.passes.tidying.tables import from_table, picking
+from pinnir.passes.tidying.tables import from_table, picking, summands
 
 # Entries of a value between neurons and a table that are computed at once.
 _ENTRIES = 2**22
@@ -162,14 +162,12 @@ class _Rebuilding:
 
     def _map(self, node: Node, sources: tuple[Node, ...]) -> Node:
         """Case 2."""
-        weights, bias = self._linear(node, sources)
-        used = {one: weight for one, weight in weights.items() if np.any(weight)} or weights
+        maps = summands(*self._linear(node, sources))
         parts: list[Node] = []
-        for source, weight in used.items():
-            name = node.name if len(used) == 1 else self.names.fresh(f"{node.name}:part")
+        for source, op in maps:
+            name = node.name if len(maps) == 1 else self.names.fresh(f"{node.name}:part")
             operand = self._activation(source) if source in self.followed else self.new[source]
-            parts.append(Node(name, Affine(weight, bias), (operand,)))
-            bias = np.zeros_like(bias)
+            parts.append(Node(name, op, (operand,)))
         return parts[0] if len(parts) == 1 else Node(node.name, Primitive("Sum"), tuple(parts))
 
     def _linear(self, node: Node, sources: tuple[Node, ...]) -> tuple[dict[Node, Array], Array]:

@@ -20,6 +20,7 @@ from pinnir.ir.names import Names
 from pinnir.ir.sample_axes import Layout, layouts
 from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix
 from pinnir.passes.tidying.linear_chains import Combination, Combiner
+from pinnir.passes.tidying.tables import summands
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
 
@@ -97,13 +98,12 @@ class _Gathering:
         if isinstance(node.op, Affine) and set(weights) == set(node.operands):
             (operand,) = node.operands  # already a map of one layer
             return (Node(name, node.op, (self._source(operand, node),), node.segment),)
-        used = {one: weight for one, weight in weights.items() if np.any(weight)} or weights
+        found = summands(weights, bias)
         maps: list[Node] = []
-        for source, weight in used.items():
-            own = name if len(used) == 1 else self.names.fresh(f"{name}:{source.name}")
-            op = Affine(self._apart(weight), bias)
+        for source, op in found:
+            own = name if len(found) == 1 else self.names.fresh(f"{name}:{source.name}")
+            op = Affine(self._apart(weights[source]), op.bias)
             maps.append(Node(own, op, (self._source(source, node),), node.segment))
-            bias = np.zeros_like(bias)
         return tuple(maps)
 
     @cached_property

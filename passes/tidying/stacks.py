@@ -128,7 +128,7 @@ class _Unstacking:
 
     def _new_table(self, node: Node) -> Node | None:
         """The node as an operator on tables, if it treats all samples alike."""
-        if not (is_elementwise(node) or kind_of(node) == "Cast"):
+        if not is_elementwise(node):
             return self._map(node)
         spread = (self._spread(node, operand) for operand in node.operands)
         return Node(node.name, node.op, tuple(spread))
@@ -179,7 +179,7 @@ class _Unstacking:
             return False
         if all(map(is_table, shapes)) and not _is_map(node, self.layouts):
             return False
-        if is_elementwise(node) or kind_of(node) == "Cast":
+        if is_elementwise(node):
             return all(isinstance(o.op, Constant) or o in values for o in node.operands)
         return self._is_linear(node, moving) and self._fits(node, values)
 

@@ -127,6 +127,21 @@ class Tables:
         return self.names.fresh(f"{node.name}:{label}")
 
 
+def summands(weights: Mapping[Node, Array], bias: Array) -> list[tuple[Node, Affine]]:
+    """Maps that add up, one for each value with a weight other than zero; the first has the bias.
+
+    Args:
+        weights: Of every value, ``(outputs, columns of that value)``.
+        bias: Of the sum.
+    """
+    used = {one: weight for one, weight in weights.items() if np.any(weight)} or weights
+    rest = np.zeros_like(bias)
+    return [
+        (one, Affine(weight, rest if number else bias))
+        for number, (one, weight) in enumerate(used.items())
+    ]
+
+
 def refusal(node: Node, problem: str) -> LegalizeError:
     """What to raise where an operator has no form on tables."""
     return node.error(
