@@ -23,7 +23,8 @@ import numpy as np
 from pinnir.diagnosis.derivatives import difference
 from pinnir.ir.evaluate import add, evaluate
 from pinnir.ir.graph import Activation, Affine, Constant, Graph, Input, Node
-from pinnir.ir.sample_axes import Layout, columns_in, layouts, side_by_side, to_grid
+from pinnir.ir.sample_axes import Layout, columns_in, layouts, side_by_side
+from pinnir.metrics.output_scales import output_scales
 from pinnir.numerics.matrix import Array, dense
 
 # Points that derivatives are averaged over, and entries of the largest array of derivatives.
@@ -34,17 +35,20 @@ _ENTRIES = 2**24
 _STEP = 1e-4
 
 
-def sensitivities(graph: Graph, points: Array) -> dict[str, Array]:
+def sensitivities(graph: Graph, points: Array, *, of_each_output: bool = False) -> dict[str, Array]:
     """Weights ``w`` of the neurons of every spiking activation.
 
     Args:
         graph: A tensor graph after ``gather-synapses``.
         points: Calibration points, ``(samples, columns)``.
+        of_each_output: Whether the error is that of every output relative to its own variation,
+            and its mean square over the outputs, instead of the relative L2 error of all of them.
+            It is what a tolerance is on: an output that varies little needs as many levels.
 
     Returns:
         ``(neurons,)`` for each activation of the cores, by its name.
     """
-    found = _Derivatives.on(graph, points)
+    found = _Derivatives.on(graph, points, of_each_output=of_each_output)
     labels = [label for label in graph.segments if label.startswith("core")]
     squares = {name: s for label in labels for name, s in found.of_core(label).items()}
     return {name: np.sqrt(square / found.size) for name, square in squares.items()}
@@ -77,14 +81,15 @@ class _Derivatives:
     layouts: Mapping[Node, Layout]
     inputs: Mapping[str, Array]
     sizes: tuple[int, ...]
+    of_each_output: bool = False
 
     @classmethod
-    def on(cls, graph: Graph, points: Array) -> _Derivatives:
+    def on(cls, graph: Graph, points: Array, *, of_each_output: bool = False) -> _Derivatives:
         """On some of the points; of several sample axes, on all combinations of a few."""
         axes = 1 + max(node.op.axis for node in graph.inputs if isinstance(node.op, Input))
         count = _POINTS if axes == 1 else round(_COMBINATIONS ** (1 / axes))
         chosen = points[np.unique(np.linspace(0, len(points) - 1, count).astype(int))]
-        return cls(graph, layouts(graph), graph.bind(chosen), (len(chosen),) * axes)
+        return cls(graph, layouts(graph), graph.bind(chosen), (len(chosen),) * axes, of_each_output)
 
     @cached_property
     def values(self) -> dict[Node, Array]:
@@ -101,8 +106,20 @@ class _Derivatives:
     @property
     def size(self) -> float:
         """Mean square of the outputs at a point; 1 if they vanish."""
-        grids = [to_grid(self.values[o], self.layouts[o], self.sizes) for o in self.graph.outputs]
-        return sum(float((grid**2).sum(axis=-1).mean()) for grid in grids) or 1.0
+        grid = self._side_by_side([self.values[output] for output in self.graph.outputs])
+        if self.of_each_output:
+            return float(grid.shape[-1])
+        return float((grid**2).sum(axis=-1).mean()) or 1.0
+
+    @cached_property
+    def scales(self) -> Array:
+        """What the outputs are divided by, ``(outputs,)``."""
+        grid = self._side_by_side([self.values[output] for output in self.graph.outputs])
+        table = grid.reshape(-1, grid.shape[-1])
+        if not self.of_each_output:
+            return np.ones(table.shape[1])
+        names = [""] * table.shape[1]
+        return np.array([one.scale for one in output_scales(table, names, "float64")])
 
     def of_core(self, label: str) -> dict[str, Array]:
         """Mean square of the derivatives by every neuron of a core, by activation."""
@@ -177,6 +194,9 @@ class _Derivatives:
         return replace(self.graph, inputs=(new[node],), outputs=outputs)
 
     def _grid(self, part: Graph, given: Mapping[str, Array]) -> Array:
-        """All outputs, ``(*sizes, outputs)``."""
+        """All outputs, divided by their scales, ``(*sizes, outputs)``."""
+        return self._side_by_side(evaluate(part, given)) / self.scales
+
+    def _side_by_side(self, values: list[Array]) -> Array:
         shapes = [self.layouts[node] for node in self.graph.outputs]
-        return side_by_side(evaluate(part, given), shapes, self.sizes)
+        return side_by_side(values, shapes, self.sizes)

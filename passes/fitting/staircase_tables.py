@@ -18,8 +18,8 @@ class StaircaseTable:
     """A staircase that is looked up, many times faster than a search in every neuron's boundaries.
 
     The range of each neuron's boundaries is cut into equal cells; a value's cell gives the number
-    of boundaries that lie safely below it, and the few that may still lie below are compared one
-    by one, so that the result is the staircase's own.
+    of boundaries that lie safely below it; those that may still lie below, few but where a function
+    jumps, are bisected, so that the result is the staircase's own.
     """
 
     def __init__(self, op: Staircase) -> None:
@@ -40,11 +40,12 @@ class StaircaseTable:
             np.add.at(below, (rows[real], cell[real] + 1), 1)
         per_cell = below[:, 1:]
         # One cell of slack on either side: the cell itself is found with rounding errors.
-        self._depth = int((per_cell + np.roll(per_cell, 1, axis=1)).max(initial=0))
+        depth = int((per_cell + np.roll(per_cell, 1, axis=1)).max(initial=0))
+        self._strides = [1 << bit for bit in reversed(range(depth.bit_length()))]
         counts = np.cumsum(below, axis=1)[:, :-1]
         start = np.concatenate([np.zeros((neurons, 1), np.int64), counts[:, :-2]], axis=1)
         self._start = np.ascontiguousarray(start).reshape(-1)
-        padded = np.concatenate([op.boundaries, np.full((neurons, self._depth + 1), np.inf)], 1)
+        padded = np.concatenate([op.boundaries, np.full((neurons, 2 * depth + 1), np.inf)], 1)
         self._boundaries, self._width = padded.reshape(-1), padded.shape[1]
         table = op.base[:, None] + op.step[:, None] * op.level_table
         self._values = np.ascontiguousarray(table).reshape(-1)
@@ -62,8 +63,8 @@ class StaircaseTable:
         """Values and slopes, ``(samples, neurons)`` each."""
         index = self._start[self._cell(z) + self._neurons * self._cells]
         offset = self._neurons * self._width
-        for _ in range(self._depth):
-            index = index + (z >= self._boundaries[index + offset])
+        for stride in self._strides:
+            index = index + stride * (z >= self._boundaries[index + offset + (stride - 1)])
         place = index + self._neurons * self._count
         inside = (z >= self._least) & (z <= self._largest)
         return self._values[place], self._slopes[place] * inside

@@ -15,9 +15,11 @@ from pinnir.ir.graph import Activation, Graph, Level, Staircase
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate, spreads_of
 from pinnir.passes.fitting.operations import activations, with_ops
+from pinnir.passes.rounding.ranges import found_beyond
 from pinnir.passes.rounding.staircases import build_staircase
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import Pass
+from pinnir.pipeline.remembered import once_for_each_graph
 
 _PERIODIC = ("sin", "cos")
 _PERIODIC_MARGIN = 0.25
@@ -31,12 +33,14 @@ class QuantiseActivations(Pass):
         levels: Levels per neuron.
         range: Over which pre-activations: each ``neuron``'s own over the calibration points, or
             one for the whole ``layer``.
-        margin: How far the range reaches beyond the calibration points, as a share of its width.
+        margin: How far the range reaches beyond the calibration points, as a share of its width;
+            further where the network is found to reach further (``ranges.py``).
         rounding: To the ``nearest`` level, counted from the lowest; or, for ``clip`` activations,
             counted from the middle in both directions as signed integrate-and-fire neurons do, to
             the nearest (``signed``) or, where the middle is zero, towards ``zero``.
         allocation: The same number of levels for each (``even``); or more where the outputs
-            depend on them more (``sensitivity``), for no more units and spikes.
+            depend on them more (``sensitivity``), each output relative to its own variation, for no
+            more units and spikes.
     """
 
     name = "quantise-activations"
@@ -52,37 +56,61 @@ class QuantiseActivations(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Replace the activations; ranges come from the calibration points."""
-        values = preactivations(graph, graph.bind(context.calibration))
+        values, beyond = _values(graph, context), _beyond(graph, context)
         layers = {node.name: op for node, op in activations(graph).items()}
-        found = {n: self._round(op, values[n], self.levels) for n, op in layers.items()}
+
+        def rounded(name: str, levels: int | NDArray[np.int64]) -> Staircase:
+            return self._round(layers[name], values[name], beyond[name], levels)
+
+        found = {name: rounded(name, self.levels) for name in layers}
         if self.allocation == "sensitivity":
-            weights = sensitivities(graph, context.calibration)
+            weights = _weights(graph, context)
             about: dict[str, Rounded] = {}
             for node, op in activations(graph).items():
                 if op.function == "clip":
                     problem = "clipped ramps are counted over time, and all by the same number"
                     hint = "leave allocation=sensitivity to activations that were not split"
                     raise node.error(PipelineError, f"{problem} of steps", hint)
-                rounded = found[node.name]
-                heights = rounded.step * np.ptp(rounded.level_table, axis=1)
+                even = found[node.name]
+                heights = even.step * np.ptp(even.level_table, axis=1)
                 spreads = spreads_of(apply_activation(op, values[node.name]))
                 about[node.name] = Rounded(weights[node.name], heights, spreads)
             levels = allocate(about, self.levels)
-            found = {n: self._round(op, values[n], levels[n]) for n, op in layers.items()}
+            found = {name: rounded(name, levels[name]) for name in layers}
         return with_ops(graph, found, level=Level.STAIRCASE)
 
-    def _round(self, op: Activation, z: Array, levels: int | NDArray[np.int64]) -> Staircase:
+    def _round(
+        self, op: Activation, z: Array, beyond: Array, levels: int | NDArray[np.int64]
+    ) -> Staircase:
         if op.function == "clip":
             assert isinstance(levels, int)
             return _clip_staircase(op, z.shape[1], levels, self.rounding)
         low, high = z.min(axis=0), z.max(axis=0)
+        lowest, highest = low - beyond[0], high + beyond[1]
         if self.range == "layer":
-            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+            low, lowest = (np.full_like(end, end.min()) for end in (low, lowest))
+            high, highest = (np.full_like(end, end.max()) for end in (high, highest))
         # The range of a periodic function does not grow with its argument's: reaching far costs no
         # accuracy, and deep sine networks amplify what is cut off.
         share = max(self.margin, _PERIODIC_MARGIN) if op.function in _PERIODIC else self.margin
         reach = share * (high - low)
-        return build_staircase(op, low - reach, high + reach, levels)
+        ends = np.minimum(low - reach, lowest), np.maximum(high + reach, highest)
+        return build_staircase(op, *ends, levels)
+
+
+@once_for_each_graph
+def _values(graph: Graph, context: Context) -> dict[str, Array]:
+    return preactivations(graph, graph.bind(context.calibration))
+
+
+@once_for_each_graph
+def _beyond(graph: Graph, context: Context) -> dict[str, Array]:
+    return found_beyond(graph, context, _values(graph, context))
+
+
+@once_for_each_graph
+def _weights(graph: Graph, context: Context) -> dict[str, Array]:
+    return sensitivities(graph, context.calibration, of_each_output=True)
 
 
 def _clip_staircase(op: Activation, neurons: int, levels: int, rounding: str) -> Staircase:

@@ -102,12 +102,20 @@ def _carried(sign: Array) -> Array:
 
 
 def _extremum(f: Function, left: Array, right: Array) -> Array:
-    """Maximum of a function with one peak between ``left`` and ``right``: golden section."""
+    """Where a function with one peak between ``left`` and ``right`` is highest: golden section.
+
+    A peak may be a jump's upper side, to the last bit, so the highest point that was seen counts.
+    """
+    best = 0.5 * (left + right)
+    most = f(best)
     for _ in range(_GOLDEN_STEPS):
         inner, outer = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
-        higher = f(inner) >= f(outer)
+        nearer, farther = f(inner), f(outer)
+        higher = nearer >= farther
+        value, at = np.where(higher, nearer, farther), np.where(higher, inner, outer)
+        best, most = np.where(value > most, at, best), np.maximum(most, value)
         left, right = np.where(higher, left, inner), np.where(higher, outer, right)
-    return 0.5 * (left + right)
+    return best
 
 
 def _levels_at(values: Array, bottom: Array, step: Array) -> NDArray[np.int64]:

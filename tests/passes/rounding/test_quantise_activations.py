@@ -201,7 +201,7 @@ def level_counts(graph: Graph) -> Array:
 def test_levels_by_sensitivity_are_the_allocated_ones(name):
     graph = cores_of(name)
     after = compiled(graph, SENSITIVE)
-    weights = sensitivities(graph, context(graph).calibration)
+    weights = sensitivities(graph, context(graph).calibration, of_each_output=True)
     even = quantised(graph, levels=64)
     heights = {node.name: node.op.step * 63 for node in stairs(even)}
     z = preactivations(graph, graph.bind(context(graph).calibration))

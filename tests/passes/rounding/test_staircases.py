@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pinnir.ir.graph import Activation
+from pinnir.ir.evaluate import apply_activation
+from pinnir.ir.graph import Activation, Constant, Graph, Input, Level, Node, Primitive
 from pinnir.numerics.activations import ACTIVATIONS
 from pinnir.passes.rounding.staircases import build_staircase, turning_points
 from tests.helpers import FUNCTIONS
@@ -39,6 +40,38 @@ def test_value_is_within_half_a_step_of_the_function(name, ranges, levels):
     z = np.linspace(low, high, 997)
     error = np.abs(staircase(z) - function(name)(z))
     assert np.all(error <= 0.5 * staircase.step * (1 + 1e-9) + 1e-15)
+
+
+@st.composite
+def jumping(draw: st.DrawFn) -> tuple[Activation, float]:
+    """A curve that is another beyond a point, and where that is: ``z < a ? f(z) : c g(z) + d``."""
+    at = draw(st.integers(-250, 250)) / 97
+    entry = Node("z", Input(1))
+
+    def curve(name: str) -> Node:
+        function = draw(st.sampled_from(("tanh", "sin", "relu", "sigmoid")))
+        shape = Node(name, Activation(function), (entry,))
+        scale, shift = (
+            Constant(np.float64(draw(st.sampled_from((-2.0, -0.5, 0.0, 1.0))))) for _ in range(2)
+        )
+        scaled = Node(f"{name}:scaled", Primitive("Mul"), (shape, Node(f"{name}:c", scale)))
+        return Node(f"{name}:moved", Primitive("Add"), (scaled, Node(f"{name}:d", shift)))
+
+    below = Node("below", Primitive("Less"), (entry, Node("at", Constant(np.float64(at)))))
+    value = Node("value", Primitive("Where"), (below, curve("left"), curve("right")))
+    return Activation("unary", body=Graph(Level.TENSOR, (entry,), (value,))), at
+
+
+@settings(max_examples=200)
+@given(jump=jumping(), levels=LEVELS)
+def test_a_function_that_jumps_is_rounded_on_both_sides(jump, levels):
+    """Within half a step, but for what lies between a jump and the last float before it."""
+    op, at = jump
+    low, high = np.array([-3.0, -2.9]), np.array([3.1, 1.7])
+    staircase = build_staircase(op, low, high, levels)
+    z = np.linspace(low, high, 997)
+    error = np.where(np.abs(z - at) < 1e-9, 0.0, np.abs(staircase(z) - apply_activation(op, z)))
+    assert np.all(error <= 0.5 * staircase.step * (1 + 1e-6) + 1e-9)
 
 
 @given(name=st.sampled_from(FUNCTIONS), ranges=RANGES, levels=LEVELS)
