@@ -69,6 +69,9 @@ class Fixed:
     def failed(self, one: Point) -> None:
         """There is nothing else."""
 
+    def survey(self, accepted: Candidate) -> None:
+        """There is nothing else."""
+
     def leave_out(self, candidate: Candidate, error: LegalizeError | FamilyError) -> None:
         """There is nothing else, so the error is everybody's."""
         raise error
@@ -122,6 +125,17 @@ class CheapestSearch:
         found = self._proposals.pop(one.candidate.family, None)
         if found is not None:
             self._started[one.candidate.family].failed(found, one.error)
+
+    def survey(self, accepted: Candidate) -> None:
+        """Complete the frontier by smaller programs of the accepted one's family."""
+        name = accepted.family
+        found = self._started.get(name)
+        if isinstance(found, StaircaseSearch):
+            try:
+                with faults_of(name):
+                    found.survey(accepted)
+            except (LegalizeError, FamilyError) as error:
+                self._refuse(name, error)
 
     def leave_out(self, candidate: Candidate, error: LegalizeError | FamilyError) -> None:
         """Go on without the family of a program that could not be made."""

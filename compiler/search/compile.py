@@ -191,6 +191,7 @@ def _proven(
         tries += 1
         proven = search.record.add(point(candidate, program.metrics, EVALUATION, job.norm))
         if wanted is None or proven.error <= wanted:
+            search.survey(candidate)
             frontier = search.record.frontier(criterion, wanted, candidate.pipeline)
             return replace(program, frontier=frontier)
         job.progress(

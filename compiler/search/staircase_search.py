@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,17 @@ from dataclasses import dataclass, field, replace
 from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Errors, Point, Rank, Record
 from pinnir.search.measure import Measure
 
-# Shares of a proposal's levels that are measured as well: without them the frontier would hold
-# nothing of a family but programs near the tolerance.
-_SURVEYED = (1 / 16, 1 / 4)
+# Shares of the accepted program's levels that are measured as well: without them the frontier
+# would hold nothing but programs near the tolerance.
+_SURVEYED = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 # What is proposed must be below this share of the tolerance on the selection points: of programs
 # chosen for being just below it, half would fail on others.
 _MARGIN = 0.98
+# How often the error law says where to look next, and how many times more levels at most.
+_PREDICTED, _FARTHEST = 5, 64.0
+# Of the candidates that were looked at, costs are measured of those that have at most this share
+# of the next larger one's levels: others tell nothing that it does not.
+_SPREAD = 0.8
 
 
 @dataclass
@@ -27,7 +33,7 @@ class StaircaseSearch:
         measure: Measures candidates.
         record: Gets every candidate that the search looked at.
         guess: Levels that the search starts with.
-        surveyed: Whether some much smaller candidates are measured as well.
+        surveyed: Whether much smaller candidates may be measured for the frontier's sake.
     """
 
     candidates: Sequence[Candidate]
@@ -45,22 +51,22 @@ class StaircaseSearch:
     def propose(self, bound: Rank) -> Point | None:
         """The smallest sufficient program, if there is one, until :meth:`failed` is told of it.
 
-        By bisection, whatever the bound; what it looked at gets its place on the frontier.
+        By the error law, whatever the bound; what it looked at gets its place on the frontier.
         A proposal must be sufficient on the selection points. Where its staircase network fails
         on the evaluation points, so would the program, and the next larger one is proposed.
         """
         while self._first < len(self.candidates):
             index = self._smallest()
-            if not self._sufficient(index):
-                self._survey(index)
+            if not self._enough(self._error(index)):
+                self._tell(index)
                 return None
             error = self._evaluated_error(index)
             if error > self.wanted:
                 self._go_on(index, error)
                 continue
-            self._survey(index)
+            self._tell(index)
             return self._found[index]
-        self._survey(len(self.candidates) - 1)
+        self._tell(len(self.candidates) - 1)
         return None
 
     def failed(self, one: Point, error: float) -> None:
@@ -78,10 +84,15 @@ class StaircaseSearch:
 
     def _smallest(self) -> int:
         """The smallest sufficient candidate of those left, the largest if none is."""
-        left = range(self._first, len(self.candidates))
+        left = self.candidates[self._first :]
         start = self._index(self.guess) if self._start is None else self._start
         start = min(max(start - self._first, 0), len(left) - 1)
-        self._start = left[smallest(left, start, self._sufficient)]
+
+        def error(index: int) -> float:
+            return self._error(self._first + index).bound
+
+        sizes = [one.levels for one in left]
+        self._start = self._first + smallest(sizes, start, error, _MARGIN * self.wanted)
         return self._start
 
     def _evaluated_error(self, index: int) -> float:
@@ -91,17 +102,29 @@ class StaircaseSearch:
         errors = self._evaluated[index]
         return 0.0 if errors is None else errors.bound
 
-    def _survey(self, index: int) -> None:
-        """Measure the costs of what was looked at, and of some much smaller ones.
+    def survey(self, accepted: Candidate) -> None:
+        """Measure programs of a fraction of the accepted one's levels, for the frontier."""
+        if self.surveyed:
+            for share in _SURVEYED:
+                self._point(self._index(share * accepted.levels))
+
+    def _tell(self, index: int) -> None:
+        """Measure the costs of a candidate, and of smaller ones that were looked at.
 
         Larger ones are left out: they take longest to build, and the target may refuse them.
         """
-        if self.surveyed and not self._found:
-            for share in _SURVEYED:
-                self._sufficient(self._index(share * self.candidates[index].levels))
-        for probed in sorted(self._errors.keys() - self._found.keys(), reverse=True):
-            if probed <= index:
-                self._found[probed] = self._measured(probed)
+        most = math.inf
+        for probed in sorted(self._errors, reverse=True):
+            levels = self.candidates[probed].levels
+            if probed == index or (probed < index and levels <= most):
+                self._point(probed)
+                most = _SPREAD * levels
+
+    def _point(self, index: int) -> Point:
+        if index not in self._found:
+            self._error(index)
+            self._found[index] = self._measured(index)
+        return self._found[index]
 
     def needed_levels(self) -> int:
         """Levels of the smallest sufficient staircase network; more than all if there is none."""
@@ -114,10 +137,10 @@ class StaircaseSearch:
         """The first candidate of at least so many levels."""
         return bisect_left(self.candidates, levels, key=lambda candidate: candidate.levels)
 
-    def _sufficient(self, index: int) -> bool:
+    def _error(self, index: int) -> Errors:
         if index not in self._errors:
             self._errors[index] = self.measure.staircase(self.candidates[index])
-        return self._enough(self._errors[index])
+        return self._errors[index]
 
     def _enough(self, errors: Errors) -> bool:
         return errors.bound <= _MARGIN * self.wanted
@@ -134,18 +157,33 @@ class StaircaseSearch:
         return self.record.add(found)
 
 
-def smallest(counts: Sequence[int], start: int, sufficient: Callable[[int], bool]) -> int:
-    """Index of the smallest sufficient count (the last if none is): gallop, then bisect."""
-    low, high = 0, len(counts) - 1  # below low none is sufficient, high is or is the last
-    probe, stride = start, 1
+def smallest(sizes: Sequence[int], start: int, error: Callable[[int], float], wanted: float) -> int:
+    """Index of the smallest size whose error is not above ``wanted``, the last if none is.
+
+    Errors are about c / size, so every error says where to look next. They jump by a tenth from
+    one size to the next, so what is found is sufficient, the size before it is not, and after a few
+    predictions what is left is halved.
+
+    Args:
+        sizes: Ascending.
+        start: Where to begin.
+        error: Of the program of a size; asked at most once for each index.
+        wanted: The largest error that will do.
+    """
+    low, high = 0, len(sizes) - 1  # below low none is sufficient, high is or is the last
+    probe, asked, stride, known = start, 0, 1, False
     while low < high:
-        if sufficient(counts[probe]):
-            high = probe
-            probe -= stride
+        found = error(probe)
+        asked += 1
+        if found <= wanted:
+            high, known = probe, True
         else:
-            low = min(probe + 1, len(counts) - 1)
-            probe += stride
-        stride *= 2
-        if not low <= probe < high:
+            low = probe + 1
+        if asked <= _PREDICTED:
+            probe = bisect_left(sizes, sizes[probe] * min(found / wanted, _FARTHEST))
+        elif known:
             probe = (low + high) // 2
-    return low
+        else:
+            probe, stride = low + stride, 2 * stride
+        probe = min(max(probe, low), max(low, high - 1))
+    return min(low, high)

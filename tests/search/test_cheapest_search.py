@@ -16,6 +16,7 @@ from pinnir.search.candidates import FAMILIES, cheapest_first, level_counts, tra
 from pinnir.search.cheapest_search import CheapestSearch, Fixed, over_families
 from pinnir.search.faults import FamilyError
 from pinnir.search.staircase_search import smallest
+from tests.strategies import SEEDS
 
 # One family of each kind is enough to search over.
 PLAIN = [
@@ -101,20 +102,44 @@ def search(
     return over_families(families, ask.get("steps"), wanted, criterion, fake)
 
 
-@given(size=st.integers(1, 60), start=st.integers(0, 59), first=st.integers(0, 60))
-def test_smallest_finds_the_smallest_sufficient_count(size, start, first):
-    """The last one where none is; never asks twice, and not much more often than bisection."""
-    counts = list(range(100, 100 + size))
+@given(
+    size=st.integers(1, 60),
+    start=st.integers(0, 59),
+    first=st.integers(0, 60),
+    law=st.sampled_from((-2.0, -1.0, -0.5, 0.0)),
+)
+def test_smallest_finds_the_smallest_sufficient_size(size, start, first, law):
+    """Whatever the errors' law; never asks twice, and little more often than bisection."""
+    sizes = list(range(100, 100 + size))
     asked: list[int] = []
 
-    def sufficient(count: int) -> bool:
-        assert count not in asked
-        asked.append(count)
-        return count >= 100 + first
+    def error(index: int) -> float:
+        assert index not in asked
+        asked.append(index)
+        above = (sizes[index] / (100 + first)) ** law
+        return min(above, 1.0) if index >= first else max(above, 1.0) + 1e-9
 
-    found = smallest(counts, min(start, size - 1), sufficient)
+    found = smallest(sizes, min(start, size - 1), error, 1.0)
     assert found == min(first, size - 1)
-    assert len(asked) <= 2 * np.log2(size + 1) + 2
+    assert len(asked) <= 2 * np.log2(size + 1) + 7
+
+
+@given(wanted=st.floats(1e-4, 0.3), start=st.integers(0, 400), seed=SEEDS)
+def test_errors_that_follow_the_law_are_found_in_few_steps(wanted, start, seed):
+    """With jumps of a tenth from size to size: what is found will do, the one before will not."""
+    sizes = list(level_counts())
+    jumps = np.random.default_rng(seed).uniform(0.9, 1.1, len(sizes))
+    errors = 2.5 * jumps / np.array(sizes)
+    asked: list[int] = []
+
+    def error(index: int) -> float:
+        asked.append(index)
+        return float(errors[index])
+
+    found = smallest(sizes, start, error, wanted)
+    assert errors[found] <= wanted
+    assert found == 0 or errors[found - 1] > wanted
+    assert len(asked) <= 12
 
 
 def test_level_counts():
