@@ -54,7 +54,8 @@ def found_beyond(graph: Graph, context: Context, seen: dict[str, Array]) -> dict
         starts = np.unique(at, axis=0)
         moves = radius * rng.standard_normal((_AROUND, *starts.shape))
         around = np.clip(starts + moves, box.low, box.high).reshape(-1, starts.shape[1])
-        values = np.concatenate(list(preactivations(graph, graph.bind(around)).values()), axis=1)
+        with np.errstate(all="ignore"):  # the network need not be finite everywhere
+            values = np.concatenate([*preactivations(graph, graph.bind(around)).values()], axis=1)
         values = sign * np.concatenate([values, values], axis=1)
         values[~np.isfinite(values)] = -np.inf
         chosen = values.argmax(axis=0)
