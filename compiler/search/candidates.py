@@ -139,13 +139,14 @@ def _exact(name: str, make: Callable[[int], Passes]) -> Family:
     return Family(name, name.partition("-")[0], _levels, make, exact=True)
 
 
+# Of one coding those first that take fewer levels: the others then show soon that they are dearer.
 FAMILIES: tuple[Family, ...] = (
-    _exact("population", pipelines.population),
     _exact("population-refitted", pipelines.population_refitted),
-    _exact("delta", pipelines.delta),
+    _exact("population", pipelines.population),
     _exact("delta-refitted", pipelines.delta_refitted),
-    _exact("phase", pipelines.phase),
+    _exact("delta", pipelines.delta),
     _exact("phase-refitted", pipelines.phase_refitted),
+    _exact("phase", pipelines.phase),
     Family("rate", "rate", _slots, pipelines.rate),
     Family("rate-signed", "rate", _signed, pipelines.rate_signed),
     Family("signgd", "signgd", _following, pipelines.signgd),

@@ -6,7 +6,6 @@ it on the evaluation points, and if it fails there tells the search by how much.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from typing import TypeAlias
 from pinnir.base.errors import LegalizeError, PinnirError
 from pinnir.codings.signgd import SignGradientCoding
 from pinnir.passes.pipelines import signgd
-from pinnir.program.frontier import Candidate, Point, Rank, Record
+from pinnir.program.frontier import Candidate, Point, Record
 from pinnir.search.candidates import (
     FAMILIES,
     Family,
@@ -40,7 +39,6 @@ from pinnir.search.staircase_search import StaircaseSearch
 _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
-_NO_BOUND = (math.inf, math.inf)
 
 
 # The search of one family. It may be asked again: after a program failed on the evaluation points,
@@ -110,10 +108,10 @@ class CheapestSearch:
         """
         best: Point | None = None
         for name in self.families:
-            bound = _NO_BOUND if best is None else best.rank(self.criterion)
-            found = self._propose(name, bound)
-            if found is not None and (best is None or found.rank(self.criterion) < bound):
-                best = found
+            found = self._propose(name, best)
+            if found is not None:
+                rank = found.rank(self.criterion)
+                best = found if best is None or rank < best.rank(self.criterion) else best
         if best is None and not self._asked:
             best = self._most_accurate()
         self._asked = True
@@ -155,7 +153,7 @@ class CheapestSearch:
         if isinstance(error, FamilyError):
             self.record.faults.append(name)
 
-    def _propose(self, name: str, bound: Rank) -> Point | None:
+    def _propose(self, name: str, best: Point | None) -> Point | None:
         """A family's proposal; a family that the network or the target refuses has none."""
         if name in self._refused:
             return None
@@ -164,7 +162,7 @@ class CheapestSearch:
                 if name not in self._started:
                     known = [one for of, one in self._started.items() if of not in self._refused]
                     self._started[name] = self.families[name](_least_levels(known))
-                found = self._started[name].propose(bound)
+                found = self._started[name].propose(best)
         except (LegalizeError, FamilyError) as error:
             self._refuse(name, error)
             return None
@@ -230,7 +228,9 @@ def over_families(
         if family.exact:
             guess = least if family.slow and least else _LAW / wanted
             surveyed = not family.slow
-            return StaircaseSearch(members, wanted, measure, record, guess, surveyed=surveyed)
+            return StaircaseSearch(
+                members, criterion, wanted, measure, record, guess, surveyed=surveyed
+            )
         members = tuple(cheapest_first(members, criterion))
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from pinnir.search.measure import Measure
 _SLACK = 0.9
 # What is proposed must be below this share of the tolerance on the selection points.
 _MARGIN = 0.98
+_NO_BOUND: Rank = (math.inf, math.inf)
 
 
 @dataclass
@@ -39,12 +41,13 @@ class SimulatedSearch:
     _more: dict[Candidate, Point] = field(default_factory=dict)
     _failed: set[Candidate] = field(default_factory=set)
 
-    def propose(self, bound: Rank) -> Point | None:
-        """The cheapest sufficient program, or None if none is known to be cheaper than ``bound``.
+    def propose(self, best: Point | None) -> Point | None:
+        """The cheapest sufficient program, or None if none is known to be cheaper than the best.
 
         By walking up the costs; what was simulated before is not simulated again.
         """
-        best: Point | None = None
+        bound = _NO_BOUND if best is None else best.rank(self.criterion)
+        best = None
         for candidate in self.candidates:
             if self._at_least(candidate) >= bound[0]:
                 break

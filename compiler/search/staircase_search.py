@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Errors, Point, Rank, Record
+from pinnir.program.frontier import EVALUATION, SELECTION, Candidate, Errors, Point, Record
 from pinnir.search.measure import Measure
 
 # Shares of the accepted program's levels that are measured as well: without them the frontier
@@ -29,6 +29,7 @@ class StaircaseSearch:
 
     Attributes:
         candidates: In order of their size.
+        criterion: The cost that is to be small.
         wanted: The tolerance.
         measure: Measures candidates.
         record: Gets every candidate that the search looked at.
@@ -37,6 +38,7 @@ class StaircaseSearch:
     """
 
     candidates: Sequence[Candidate]
+    criterion: str
     wanted: float
     measure: Measure
     record: Record
@@ -48,13 +50,18 @@ class StaircaseSearch:
     _evaluated: dict[int, Errors | None] = field(default_factory=dict)
     _found: dict[int, Point] = field(default_factory=dict)
 
-    def propose(self, bound: Rank) -> Point | None:
+    def propose(self, best: Point | None) -> Point | None:
         """The smallest sufficient program, if there is one, until :meth:`failed` is told of it.
 
-        By the error law, whatever the bound; what it looked at gets its place on the frontier.
+        It is not looked for if it is dearer than the best program of another family: costs grow
+        with levels, so it is if the program of as many levels costs more and is not sufficient.
+        Otherwise it is found by the error law, whatever it costs; what it looked at gets its place
+        on the frontier.
         A proposal must be sufficient on the selection points. Where its staircase network fails
         on the evaluation points, so would the program, and the next larger one is proposed.
         """
+        if best is not None and self._is_dearer(best):
+            return None
         while self._first < len(self.candidates):
             index = self._smallest()
             if not self._enough(self._error(index)):
@@ -68,6 +75,16 @@ class StaircaseSearch:
             return self._found[index]
         self._tell(len(self.candidates) - 1)
         return None
+
+    def _is_dearer(self, best: Point) -> bool:
+        """Whether it shows at the best one's number of levels that all sufficient ones are."""
+        levels = best.candidate.levels
+        index = self._index(levels)
+        if self._start is not None or index == len(self.candidates) or not levels:
+            return False
+        if self._enough(self._error(index)):
+            return False
+        return self._point(index).rank(self.criterion) >= best.rank(self.criterion)
 
     def failed(self, one: Point, error: float) -> None:
         """Tell that a proposal had this error (its bound) on the evaluation points.

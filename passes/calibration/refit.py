@@ -63,12 +63,18 @@ class Refit(Pass):
     ) -> Parameters:
         """The parameters, and what regression on what arrives adds to them, map after map."""
         parameters = core.parameters
+        run = core.begun(parameters, entering)
         for node in core.nodes:
-            if node.name in parameters and any(o in core.nodes for o in node.operands):
+            fitted = node.name in parameters and any(o in core.nodes for o in node.operands)
+            if not core.steps:
+                core.go_on(run, node)
+            elif fitted:  # neurons over time are run from the start, with the maps fitted so far
                 run = core.forward(parameters, entering, until=node)
+            if fitted:
                 rest = wanted[node.name] - run.values[node]
                 matrix = run.maps[node].weight
                 slope, constant = regression_by_blocks(matrix, run.arriving(node), rest, self.ridge)
                 weight, bias = parameters[node.name]
                 parameters[node.name] = weight + slope, bias + constant
+                run = run.with_parameters(node, parameters[node.name])
         return parameters

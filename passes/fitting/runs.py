@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pinnir.diagnosis.derivatives import bend_of
 from pinnir.ir.evaluate import add
@@ -46,6 +46,13 @@ class Run:
         """The value of a map."""
         op = self.maps[node]
         self.values[node] = apply(op.weight, self.arriving(node)) + op.bias
+
+    def with_parameters(self, node: Node, parameters: tuple[Array, Array]) -> Run:
+        """The run with other parameters of a map, whose value follows; what is behind does not."""
+        maps = {**self.maps, node: with_values(node, parameters)}
+        run = replace(self, maps=maps)
+        run.compute(node)
+        return run
 
     def sweep(
         self, by: Mapping[Node, Array], extra: Mapping[Node, Array] | None = None

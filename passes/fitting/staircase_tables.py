@@ -61,13 +61,21 @@ class StaircaseTable:
 
     def __call__(self, z: Array) -> tuple[Array, Array]:
         """Values and slopes, ``(samples, neurons)`` each."""
+        place = self._place(z)
+        inside = (z >= self._least) & (z <= self._largest)
+        return self._values[place], self._slopes[place] * inside
+
+    def values(self, z: Array) -> Array:
+        """Values, ``(samples, neurons)``."""
+        return np.asarray(self._values[self._place(z)])
+
+    def _place(self, z: Array) -> NDArray[np.int64]:
+        """Where in the tables of values and of slopes each number belongs."""
         index = self._start[self._cell(z) + self._neurons * self._cells]
         offset = self._neurons * self._width
         for stride in self._strides:
             index = index + stride * (z >= self._boundaries[index + offset + (stride - 1)])
-        place = index + self._neurons * self._count
-        inside = (z >= self._least) & (z <= self._largest)
-        return self._values[place], self._slopes[place] * inside
+        return np.asarray(index + self._neurons * self._count)
 
 
 def _slopes(op: Staircase) -> tuple[Array, Array, Array]:

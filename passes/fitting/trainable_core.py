@@ -123,22 +123,41 @@ class TrainableCore:
                 makes of an error, are then left out.
         """
         nodes = self.nodes if until is None else self.nodes[: self.nodes.index(until) + 1]
-        run = Run(nodes, maps_of(nodes, parameters), dict(entering))
+        run = self.begun(parameters, entering, nodes)
         if self.steps:
             run.values.update(self._over_time(nodes, run.maps, entering))
             firing = [node for node in nodes if node not in run.maps] if until is None else []
             run.slopes.update({n: self._tables[n](run.arriving(n))[1] for n in firing})
             return run
         for node in nodes:
-            if node in run.maps:
-                run.compute(node)
-            elif isinstance(node.op, Activation):
+            if until is None and node not in run.maps:
                 z = run.arriving(node)
-                run.values[node] = apply_activation(node.op, z)
-                run.slopes[node] = slope_of(node.op, z, run.values[node])
+                run.values[node], run.slopes[node] = self._with_slope(node, z)
             else:
-                run.values[node], run.slopes[node] = self._tables[node](run.arriving(node))
+                self.go_on(run, node)
         return run
+
+    def begun(
+        self, parameters: Parameters, entering: Mapping[Node, Array], nodes: tuple[Node, ...] = ()
+    ) -> Run:
+        """A run of the core, or of some of its nodes, of which nothing has run yet."""
+        nodes = nodes or self.nodes
+        return Run(nodes, maps_of(nodes, parameters), dict(entering))
+
+    def go_on(self, run: Run, node: Node) -> None:
+        """Compute the next node of a run without steps: its value alone."""
+        if node in run.maps:
+            run.compute(node)
+        elif isinstance(node.op, Activation):
+            run.values[node] = apply_activation(node.op, run.arriving(node))
+        else:
+            run.values[node] = self._tables[node].values(run.arriving(node))
+
+    def _with_slope(self, node: Node, z: Array) -> tuple[Array, Array]:
+        if isinstance(node.op, Activation):
+            value = apply_activation(node.op, z)
+            return value, slope_of(node.op, z, value)
+        return self._tables[node](z)
 
     def _over_time(
         self, nodes: Sequence[Node], maps: Mapping[Node, Affine], entering: Mapping[Node, Array]
