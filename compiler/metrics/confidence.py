@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
+
+from pinnir.numerics.special import student_quantile
 
 CONFIDENCE = 0.95
 
@@ -26,6 +27,6 @@ def upper_bound(errors: Sequence[float]) -> float:
     """
     count = len(errors)
     spread = float(np.std(errors, ddof=1)) / math.sqrt(count)
-    quantile = float(stdtrit(count - 1, CONFIDENCE))
+    quantile = student_quantile(count - 1, CONFIDENCE)
     bound = float(np.mean(errors)) + quantile * spread
     return max(bound, *errors)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erf, expit, logit
 
 from pinnir.numerics.matrix import Array
 from pinnir.numerics.operators import OPERATORS
+from pinnir.numerics.special import erf, expit, logit
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit, log_softmax, softmax
 
 from pinnir.numerics import operator_sizes as sizes
+from pinnir.numerics.special import erf, expit, log_softmax, softmax
 from pinnir.numerics.windows import average_pool, conv, global_pool, max_pool
 
 Tensor = NDArray[Any]

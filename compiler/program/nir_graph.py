@@ -9,9 +9,10 @@ form, and carry their number of blocks in the metadata. A population's feedback 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
-import networkx
 import nir
 import numpy as np
 
@@ -135,11 +136,24 @@ def from_nir(
     missing = {name for pair in ports.values() for name in pair} - set(graph.nodes)
     if missing:
         raise ProgramFileError(f"the NIR graph has no node {', '.join(sorted(missing))}")
-    whole = networkx.Graph(graph.edges)
     found = {}
     for label, ends in ports.items():
-        members = networkx.node_connected_component(whole, ends[0])
+        members = _connected(graph.edges, ends[0])
         found[label] = _read_core(graph, members, label, ends, steps, read_out)
+    return found
+
+
+def _connected(edges: Iterable[tuple[str, str]], start: str) -> set[str]:
+    """All nodes that edges lead to from one, in either direction."""
+    neighbours = defaultdict(list)
+    for before, after in edges:
+        neighbours[before].append(after)
+        neighbours[after].append(before)
+    found, left = {start}, [start]
+    while left:
+        new = set(neighbours[left.pop()]) - found
+        found |= new
+        left += new
     return found
 
 
@@ -154,14 +168,19 @@ def _read_core(
     entry, exit_ = ports
     edges = [edge for edge in graph.edges if edge[0] in members]
     loops = {name for name in members if name.endswith(_FEEDBACK)}
-    forward = networkx.DiGraph()
-    forward.add_nodes_from(members)
-    forward.add_edges_from(edge for edge in edges if not loops.intersection(edge))
+    order = TopologicalSorter[str](dict.fromkeys(sorted(members), ()))
+    for before, after in edges:
+        if not loops.intersection((before, after)):
+            order.add(after, before)
+    try:
+        names = tuple(order.static_order())
+    except CycleError as error:
+        raise ProgramFileError(f"the NIR graph has a loop through {error.args[1][0]!r}") from error
     operands: dict[str, list[str]] = {name: [] for name in members}
     for before, after in edges:
         operands[after].append(before)
     built: dict[str, Node] = {}
-    for name in networkx.lexicographical_topological_sort(forward):
+    for name in names:
         if name in loops or name == exit_:
             continue
         feedback = graph.nodes.get(f"{name}{_FEEDBACK}")
