@@ -17,8 +17,9 @@ Two groups of samples are marked, and a number that is made of both is mixed. Th
 bits of the samples' numbers, so any two samples are in different groups once.
 
 That a sample's numbers are its own does not say that they are computed as another's are: the third
-row may have another weight. So every operator is given random numbers, and again each sample's in
-the place of the next: its own numbers must have moved as well.
+row may have another weight. So element-wise operators must combine every sample with equal numbers;
+others are given random numbers, and again each sample's in the place of the next: their own numbers
+must have moved as well.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ from pinnir.ir.shape_values import made_of_shapes
 Tensor = NDArray[Any]
 # Of what all samples share.
 SHARED = -1
-# How often an operator on truth values is given others: often they show nothing.
-_TRIED = 8
 # Which operands of an operator hold numbers; the others hold places and sizes.
 _NUMBERS = {"Conv": (0, 1), "ScatterElements": (0, 2), "ScatterND": (0, 2)}
 _EVERY = ("Concat", "Einsum", "Gemm", "MatMul")
@@ -110,24 +109,56 @@ def _check_places(
     """Refuse an operator that computes some of so many samples otherwise than others."""
     if not any(np.any(found[operand] != SHARED) for operand in node.operands):
         return
-    truths = any(values[operand].dtype.kind == "b" for operand in node.operands)
-    for _ in range(_TRIED if truths else 1):
-        first = [_drawn_like(values[operand], found[operand], rng) for operand in node.operands]
-        value = compute(op.kind, op.attributes, first, node.name)
+    if is_elementwise(node):
+        alike = all(
+            _takes_alike(values[operand], found[operand], found[node], count)
+            for operand in node.operands
+        )
+    else:
+        numbers = _numbers(op.kind, len(node.operands))
+        first = [
+            _drawn(values[operand], found[operand], rng) if i in numbers else values[operand]
+            for i, operand in enumerate(node.operands)
+        ]
         second = [_moved(x, found[one], count) for x, one in zip(first, node.operands, strict=True)]
-        wanted = _moved(value, found[node], count)
         given = [x for x in second if x is not None]  # an operand of them was refused
-        if wanted is None or not same(compute(op.kind, op.attributes, given, node.name), wanted):
-            raise node.error(FrontendError, MIXED, ON_ITS_OWN)
+        one, other = (compute(op.kind, op.attributes, x, node.name) for x in (first, given))
+        wanted = _moved(one, found[node], count)
+        alike = wanted is not None and same(wanted, other)
+    if not alike:
+        raise node.error(FrontendError, MIXED, ON_ITS_OWN)
 
 
-def _drawn_like(value: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random numbers in the place of those of samples; indices stay, which have bounds."""
-    if value.dtype.kind == "f":
-        return np.where(own == SHARED, value, rng.uniform(0.5, 2.0, value.shape))
-    if value.dtype.kind == "b":
-        return np.where(own == SHARED, value, rng.integers(0, 2, value.shape).astype(bool))
-    return value
+def _takes_alike(value: Tensor, own: Tensor, owner: Tensor, count: int) -> bool:
+    """Whether an element-wise operator combines each sample with the same numbers of an operand.
+
+    Args:
+        value: That operand.
+        own: The owners of it.
+        owner: Those of the operator's value.
+        count: Number of samples.
+    """
+    shared = np.where(own == SHARED, value, np.zeros((), value.dtype))
+    for told in (shared, _places(own)):
+        whole = np.broadcast_to(told, owner.shape)
+        moved = _moved(whole, owner, count)
+        if moved is None or not same(whole, moved):
+            return False
+    return True
+
+
+def _places(own: Tensor) -> Tensor:
+    """The place of every number among those of its sample, or SHARED."""
+    places = np.full(own.size, SHARED)
+    order = np.argsort(own.reshape(-1), kind="stable")
+    owner = own.reshape(-1)[order]
+    places[order] = np.arange(own.size) - np.searchsorted(owner, owner)
+    return np.where(own == SHARED, SHARED, places.reshape(own.shape))
+
+
+def _drawn(value: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
+    """Random numbers in the place of those of samples, also of whole ones and truth values."""
+    return np.where(own == SHARED, value, rng.uniform(0.5, 2.0, value.shape))
 
 
 def _moved(value: Tensor, own: Tensor, samples: int) -> Tensor | None:
@@ -181,7 +212,7 @@ def _made_of(node: Node, marks: Sequence[Tensor], values: Mapping[Node, Tensor])
         return np.ones(())
     kind, attributes = node.op.kind, node.op.attributes
     operands = [values[operand] for operand in node.operands]
-    numbers = range(len(marks)) if kind in _EVERY else _NUMBERS.get(kind, (0,))
+    numbers = _numbers(kind, len(marks))
     if any(mark.any() for i, mark in enumerate(marks) if i not in numbers):
         return _chosen(attributes, marks, operands) if kind == "Gather" else np.ones(())
     if kind in _PRODUCTS:
@@ -197,6 +228,10 @@ def _made_of(node: Node, marks: Sequence[Tensor], values: Mapping[Node, Tensor])
     if kind in _AS_MARKS or kind in _NUMBERS or node.op.operator.moves:
         return compute(kind, attributes, [first, *rest])
     return np.zeros(()) if kind == "EyeLike" else np.ones(())
+
+
+def _numbers(kind: str, operands: int) -> Sequence[int]:
+    return range(operands) if kind in _EVERY else _NUMBERS.get(kind, (0,))
 
 
 def _product(

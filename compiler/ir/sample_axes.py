@@ -33,8 +33,6 @@ Tensor: TypeAlias = NDArray[Any]
 
 # Numbers of samples to try; those that the model's own shapes hold are left out.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
-# How often an operator on truth values is given others: often they show nothing.
-_TRIED = 8
 # Of an error about samples that are mixed.
 MIXED = "its value at one point depends on the other points"
 ON_ITS_OWN = "export a network in which every point is computed on its own"
@@ -186,8 +184,8 @@ def check_operators(graph: Graph) -> None:
 
     Each is given random numbers, and again with those of all samples but one exchanged for larger
     ones: its value for that sample may not change. Given each sample's numbers in the place of the
-    next, its own must have moved as well. Element-wise operators need that only where one operand
-    is made of the samples' numbers.
+    next, its own must have moved as well. Element-wise operators do both, but for those that
+    combine samples with what is made of their number.
 
     Raises:
         FrontendError: As :func:`layouts`.
@@ -195,12 +193,24 @@ def check_operators(graph: Graph) -> None:
     known, counts = layouts(graph), made_of_shapes(graph)
     _, probe = _probes(graph)
     for node in graph.nodes:
-        numbered = any(operand in counts and axes_of(known[operand]) for operand in node.operands)
         if not isinstance(node.op, Primitive) or node in counts:
             continue
-        if numbered or not is_elementwise(node):
+        if is_elementwise(node):
+            _check_counts(node, [one for one in node.operands if one in counts], known, probe)
+        else:
             varied = [operand for operand in node.operands if operand not in counts]
             _check_operator(node, node.op, varied, known, probe)
+
+
+def _check_counts(
+    node: Node, counts: Sequence[Node], known: Mapping[Node, Layout], probe: _Probe
+) -> None:
+    """Refuse an element-wise operator that takes other counts for some samples than for others."""
+    for count in counts:
+        for axis in axes_of(known[count]):
+            value = probe.values[count]
+            if not same(value, _moved(value, known[count], axis, probe.sizes)):
+                raise node.error(FrontendError, MIXED, ON_ITS_OWN)
 
 
 def _check_operator(
@@ -212,32 +222,25 @@ def _check_operator(
 ) -> None:
     """One operator, by varying these of its operands; the others are the same for any inputs."""
     rng = np.random.default_rng(0)
-    truths = any(probe.values[operand].dtype.kind == "b" for operand in varied)
-    axes = sorted({axis for operand in varied for axis in axes_of(known[operand])})
-    for axis in axes * (_TRIED if truths else 1):
+    layout = known[node]
+    for axis in sorted({axis for operand in varied for axis in axes_of(known[operand])}):
         first, second, third = [], [], []
         for operand in node.operands:
             x, own = probe.values[operand], known[operand]
+            x = x.astype(np.float64) if x.dtype.kind == "b" else x  # so that all of them differ
             if operand not in varied:
                 own = ()
-            elif axes_of(own):
-                x = _drawn_like(x, rng)
+            elif axes_of(own) and x.dtype.kind == "f":
+                x = rng.normal(size=x.shape)
             first.append(x)
             second.append(_others_changed(x, own, axis, probe.sizes, rng))
             third.append(_moved(x, own, axis, probe.sizes))
         value, changed, moved = (
             compute(op.kind, op.attributes, given, node.name) for given in (first, second, third)
         )
-        one, other = (_of_one_sample(v, known[node], axis, probe.sizes) for v in (value, changed))
-        if not (same(one, other) and same(_moved(value, known[node], axis, probe.sizes), moved)):
+        one, other = (_of_one_sample(v, layout, axis, probe.sizes) for v in (value, changed))
+        if not (same(one, other) and same(_moved(value, layout, axis, probe.sizes), moved)):
             raise node.error(FrontendError, MIXED, ON_ITS_OWN)
-
-
-def _drawn_like(value: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random numbers or truth values; indices stay, which have bounds."""
-    if value.dtype.kind == "b":
-        return rng.integers(0, 2, value.shape).astype(bool)
-    return rng.normal(size=value.shape) if value.dtype.kind == "f" else value
 
 
 def _moved(value: Tensor, layout: Layout, axis: int, sizes: tuple[int, ...]) -> Tensor:
@@ -261,8 +264,7 @@ def _others_changed(
     where = axes.index(axis)
     apart = value.reshape([length for length, _ in dims])
     kept = np.take(apart, [sizes[axis] // 2], axis=where)
-    drawn = 10 * _drawn_like(apart, rng) if value.dtype.kind == "f" else _drawn_like(apart, rng)
-    others = drawn if value.dtype.kind in "fb" else kept
+    others = 10 * rng.normal(size=apart.shape) if value.dtype.kind == "f" else kept
     shape = [-1 if i == where else 1 for i in range(len(dims))]
     is_kept = (np.arange(sizes[axis]) == sizes[axis] // 2).reshape(shape)
     return np.asarray(np.where(is_kept, kept, others)).reshape(value.shape)

@@ -85,6 +85,7 @@ MIXED: dict[str, tuple[Node, Any]] = {
         step("And", step("Greater", X, 9.0), np.array([[False], [True], [True]])),
         ROWS,
     ),
+    "whole numbers of each": (step("Equal", step("Cast", X, to="int64"), [[5], [6], [7]]), ROWS),
     "the first is written": (step("ScatterND", X, [[0]], [[0.0, 0.0]]), ROWS),
     "the last is written": (step("ScatterND", X, [[2]], [[0.0, 0.0]]), ROWS),
     "one of two": (step("Slice", X, [0], [1], [0]), ROWS),
