@@ -9,7 +9,8 @@ does not say which. So readings are tried, those with the fewest columns first:
 
 For each, the graph over tables is made from the graph for one sample (``one_sample.py``), and
 compared with the file's own network on several samples in the file's own shape: a network that
-mixes samples differs.
+mixes samples differs. Where it does so for other numbers only, its operators show it
+(``ir/owners.py``).
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from pinnir.frontend.loading import MOST_COLUMNS
 from pinnir.frontend.one_sample import Tensor, over_tables
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Constant, Graph, Input, Node, Primitive, kind_of
-from pinnir.ir.input_forms import InputForm, Shape, samples_of_run
+from pinnir.ir.input_forms import RUN, SHORT, InputForm, Shape, samples_of_run
 from pinnir.ir.names import Names
-from pinnir.ir.sample_axes import MIXED, ON_ITS_OWN, check_operators, same, separate_axes
+from pinnir.ir.owners import SHARED, owners
+from pinnir.ir.sample_axes import MIXED, ON_ITS_OWN, same, separate_axes
 from pinnir.ir.shape_values import made_of_shapes
 
 Forms = Mapping[str, InputForm]
@@ -37,6 +39,9 @@ Shapes = Mapping[str, Shape]
 # which is flat there.
 _NARROW = (0.1, 0.9)
 _WIDE = ((-1.0, 1.0), (-4.0, 4.0))
+# Lengths of open dimensions but the last that are not the one that runs have; of 1 it is the last
+# one that is longer than in these.
+_SHORT_LENGTHS = (3, 1)
 _SHAPED = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
 _FIXED_BATCH = "export it with a dynamic number of samples, or for one sample"
 
@@ -231,42 +236,82 @@ def _compared(graph: Graph, single: Graph, forms: Forms) -> Graph:
         except PinnirError:
             continue  # numbers that choose rows of a table have bounds
         _compare(graph, found, forms, drawn)
-    for dimension in range(max(form.leading for form in forms.values())):
-        _check_dimension(graph, forms, dimension, drawn)
+    drawn = _drawn(rng, forms, count, *_NARROW)
+    _check_owners(graph, found, forms, drawn)
+    longer = _longer(forms)
+    if longer is not None:
+        many, short = longer
+        drawn = _drawn(rng, forms, many, *_NARROW)
+        _compare(graph, found, forms, drawn, short)
+        _check_owners(graph, found, forms, drawn, short)
     return found
 
 
-def _check_dimension(graph: Graph, forms: Forms, dimension: int, drawn: dict[str, Tensor]) -> None:
-    """Refuse operators that mix samples along one of the file's dimensions of samples.
+def _longer(forms: Forms) -> tuple[int, int] | None:
+    """Samples of a run in which open dimensions have other lengths, and that of all but the last.
 
-    A graph that can only be computed for the file's number of them is left as it is.
+    Operators that take so many of them at most, as ``x[:2]`` does, do not show if there are no
+    more, nor do those that mix samples along a dimension of length 1.
     """
-    names, new = Names.of(graph), dict[Node, Node]()
-    inputs = []
-    given = _given(forms, drawn)
-    for node in graph.inputs:
-        form, value = forms[node.name], given[node.name]
-        if form.takes_one or form.leading <= dimension:
-            new[node] = Node(node.name, Constant(value))
-            continue
-        rest = value.shape[:dimension] + value.shape[dimension + 1 :]
-        table = Node(node.name, Input(prod(rest)))
-        sizes = Node(names.fresh(f"{node.name}:dims"), Constant(np.array([-1, *rest])))
-        apart = Node(names.fresh(f"{node.name}:apart"), Primitive("Reshape"), (table, sizes))
-        order = [*range(1, dimension + 1), 0, *range(dimension + 1, value.ndim)]
-        back = Primitive("Transpose", {"perm": order})
-        new[node] = Node(names.fresh(f"{node.name}:back"), back, (apart,))
-        inputs.append(table)
-    if not inputs:
-        return
+    if not any(form.is_open for form in forms.values()):
+        return None
+    for short in _SHORT_LENGTHS:
+        try:
+            return samples_of_run(forms.values(), short=short) or RUN, short
+        except GraphError:
+            continue  # another input has a fixed number of samples
+    return None
+
+
+def _check_owners(
+    graph: Graph, found: Graph, forms: Forms, tables: Mapping[str, Tensor], short: int = SHORT
+) -> None:
+    """Refuse operators that mix samples, and values that depend on the place of a sample.
+
+    Args:
+        graph: Of the file's shapes.
+        found: That over tables.
+        forms: How the inputs are read.
+        tables: Samples of every input.
+        short: As :meth:`~pinnir.ir.input_forms.InputForm.given`.
+
+    Raises:
+        FrontendError: Naming the operator.
+    """
+    numbers = {name: _numbers(form, tables[name]) for name, form in forms.items()}
+    given, own = _given(forms, tables, short), _given(forms, numbers, short)
+    known = owners(graph, given, own)
+    values, rows = _all_values(graph, given), _all_values(found, tables)
+    of_rows = {node.name: (rows[node], one) for node, one in owners(found, tables, numbers).items()}
     for node in graph.nodes:
-        new.setdefault(node, node.with_operands(*(new[operand] for operand in node.operands)))
-    outputs = tuple(new[node] for node in graph.outputs)
-    try:
-        check_operators(Graph(graph.level, tuple(inputs), outputs))
-    except PinnirError as error:
-        if error.message == MIXED:
-            raise
+        if node.name in of_rows and not _alike((values[node], known[node]), of_rows[node.name]):
+            raise node.error(FrontendError, MIXED, ON_ITS_OWN)
+    count = len(next(iter(tables.values())))
+    for node, new in zip(graph.outputs, found.outputs, strict=True):
+        parts = known[node].reshape(-1, rows[new].shape[1])
+        wanted = np.arange(count)[:, None] if len(parts) == count else SHARED
+        if np.any((parts != SHARED) & (parts != wanted)):
+            raise _not_first(node)
+
+
+def _numbers(form: InputForm, table: Tensor) -> Tensor:
+    """The number of its sample for every entry of a table, or SHARED."""
+    rows = np.full(len(table), SHARED) if form.takes_one else np.arange(len(table))
+    return np.repeat(rows[:, None], table.shape[1], axis=1)
+
+
+def _alike(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
+    """Whether each sample has the same numbers in two values, if it has equally many there."""
+    numbers, samples = _by_sample(*one)
+    others, theirs = _by_sample(*other)
+    return not np.array_equal(samples, theirs) or same(numbers, others)
+
+
+def _by_sample(value: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """Its numbers in the order of samples, those of each by size; and the samples."""
+    kept = own != SHARED
+    order = np.lexsort((value[kept], own[kept]))
+    return value[kept][order], own[kept][order]
 
 
 def _drawn(
@@ -281,31 +326,33 @@ def _drawn(
     return found
 
 
-def _given(forms: Forms, tables: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _given(forms: Forms, tables: Mapping[str, Tensor], short: int = SHORT) -> dict[str, Tensor]:
     """Samples as the file takes them in one run."""
     return {
-        name: form.given(tables[name][:1] if form.takes_one else tables[name])
+        name: form.given(tables[name][:1] if form.takes_one else tables[name], short)
         for name, form in forms.items()
     }
 
 
-def _compare(graph: Graph, found: Graph, forms: Forms, tables: dict[str, Tensor]) -> None:
+def _compare(
+    graph: Graph, found: Graph, forms: Forms, tables: dict[str, Tensor], short: int = SHORT
+) -> None:
     count = len(next(iter(tables.values())))
-    wanted = evaluate(graph, _given(forms, tables))
+    wanted = evaluate(graph, _given(forms, tables, short))
     values = evaluate(found, tables)
     for node, one, other in zip(graph.outputs, wanted, values, strict=True):
         if one.size not in (count * other.shape[1], other.shape[1]) or not same(
             np.broadcast_to(one.reshape(-1, other.shape[1]), (count, other.shape[1])),
             np.broadcast_to(other, (count, other.shape[1])),
         ):
-            raise _why_not(graph, forms, tables, node)
+            raise _why_not(graph, forms, tables, node, short)
 
 
 def _why_not(
-    graph: Graph, forms: Forms, tables: Mapping[str, Tensor], output: Node
+    graph: Graph, forms: Forms, tables: Mapping[str, Tensor], output: Node, short: int
 ) -> FrontendError:
     """The first value that is not made of the values for each sample alone."""
-    together = _all_values(graph, _given(forms, tables))
+    together = _all_values(graph, _given(forms, tables, short))
     try:
         alone = [
             _all_values(graph, {name: form.one(tables[name][row:]) for name, form in forms.items()})
@@ -325,13 +372,17 @@ def _why_not(
             or (whole.size == once.size and same(whole, once))
         ):
             return node.error(FrontendError, MIXED, ON_ITS_OWN)
+    return _not_first(output)
+
+
+def _not_first(output: Node) -> FrontendError:
     problem = "this output does not put its samples first"
-    hint = "let the network give (samples, columns)"
-    return output.error(FrontendError, problem, hint)
+    return output.error(FrontendError, problem, "let the network give (samples, columns)")
 
 
 def _all_values(graph: Graph, inputs: Mapping[str, Tensor]) -> dict[Node, Tensor]:
-    values: dict[Node, Tensor] = {}
+    values: dict[Node, Tensor] = {node: np.asarray(inputs[node.name]) for node in graph.inputs}
+    values |= {node: node.op.value for node in graph.nodes if isinstance(node.op, Constant)}
 
     def keep(step: int, node: Node, value: Tensor) -> None:
         values[node] = value

@@ -353,6 +353,8 @@ def _layer_normalization(tables: _Tables, node: Node) -> Node:
     attributes = node.op_as(Primitive).attributes
     shape = tables.shape(node.operands[0])
     first = attributes.get("axis", -1) % len(shape)
+    if any(np.ndim(tables.values[one]) > len(shape) - first for one in node.operands[1:]):
+        raise tables.refuse(node)  # other weights for each row that it normalises
     x, dims, own = tables.along(node, range(first, len(shape)))
     rows = [
         np.broadcast_to(tables.values[one], shape[first:]).reshape(dims[own[0] - 1 :])

@@ -22,10 +22,10 @@ Shape: TypeAlias = tuple[int | None, ...]
 
 # Of several open dimensions all but the last are given this length. It is more than one, so that a
 # network that mixes samples along them does not look as if it did not.
-_SHORT = 2
+SHORT = 2
 # Samples of one run, about, where their number must be a multiple of something; and how long the
 # last open dimension is at least, for the same reason.
-_RUN, _SAMPLES_AT_LEAST = 256, 3
+RUN, _SAMPLES_AT_LEAST = 256, 3
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,13 @@ class InputForm:
     @property
     def block(self) -> int:
         """Samples that a run must have, or a divisor of their number where that is open."""
+        return self.block_of(SHORT)
+
+    def block_of(self, short: int) -> int:
+        """The same where open dimensions but the last are so long."""
         samples = self.shape[: self.leading]
-        short = max(0, samples.count(None) - 1)
-        return prod(size for size in samples if size is not None) * int(_SHORT**short)
+        several = max(0, samples.count(None) - 1)
+        return prod(size for size in samples if size is not None) * int(short**several)
 
     @property
     def takes_one(self) -> bool:
@@ -78,13 +82,18 @@ class InputForm:
         fixed = prod(size for size in samples if size is not None)
         return "any number of samples" if fixed == 1 else f"samples in multiples of {fixed}"
 
-    def given(self, table: NDArray[Any]) -> NDArray[Any]:
-        """Samples ``(samples, columns)`` as the file takes them."""
+    def given(self, table: NDArray[Any], short: int = SHORT) -> NDArray[Any]:
+        """Samples ``(samples, columns)`` as the file takes them.
+
+        Args:
+            table: Those.
+            short: How long open dimensions of samples but the last are.
+        """
         samples = self.shape[: self.leading]
         last = max((i for i, size in enumerate(samples) if size is None), default=-1)
-        sizes = [_SHORT if size is None else size for size in samples]
+        sizes = [short if size is None else size for size in samples]
         if last >= 0:
-            sizes[last] = len(table) // self.block
+            sizes[last] = len(table) // self.block_of(short)
         rest = [table.shape[1] if d is None else d for d in self.shape[self.leading :]]
         return table.reshape((*sizes, *rest))
 
@@ -95,7 +104,7 @@ class InputForm:
 
 
 def samples_of_run(
-    forms: Iterable[InputForm], most: int = _RUN, *, sharing: bool = True
+    forms: Iterable[InputForm], most: int = RUN, *, sharing: bool = True, short: int = SHORT
 ) -> int | None:
     """How many samples of inputs that are given row by row one run has; None for any number.
 
@@ -103,13 +112,14 @@ def samples_of_run(
         forms: Of the inputs.
         most: About as many where they may be any multiple of some number.
         sharing: Whether inputs that take one sample share it with those that take more.
+        short: As :meth:`InputForm.given`.
 
     Raises:
         GraphError: If they never have equally many.
     """
     several = [form for form in forms if not (sharing and form.takes_one)]
     exact = {form.block for form in several if not form.is_open}
-    step = lcm(*(form.block for form in several if form.is_open))
+    step = lcm(*(form.block_of(short) for form in several if form.is_open))
     if not several:
         return 1
     if not exact:

@@ -182,8 +182,10 @@ def layouts(graph: Graph) -> dict[Node, Layout]:
 def check_operators(graph: Graph) -> None:
     """Refuse operators that mix samples, whatever numbers they are given.
 
-    Each that is not element-wise is given random numbers, and again with those of all samples but
-    one exchanged for larger ones: its value for that sample may not change.
+    Each is given random numbers, and again with those of all samples but one exchanged for larger
+    ones: its value for that sample may not change. Given each sample's numbers in the place of the
+    next, its own must have moved as well. Element-wise operators do both, but for those that
+    combine samples with what is made of their number.
 
     Raises:
         FrontendError: As :func:`layouts`.
@@ -191,9 +193,24 @@ def check_operators(graph: Graph) -> None:
     known, counts = layouts(graph), made_of_shapes(graph)
     _, probe = _probes(graph)
     for node in graph.nodes:
-        if isinstance(node.op, Primitive) and not is_elementwise(node) and node not in counts:
+        if not isinstance(node.op, Primitive) or node in counts:
+            continue
+        if is_elementwise(node):
+            _check_counts(node, [one for one in node.operands if one in counts], known, probe)
+        else:
             varied = [operand for operand in node.operands if operand not in counts]
             _check_operator(node, node.op, varied, known, probe)
+
+
+def _check_counts(
+    node: Node, counts: Sequence[Node], known: Mapping[Node, Layout], probe: _Probe
+) -> None:
+    """Refuse an element-wise operator that takes other counts for some samples than for others."""
+    for count in counts:
+        for axis in axes_of(known[count]):
+            value = probe.values[count]
+            if not same(value, _moved(value, known[count], axis, probe.sizes)):
+                raise node.error(FrontendError, MIXED, ON_ITS_OWN)
 
 
 def _check_operator(
@@ -207,19 +224,33 @@ def _check_operator(
     rng = np.random.default_rng(0)
     layout = known[node]
     for axis in sorted({axis for operand in varied for axis in axes_of(known[operand])}):
-        first, second = [], []
+        first, second, third = [], [], []
         for operand in node.operands:
             x, own = probe.values[operand], known[operand]
+            x = x.astype(np.float64) if x.dtype.kind == "b" else x  # so that all of them differ
             if operand not in varied:
                 own = ()
             elif axes_of(own) and x.dtype.kind == "f":
                 x = rng.normal(size=x.shape)
             first.append(x)
             second.append(_others_changed(x, own, axis, probe.sizes, rng))
-        values = (compute(op.kind, op.attributes, given, node.name) for given in (first, second))
-        one, other = (_of_one_sample(value, layout, axis, probe.sizes) for value in values)
-        if not same(one, other):
+            third.append(_moved(x, own, axis, probe.sizes))
+        value, changed, moved = (
+            compute(op.kind, op.attributes, given, node.name) for given in (first, second, third)
+        )
+        one, other = (_of_one_sample(v, layout, axis, probe.sizes) for v in (value, changed))
+        if not (same(one, other) and same(_moved(value, layout, axis, probe.sizes), moved)):
             raise node.error(FrontendError, MIXED, ON_ITS_OWN)
+
+
+def _moved(value: Tensor, layout: Layout, axis: int, sizes: tuple[int, ...]) -> Tensor:
+    """A value with the numbers of each sample of an axis in the place of the next one's."""
+    dims = _apart(layout, sizes)
+    axes = [one for _, one in dims]
+    if axis not in axes:
+        return value
+    apart = value.reshape([length for length, _ in dims])
+    return np.roll(apart, 1, axis=axes.index(axis)).reshape(value.shape)
 
 
 def _others_changed(

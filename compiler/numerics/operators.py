@@ -188,7 +188,10 @@ def _layer_normalization(
     axes = tuple(range(axis % x.ndim, x.ndim))
     centred = x - _mean(x, axes, keepdims=True)
     variance = _mean(centred * centred, axes, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + epsilon) * scale + bias)
+    value = np.asarray(centred / np.sqrt(variance + epsilon) * scale + bias)
+    if value.shape != x.shape:
+        raise ValueError("its scale and bias do not fit its operand")
+    return value
 
 
 def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:

@@ -43,11 +43,12 @@ def with_expansions(graph: Graph) -> Graph:
     """A tensor graph with neurons wherever values of more dimensions than tables follow columns."""
     try:
         known = layouts(graph)
-    except PinnirError:  # it is for one number of samples, in which no table can be told
+        if all(is_table(known[node]) for node in graph.nodes if _is_computed(node)):
+            return graph
+        followed = FollowedColumns(graph, known)
+    except PinnirError:  # it is for one number of samples, or for several: no table can be told
         return graph
-    if all(is_table(known[node]) for node in graph.nodes if _is_computed(node)):
-        return graph
-    return _Rebuilding(graph, known).graph_of_neurons()
+    return _Rebuilding(graph, known, followed).graph_of_neurons()
 
 
 def _is_computed(node: Node) -> bool:
@@ -83,14 +84,13 @@ class _Rebuilding:
 
     graph: Graph
     layouts: Mapping[Node, Layout]
-    followed: FollowedColumns = field(init=False)
+    followed: FollowedColumns
     counts: set[Node] = field(init=False)
     names: Names = field(init=False)
     new: dict[Node, Node] = field(default_factory=dict)
     neurons: dict[Node, Node] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.followed = FollowedColumns(self.graph, self.layouts)
         self.counts = made_of_shapes(self.graph)
         self.names = Names.of(self.graph)
 

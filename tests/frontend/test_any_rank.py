@@ -249,11 +249,41 @@ def running(n: AnyNet, x: str) -> str:
 
 
 def numbered(n: AnyNet, x: str) -> str:
+    return n.body(numbered_rows(n, x, 0), 2)
+
+
+def numbered_rows(n: AnyNet, x: str, axis: int) -> str:
     """What is added to a point is its number."""
-    count = n.op("Gather", n.op("Shape", x), n.constant(np.array(0)), axis=0)
+    count = n.op("Gather", n.op("Shape", x), n.constant(np.array(axis)), axis=0)
     zero, one = n.constant(np.array(0)), n.constant(np.array(1))
     numbers = n.op("Cast", n.op("Range", zero, count, one), to=n.kind)
-    return n.body(n.op("Add", x, n.op("Unsqueeze", numbers, n.whole(-1))), 2)
+    return n.op("Add", x, n.op("Unsqueeze", numbers, n.whole(-1)))
+
+
+def numbered_where_large(n: AnyNet, x: str) -> str:
+    """The same where no point is drawn."""
+    return n.op("Add", x, n.op("Relu", n.op("Sub", numbered_rows(n, x, 1), 5000.0)))
+
+
+def first_batches(n: AnyNet, x: str) -> str:
+    """No more than runs have whose first dimension is short."""
+    flat = n.op("Reshape", x, n.whole(-1, 2))
+    same = n.op("Reshape", flat, n.op("Shape", x))
+    return n.body(n.op("Slice", same, n.whole(0), n.whole(2), n.whole(0)), 2)
+
+
+def beside_a_fixed_batch(n: AnyNet, x: str, y: str) -> str:
+    """Runs of two samples, which are one batch of two or two batches of one."""
+    flat = n.op("Reshape", y, n.whole(-1, 2))
+    same = n.op("Reshape", flat, n.op("Shape", y))
+    centre = n.op("Sub", same, n.op("ReduceMean", same, n.whole(1)))
+    return n.body(n.op("Add", x, n.op("Reshape", centre, n.whole(-1, 2))), 2)
+
+
+def normalised(n: AnyNet, x: str) -> str:
+    """Its scale has one number a column; of one sample there is only one row to normalise."""
+    flat = n.op("Reshape", x, n.whole(-1, 2))
+    return n.op("LayerNormalization", flat, n.constant(np.array([[1.0, 2.0]])), axis=0)
 
 
 POINTS, FLAT = (("b", "p", 2), 2), (("p", 2), 1)
@@ -273,6 +303,16 @@ MIXING: dict[str, tuple[FormedNet, str]] = {
     "running sums": (net(running, x=POINTS), "CumSum"),
     "running sums of all": (net(running, x=FLAT), "CumSum"),
     "numbers of points": (net(numbered, x=FLAT), "Add"),
+    "numbers of points where they are large": (
+        net(numbered_where_large, x=((1, "p", 2), 2)),
+        "Add",
+    ),
+    "the first batches": (net(first_batches, x=POINTS), "Slice"),
+    "beside a fixed batch": (
+        net(beside_a_fixed_batch, x=((2, 2), 1), y=POINTS),
+        "ReduceMean",
+    ),
+    "normalised": (net(normalised, x=POINTS), "LayerNormalization"),
 }
 
 
@@ -284,6 +324,42 @@ def test_samples_that_mix_are_refused_by_the_operator(name):
     assert (caught.value.op, caught.value.hint) == (
         kind,
         "export a network in which every point is computed on its own",
+    )
+
+
+def largest_of_two(n: AnyNet, x: str) -> str:
+    """What is added depends on both numbers, but is 0 where one of them is not very large."""
+    both = n.op("Reshape", n.op("Reshape", x, n.whole(-1, 2)), n.whole(-1))
+    largest = n.op("ReduceMax", both, n.whole(0))
+    return n.op("Add", both, n.op("Relu", n.op("Sub", largest, 50.0)))
+
+
+def masked(n: AnyNet, x: str) -> str:
+    """Every row is compared with both numbers; none is that large."""
+    rows = n.op("Greater", n.op("Reshape", x, n.whole(-1, 3)), 50.0)
+    mask = n.constant(np.array([[[0], [0]], [[0], [1]]], bool))
+    return n.op("Cast", n.op("And", rows, mask), to=n.kind)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [net(largest_of_two, x=((2,), 0)), net(masked, x=((1, 2, 3), 1))],
+    ids=["largest of two", "masked"],
+)
+def test_samples_that_mix_where_none_are_drawn_are_columns(case):
+    check_meaning(case, case.columns)
+
+
+def test_weights_of_every_row_of_a_normalisation_are_refused():
+    def build(n: AnyNet, x: str) -> str:
+        return n.op("LayerNormalization", x, n.constant(np.ones((2, 3))), axis=-1)
+
+    case = net(build, x=((1, 2, 3), 1))
+    with pytest.raises(PinnirError) as caught:
+        import_bytes(case.proto.SerializeToString()).with_axes()
+    assert (caught.value.op, caught.value.message) == (
+        "LayerNormalization",
+        "has no form for one sample after the other",
     )
 
 

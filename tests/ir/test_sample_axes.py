@@ -382,6 +382,27 @@ def test_the_place_of_a_sample_must_not_matter(kind):
     assert "its value at one point depends on the other points" in refused(net.model(value))
 
 
+@pytest.mark.parametrize("kind", ["numbers", "written", "truth written"])
+def test_the_place_of_a_sample_must_not_matter_where_a_function_is_flat(kind):
+    """It does for very large inputs only."""
+    net = Net(0)
+    x = net.input("x", 2)
+    large = net.op("Relu", net.op("Sub", x, 50.0))
+    last = net.constant(np.array([[-1], [-2]]))
+    if kind == "numbers":
+        count = net.op("Gather", net.op("Shape", x), net.constant(np.array(0)), axis=0)
+        rows = net.op("Range", net.constant(np.array(0)), count, net.constant(np.array(1)))
+        column = net.op("Unsqueeze", rows, net.constant(np.array([1])))
+        value = net.op("Mul", large, net.op("Cast", column, to=TensorProto.DOUBLE))
+    elif kind == "written":
+        value = net.op("ScatterND", large, last, net.constant(np.zeros((2, 2))))
+    else:
+        truth = net.op("Greater", large, 0.0)
+        changed = net.op("ScatterND", truth, last, net.constant(np.zeros((2, 2), bool)))
+        value = net.op("Cast", changed, to=TensorProto.DOUBLE)
+    assert "its value at one point depends on the other points" in refused(net.model(value))
+
+
 def test_columns_that_are_written_in_place():
     """The places are told by the numbers of the samples, which mixes none of them."""
     net = Net(0)

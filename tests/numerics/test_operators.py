@@ -391,6 +391,7 @@ def test_slice_equals_onnx_runtime(ranges, axes):
         ("Add", [np.ones(2), np.ones(3)], ValueError),
         ("Reshape", [np.ones(4), np.array([3])], ValueError),
         ("Concat", [np.ones(2), np.ones(2)], TypeError),
+        ("LayerNormalization", [np.ones((1, 2)), np.ones((3, 2))], ValueError),
         ("Slice", [np.ones(2), np.array([0]), np.array([1]), np.array([5])], IndexError),
     ],
 )

@@ -199,6 +199,18 @@ def test_a_file_keeps_the_functions(model):
             np.testing.assert_array_equal(apply_activation(kept, z), apply_activation(node.op, z))
 
 
+def test_networks_for_several_samples_stay():
+    """The last two rows are written, of which one sample has one."""
+    net = Net(0)
+    x = net.input("x", 2)
+    wide = net.op("Sin", net.op("Unsqueeze", x, net.constant(np.array([-1]))))
+    ones = net.constant(np.ones((2, 2)))
+    rows = net.constant(np.array([[-2], [-1]]))
+    written = net.op("ScatterND", net.op("Abs", net.op("Sign", net.op("Exp", x))), rows, ones)
+    graph = net.model(wide, written).graph
+    assert with_expansions(graph) is graph
+
+
 def test_networks_of_tables_stay():
     net = Net()
     model = net.model(net.mlp(net.input("x", 2), (2, 4, 1)))
