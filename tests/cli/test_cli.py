@@ -839,7 +839,7 @@ def test_points_of_another_shape(folder):
 
 def test_unknown_backend(folder):
     assert refused("run", "p.nir", "--grid", "3x3", "--backend", "abacus", "-o", "f.npz") == (
-        "'abacus': unknown backend\nhint: known are reference, norse"
+        "'abacus': unknown backend\nhint: known are fast, reference, norse"
     )
 
 
