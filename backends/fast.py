@@ -6,9 +6,11 @@ from pinnir.backends.reference import ReferenceBackend
 from pinnir.engine.counted_core import CountedCore
 from pinnir.engine.network_run import allowed_threads
 from pinnir.engine.planning import NotCoveredError
+from pinnir.engine.stepped_run import SteppedCore
 from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Graph
 from pinnir.metrics.spikes import SpikeCounter
+from pinnir.neurons import IF, HardResetIF
 from pinnir.numerics.matrix import Array
 from pinnir.program.simulators import Backend, CoreRunner
 
@@ -31,8 +33,12 @@ class FastBackend(Backend):
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Find the tables; a core that has none is handed to the reference backend."""
         oracle = ReferenceBackend().load(core, lines)
+        counted: CountedCore | SteppedCore
         try:
-            counted = CountedCore(core, lines, self.threads)
+            if any(isinstance(node.op, IF | HardResetIF) for node in core.nodes):
+                counted = SteppedCore(core, self.threads)
+            else:
+                counted = CountedCore(core, lines, self.threads)
         except NotCoveredError as reason:
             self.handed_over = (*self.handed_over, str(reason))
             self.points_at_once = None

@@ -5,17 +5,15 @@ Both do the same operations on the same numbers, so that results do not depend o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from pinnir.engine import jit
 from pinnir.engine.layered_network import Layer
 from pinnir.numerics.matrix import Array
 
@@ -95,24 +93,12 @@ PLAIN = Kernels(look_up, changes)
 
 @cache
 def compiled() -> Kernels | None:
-    """The same compiled by Numba; None if that cannot be imported.
-
-    Machine code is kept in the user's cache folder, or where ``NUMBA_CACHE_DIR`` says.
-    """
-    try:
-        numba: Any = import_module("numba")
-    except ImportError:
+    """The same compiled by Numba; None if that cannot be imported."""
+    if jit.numba() is None:
         return None
-    before = numba.config.CACHE_DIR
-    if not os.environ.get("NUMBA_CACHE_DIR"):
-        numba.config.CACHE_DIR = str(user_cache_path("pinnir") / "numba")
-    try:
-        compile_ = partial(numba.njit, nogil=True, cache=True, error_model="numpy")
-        inner = compile_(_look_up)
-        # Sums of whole numbers are the same in any order.
-        inner_changes = compile_(_changes, fastmath={"reassoc"})
-    finally:
-        numba.config.CACHE_DIR = before
+    inner = jit.compiled(_look_up)
+    # Sums of whole numbers are the same in any order.
+    inner_changes = jit.compiled(_changes, fastmath={"reassoc"})
 
     def fast_look_up(
         layer: Layer, x: Array, numbers: Array, scratch: Scratch, histogram: Counts | None

@@ -7,17 +7,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pinnir
 from pinnir.backends.fast import FastBackend
 from pinnir.backends.reference import ReferenceBackend
-from pinnir.engine import counted_core, network_run
+from pinnir.base.targets import TARGETS
+from pinnir.engine import counted_core, network_run, stepped_run
 from pinnir.engine.kernels import compiled as numba_kernels
 from pinnir.ir.graph import Graph
 from pinnir.metrics.spikes import SpikeCounter
 from pinnir.numerics.matrix import Array
+from pinnir.passes import pipelines
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.program import Program
 from pinnir.program.reading import from_bytes
-from tests.backends.networks import EXAMPLES, population, run_core, same_spikes, small_program
+from tests.backends.networks import (
+    EXAMPLES,
+    RATE,
+    SIGNED_RATE,
+    population,
+    run_core,
+    same_spikes,
+    small_program,
+)
 from tests.helpers import compiled, core_graph, points, residual_core
 from tests.integer_programs import program as integer_program
 from tests.networks import FAMILIES, family
@@ -26,6 +37,20 @@ from tests.strategies import core_graphs
 
 # Rounding of sums, relative to the largest output.
 ROUNDING = 1e-12
+# Ramps; signed units, split in two; as they are; with other initial potentials; ramps whose maps
+# were fitted to spikes unit by unit.
+_SIGNED = "balance-thresholds{steps=8},quantise-activations{levels=17,rounding=zero},lower"
+_RAMPS = "split-thresholds{units=3},quantise-activations{levels=9},lower"
+RATES = {
+    "ramps": RATE,
+    "signed, split": SIGNED_RATE,
+    "signed": f"{_SIGNED}{{coding=rate,steps=8}}",
+    "centred": "split-thresholds{units=1},quantise-activations{levels=17,rounding=signed},"
+    "lower{coding=rate,steps=8},legalise",
+    "calibrated": f"{_SIGNED}{{coding=rate,steps=8}},calibrate-light,legalise",
+    "refitted": f"{_RAMPS}{{coding=rate,steps=8}},refit-spikes,legalise",
+}
+SPLIT = ("ramps", "centred", "refitted")
 EXAMPLE_PROGRAMS = sorted(path.parent.name for path in EXAMPLES.glob("*/program.nir"))
 
 
@@ -35,7 +60,8 @@ def kernels(request, monkeypatch) -> str:
     if request.param == "numba" and numba_kernels() is None:
         pytest.skip("numba is not installed")
     worth = 0 if request.param == "numba" else 2**60
-    monkeypatch.setattr(counted_core, "_WORTH_COMPILING", worth)
+    for module in (counted_core, stepped_run):
+        monkeypatch.setattr(module, "_WORTH_COMPILING", worth)
     return str(request.param)
 
 
@@ -95,9 +121,23 @@ def test_streamed_programs_of_random_networks(graph, levels, coding, lines):
     same_counts(core, points(core, 150, 1), lines)
 
 
-def test_residual_networks(kernels):
-    core = compiled(residual_core(), population(40))
-    same_counts(core, points(core, 3000, 1))
+@settings(deadline=None)
+@given(graph=core_graphs(("tanh",)), pipeline=st.sampled_from(sorted(RATES)))
+def test_rate_programs_of_random_networks(graph, pipeline):
+    core = compiled(graph, RATES[pipeline])
+    same_counts(core, points(core, 100, 1))
+
+
+@pytest.mark.parametrize("pipeline", [population(40), *(RATES[name] for name in SPLIT)])
+def test_residual_networks(pipeline, kernels):
+    core = compiled(residual_core(), pipeline)
+    same_counts(core, points(core, 1500, 1))
+
+
+@pytest.mark.parametrize("pipeline", RATES)
+def test_a_rate_core_by_itself(pipeline, kernels):
+    core = compiled(core_graph(3, (2, 6, 5, 1), ("tanh", "tanh")), RATES[pipeline])
+    same_counts(core, points(core, 300, 1))
 
 
 @pytest.mark.parametrize("name", EXAMPLE_PROGRAMS)
@@ -108,7 +148,7 @@ def test_example_programs(name, kernels):
     same_results(program, program.domain.sample(512, 5))
 
 
-@pytest.mark.parametrize("coding", ["population", "delta", "phase"])
+@pytest.mark.parametrize("coding", ["population", "delta", "phase", "rate"])
 def test_programs(coding, kernels):
     program = small_program(coding)
     same_results(program, program.domain.sample(1024, 5))
@@ -122,14 +162,28 @@ def test_programs_of_many_kinds(name, coding):
     same_results(program, program.domain.sample(128, 2))
 
 
-@pytest.mark.parametrize("coding", ["population", "delta"])
-@pytest.mark.parametrize("target", ["c", "lava"])
-def test_programs_in_integers_are_equal_to_the_bit(coding, target):
+@pytest.mark.parametrize(
+    ("coding", "target"),
+    [
+        ("population", "c"),
+        ("delta", "lava"),
+        ("rate", "c"),
+        ("signed", "sanafe"),
+    ],
+)
+def test_programs_in_integers_are_equal_to_the_bit(coding, target, kernels):
     program = integer_program("resnet", coding, target)
     x = program.domain.sample(512, 3)
     same_results(program, x)
     one, other = (program.run(x, name).outputs for name in ("fast", "reference"))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("target", ["lava-stock", "spinnaker"])
+def test_hard_reset_without_and_with_a_floor(target, kernels):
+    pipeline = pipelines.for_target(pipelines.rate(6, 1), TARGETS[target])
+    program = pinnir.compile(family("pfnn"), "-1:1", target=target, pipeline=pipeline)
+    same_results(program, program.domain.sample(512, 3))
 
 
 @pytest.mark.parametrize("lines", [1, 3, 64, 500])
@@ -138,7 +192,7 @@ def test_lines(lines, kernels):
     same_results(program, program.domain.sample(1024, 4), Streaming("hilbert", lines))
 
 
-@pytest.mark.parametrize("coding", ["population", "delta", "phase"])
+@pytest.mark.parametrize("coding", ["population", "delta", "phase", "rate"])
 def test_threads_and_blocks_change_nothing(coding, monkeypatch, kernels):
     (core,) = small_program(coding).running
     x = points(core, 5000, 2)
@@ -149,6 +203,7 @@ def test_threads_and_blocks_change_nothing(coding, monkeypatch, kernels):
         if output is None:
             wanted, output = counter, found
             monkeypatch.setattr(network_run, "_BLOCKS", (128, 128))
+            monkeypatch.setattr(stepped_run, "_BLOCKS", (128, 128))
             continue
         np.testing.assert_array_equal(found, output)
         for name, spikes in wanted.spikes.items():
