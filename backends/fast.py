@@ -6,7 +6,7 @@ from pinnir.backends.reference import ReferenceBackend
 from pinnir.engine.counted_core import CountedCore
 from pinnir.engine.network_run import allowed_threads
 from pinnir.engine.planning import NotCoveredError
-from pinnir.engine.stepped_run import SteppedCore
+from pinnir.engine.stepped_run import LayerwiseCore
 from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Graph
 from pinnir.metrics.spikes import SpikeCounter
@@ -33,10 +33,10 @@ class FastBackend(Backend):
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Find the tables; a core that has none is handed to the reference backend."""
         oracle = ReferenceBackend().load(core, lines)
-        counted: CountedCore | SteppedCore
+        counted: CountedCore | LayerwiseCore
         try:
             if any(isinstance(node.op, IF | HardResetIF) for node in core.nodes):
-                counted = SteppedCore(core, self.threads)
+                counted = LayerwiseCore(core, self.threads)
             else:
                 counted = CountedCore(core, lines, self.threads)
         except NotCoveredError as reason:

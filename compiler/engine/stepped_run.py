@@ -27,7 +27,7 @@ _BLOCKS_A_THREAD = 2
 _WORTH_COMPILING = 2**27
 
 
-class SteppedCore:
+class LayerwiseCore:
     """A core that is ready to run.
 
     Attributes:
