@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,15 +79,15 @@ class Bank:
         copied = z[:, :, None] * self.weight[:, None] + self.bias[0][:, None]
         return np.asarray(copied + self.brought(z) >= self.threshold[:, None])
 
+    @cached_property
     def changes(self) -> Array:
         """Numbers at which units change, the first ``z`` after each change.
 
-        Returns:
-            ``(neurons, changes)`` ascending, padded with ``inf``.
+        ``(neurons, changes)`` ascending, padded with ``inf``.
         """
         starts = np.full((self.neurons.size, 1), -_MOST)
         if self.other is not None:
-            starts = np.concatenate([starts, self.other.changes()], axis=1)
+            starts = np.concatenate([starts, self.other.changes], axis=1)
         ends = np.pad(starts[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)
         ends, starts = np.nextafter(ends, -np.inf), np.minimum(starts, _MOST)
         # While z is between changes of the other units, a unit changes once or not at all.
@@ -124,6 +125,7 @@ def _fires(z: Array, weight: Array, bias: Array, brought: Array, threshold: Arra
 def _first_change(low: Array, high: Array, unit: Sequence[Array]) -> Array:
     """The first number of each range at which its unit is not what it is at the range's start."""
     begun = _fires(low, *unit)
+    low, high = _narrowed(low, high, begun, unit)
     first, last = _ordered(low), _ordered(high)
     while (first + 1 < last).any():
         # Half of each, as their sum would not fit into 64 bits.
@@ -131,6 +133,20 @@ def _first_change(low: Array, high: Array, unit: Sequence[Array]) -> Array:
         same = _fires(_number(middle), *unit) == begun
         first, last = np.where(same, middle, first), np.where(same, last, middle)
     return _number(last)
+
+
+def _narrowed(low: Array, high: Array, begun: Bits, unit: Sequence[Array]) -> tuple[Array, Array]:
+    """Smaller ranges, around where exact arithmetic has the change, that still hold it."""
+    weight, bias, brought, threshold = unit
+    with np.errstate(all="ignore"):
+        guess = (threshold - brought - bias) / weight
+        size = np.abs(threshold) + np.abs(brought) + np.abs(bias)
+        near = _ROUNDINGS * _EPS * size / np.abs(weight)
+    before, after = np.fmax(low, guess - near), np.fmin(high, guess + near)
+    holds = before < after
+    before, after = np.where(holds, before, low), np.where(holds, after, high)
+    low = np.where(_fires(before, *unit) == begun, before, low)
+    return low, np.where(_fires(after, *unit) != begun, after, high)
 
 
 def _ordered(values: Array) -> NDArray[np.int64]:
@@ -205,7 +221,7 @@ def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index, Arra
     size = np.zeros(neurons)
     owners, changes = [np.zeros(0, np.intp)], [np.zeros(0)]
     for bank in banks:
-        own = bank.changes()
+        own = bank.changes
         owners.append(np.repeat(bank.neurons, own.shape[1]))
         changes.append(own.reshape(-1))
         np.maximum.at(size, bank.neurons, bank.size)

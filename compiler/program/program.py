@@ -204,6 +204,8 @@ class Program:
             where = _at(where[0] if isinstance(where, tuple) else where, runs)
         outputs, counters = self.run_cores(where, runner, streaming)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
+        if runner.handed_over:
+            metrics["handed_over"] = list(runner.handed_over)
         truths = None if source is None else _at(source, runs)
         reference = None if reference is None else _at(reference, runs)
         metrics |= all_errors(outputs, truths, reference, self.scales)
