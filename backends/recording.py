@@ -14,7 +14,7 @@ from pinnir.ir.graph import Graph, Neuron, Node
 from pinnir.numerics.matrix import Array
 from pinnir.points.streaming_order import Streaming
 from pinnir.program.program import Program
-from pinnir.program.simulators import CoreRunner
+from pinnir.program.simulators import Backend, CoreRunner
 
 # Of probe points; what a program was compiled with has other seeds.
 _SEED = 1
@@ -68,7 +68,7 @@ def record(program: Program, points: Array) -> list[CoreRecord]:
     return [_joined(pieces) for pieces in recorder.tapes]
 
 
-class _Recorder:
+class _Recorder(Backend):
     """The oracle, with everything kept that cores take, do and give."""
 
     def __init__(self) -> None:

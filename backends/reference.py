@@ -5,11 +5,11 @@ from __future__ import annotations
 from pinnir.ir.evaluate import Observer, evaluate
 from pinnir.ir.graph import Graph
 from pinnir.numerics.matrix import Array
-from pinnir.program.simulators import CoreRunner
+from pinnir.program.simulators import Backend, CoreRunner
 from pinnir.program.streamed_cores import stream_runner
 
 
-class ReferenceBackend:
+class ReferenceBackend(Backend):
     """The oracle in evaluate.py: numpy, float64, every step as the design defines it."""
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:

@@ -13,7 +13,7 @@ from pinnir.ir.evaluate import Observer, evaluate
 from pinnir.ir.graph import Graph, Neuron, Node
 from pinnir.numerics.matrix import Array
 from pinnir.program.program import Program
-from pinnir.program.simulators import CoreRunner
+from pinnir.program.simulators import Backend, CoreRunner
 
 # Points on which the range of every core's input is seen.
 _POINTS, _SEED = 1024, 0
@@ -86,7 +86,7 @@ def expected(core: Stock, x: Array) -> tuple[Array, dict[str, Array]]:
     return output, {name: np.stack(found) for name, found in spikes.items()}
 
 
-class _Oracle:
+class _Oracle(Backend):
     """A backend that notes what enters the cores, and runs stock variants in their place.
 
     Attributes:

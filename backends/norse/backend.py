@@ -41,7 +41,7 @@ from pinnir.neurons import (
     Threshold,
 )
 from pinnir.numerics.matrix import Array
-from pinnir.program.simulators import CoreRunner
+from pinnir.program.simulators import Backend, CoreRunner
 
 # k: 2^-k is far below the rounding of the float type, and 2^k times a current does not overflow.
 _EXPONENTS = {torch.float64: 200, torch.float32: 60}
@@ -109,7 +109,7 @@ def _cell(threshold: Array, exponent: int, dtype: torch.dtype, *, hard: bool = F
     return LIFBoxCell(parameters, dt=1.0)
 
 
-class NorseBackend:
+class NorseBackend(Backend):
     """Norse LIFBox cells in PyTorch on the CPU, float64 unless asked otherwise."""
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:

@@ -33,7 +33,7 @@ from pinnir.cli.app import (
     metavar="N",
     help="How many points a delta program streams side by side.  [default: 1]",
 )
-@click.option("--backend", default="reference", show_default=True, help="See 'pinnir backends'.")
+@click.option("--backend", default="fast", show_default=True, help="See 'pinnir backends'.")
 @output_option("FIELD.npz")
 @click.option("--plot", type=PATH, metavar="FIELD.png")
 @click.option(

@@ -18,11 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import GraphError, PinnirError
+from pinnir.numerics.bucket_table import BucketTable
 from pinnir.numerics.matrix import Array, Matrix
 from pinnir.numerics.operators import OPERATORS, Operator
 
 if TYPE_CHECKING:
     from pinnir.ir.placement import Placement
+
+# Samples for which a staircase makes a table, and samples that are looked up at once.
+_WORTH_A_TABLE = 512
+_AT_ONCE = 1024
 
 HOST = "host"
 CORE = "core"
@@ -43,6 +48,7 @@ class Op:
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 Error = TypeVar("Error", bound=PinnirError)
+AnyScalar = TypeVar("AnyScalar", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +168,22 @@ class Staircase(Op):
         rises = np.cumsum(self.directions, axis=1, dtype=np.int32)
         return np.concatenate([self.start[:, None], self.start[:, None] + rises], axis=1)
 
+    @cached_property
+    def lookup(self) -> StaircaseLookup:
+        """Finds levels and values of many samples quickly."""
+        return StaircaseLookup.of(self)
+
     def levels(self, z: Array) -> NDArray[np.int32]:
         """Level of each neuron for pre-activations ``z`` ``(samples, neurons)``."""
+        if self._many(z):
+            return self.lookup.picked(self.lookup.level_of, z)
         table = self.level_table
         return table[np.arange(len(table)), self.intervals(z)]
 
     def intervals(self, z: Array) -> NDArray[np.intp]:
         """Boundaries that pre-activations ``z`` ``(samples, neurons)`` have passed."""
+        if self._many(z):
+            return self.lookup.picked(self.lookup.passed, z)
         result = np.empty(z.shape, np.intp)
         for i, boundaries in enumerate(self.boundaries):
             result[:, i] = np.searchsorted(boundaries, z[:, i], side="right")
@@ -176,7 +191,62 @@ class Staircase(Op):
 
     def __call__(self, z: Array) -> Array:
         """Value of each neuron for pre-activations ``z`` ``(samples, neurons)``."""
+        if self._many(z):
+            return self.lookup.picked(self.lookup.value_of, z)
         return self.base + self.step * self.levels(z)
+
+    def _many(self, z: Array) -> bool:
+        """Whether there are so many samples that they are worth a table; none may be NaN."""
+        return len(z) >= _WORTH_A_TABLE and not np.isnan(z).any()
+
+
+@dataclass(frozen=True, eq=False)
+class StaircaseLookup:
+    """A staircase as a table of intervals, and what it says in each of them.
+
+    Boundaries that are equal are one: nothing lies between them.
+
+    Attributes:
+        table: Finds the interval.
+        passed: Boundaries that were passed in each interval, counted over all neurons.
+        level_of: Level in each.
+        value_of: Value in each.
+    """
+
+    table: BucketTable
+    passed: NDArray[np.intp]
+    level_of: NDArray[np.int32]
+    value_of: Array
+
+    @classmethod
+    def of(cls, op: Staircase) -> StaircaseLookup:
+        """The table of a staircase."""
+        finite = np.isfinite(op.boundaries)
+        last = finite.copy()
+        last[:, :-1] &= op.boundaries[:, :-1] != op.boundaries[:, 1:]
+        counts = last.sum(axis=1)
+        table = BucketTable.of(op.boundaries[last], counts)
+        passed = np.zeros(table.intervals, np.intp)
+        neuron, place = np.nonzero(last)
+        passed[np.arange(neuron.size) + neuron + 1] = place + 1
+        owner = np.repeat(np.arange(counts.size), counts + 1)
+        level = op.level_table[owner, passed]
+        return cls(table, passed, level, op.base[owner] + op.step[owner] * level)
+
+    def picked(self, told: NDArray[AnyScalar], z: Array) -> NDArray[AnyScalar]:
+        """What is told of every number's interval.
+
+        Args:
+            told: Of every interval.
+            z: ``(samples, neurons)``, none of them NaN.
+        """
+        found = np.empty(z.shape, told.dtype)
+        for first in range(0, len(z), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            rows = np.ascontiguousarray(z[part].T)
+            places = self.table.find(rows, np.empty(rows.shape, np.intp), np.empty_like(rows))
+            found[part] = told[places].T
+        return found
 
 
 class Neuron(Op):

@@ -35,8 +35,11 @@ class SpikeCounter:
     def __call__(self, step: int, node: Node, value: Array) -> None:
         """Add one step of one node."""
         if isinstance(node.op, Neuron):
-            fired = node.op.events(value).sum(axis=0)
-            self.spikes[node.name] = self.spikes.get(node.name, 0.0) + fired
+            self.add(node, node.op.events(value).sum(axis=0))
+
+    def add(self, node: Node, spikes: Array) -> None:
+        """Add spikes of every unit of a population, ``(units,)``, that were counted elsewhere."""
+        self.spikes[node.name] = self.spikes.get(node.name, 0.0) + spikes
 
 
 def program_size(cores: list[Graph]) -> dict[str, int]:

@@ -204,6 +204,8 @@ class Program:
             where = _at(where[0] if isinstance(where, tuple) else where, runs)
         outputs, counters = self.run_cores(where, runner, streaming)
         metrics: dict[str, Any] = {"points": len(outputs), "backend": backend}
+        if runner.handed_over:
+            metrics["handed_over"] = list(runner.handed_over)
         truths = None if source is None else _at(source, runs)
         reference = None if reference is None else _at(reference, runs)
         metrics |= all_errors(outputs, truths, reference, self.scales)
@@ -242,13 +244,13 @@ class Program:
         """
         streaming = streaming or Streaming()
         counters = [SpikeCounter() for _ in self.running]
-        chunk, order = chunk_of(self.running), None
-        if self.streams:
-            chunk = max(1, chunk // streaming.lines) * streaming.lines
-            order = partial(streaming.rows, domain=self.domain)
         # One thread: sums have one order on every machine, and layers are too small to share.
         with one_thread():
             parts = segment_parts(self.segments, self.layouts, backend, counters, streaming.lines)
+            chunk, order = chunk_of(self.running, backend.points_at_once), None
+            if self.streams:
+                chunk = max(1, chunk // streaming.lines) * streaming.lines
+                order = partial(streaming.rows, domain=self.domain)
             execution = Execution(
                 parts, self.layouts, self.inputs, self.outputs, chunk, order=order
             )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pinnir.base.errors import BackendError
 from pinnir.base.onnx_runner import OnnxRunner
-from pinnir.ir.graph import Graph, Neuron
+from pinnir.ir.graph import Graph, Neuron, columns_of
 from pinnir.ir.input_forms import InputForm, samples_of_run
 from pinnir.ir.sample_axes import Layout, axes_of, columns_in
 from pinnir.metrics.input_changes import InputChanges
@@ -30,6 +30,8 @@ _LARGEST = 1e100
 # Values that the widest population may hold for one chunk of points: memory stays flat, and what
 # one layer writes is still in the cache when the next one reads it.
 _CHUNK_VALUES = 2**16
+# Values that enter or leave a core with one chunk, where only these are kept.
+_CHUNK_ENDS = 2**22
 # Points of a chunk, at least and at most: few points make little use of weights that were read.
 _CHUNKS = (128, 8192)
 
@@ -191,8 +193,16 @@ def segment_parts(
     return tuple(parts)
 
 
-def chunk_of(cores: Sequence[Graph]) -> int:
-    """Points that run at once."""
+def chunk_of(cores: Sequence[Graph], at_once: int | None = None) -> int:
+    """Points that run at once.
+
+    Args:
+        cores: That run.
+        at_once: How many their backend takes, if memory allows; None if units fill it.
+    """
+    if at_once is not None:
+        ends = [columns_of(node) or 1 for core in cores for node in (*core.inputs, *core.outputs)]
+        return int(np.clip(_CHUNK_ENDS // max(ends, default=1), _CHUNKS[0], at_once))
     nodes = [node for core in cores for node in core.nodes]
     units = [node.op.units for node in nodes if isinstance(node.op, Neuron)]
     return int(np.clip(_CHUNK_VALUES // max(units, default=1), *_CHUNKS))

@@ -16,7 +16,18 @@ CoreRunner = Callable[[Array, Observer], Array]
 
 
 class Backend(Protocol):
-    """Runs spiking cores; the class docstring's first line is its listing."""
+    """Runs spiking cores; the first line of a backend's docstring is its listing.
+
+    Backends inherit it for the values that attributes have where nothing else is said.
+
+    Attributes:
+        points_at_once: Points that cores that were loaded take at once, or None for as many as
+            keep the spikes of all units of a layer in the cache.
+        handed_over: Why cores that were loaded run on the reference backend instead, if any do.
+    """
+
+    points_at_once: int | None = None
+    handed_over: tuple[str, ...] = ()
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Prepare a core, so that it can be run on many chunks of points.
@@ -35,6 +46,7 @@ class Backend(Protocol):
 
 
 BACKENDS: dict[str, str] = {
+    "fast": "pinnir.backends.fast:FastBackend",
     "reference": "pinnir.backends.reference:ReferenceBackend",
     "norse": "pinnir.backends.norse.backend:NorseBackend",
 }

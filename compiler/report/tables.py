@@ -140,6 +140,8 @@ def print_run(program: Program, result: RunResult, seconds: float, written: list
         row = "points where the network is not finite: not run"
         rows[row] = f"{metrics['points_not_finite']:,}"
     rows |= _references(metrics) | _costs(program, metrics)
+    if "handed_over" in metrics:
+        rows["run by the reference backend"] = "; ".join(dict.fromkeys(metrics["handed_over"]))
     rows["points per second"] = f"{metrics['points'] / seconds:,.0f}"
     print_figures(f"{metrics['points']:,} points on {metrics['backend']}", rows)
     console().print(Text("written: " + ", ".join(map(str, written))), soft_wrap=True)

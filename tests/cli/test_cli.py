@@ -626,7 +626,7 @@ def test_run_on_a_grid(folder):
     text = good("run", "p.nir", "--grid", "9x5", "-o", "f.npz")
     assert written(folder) == {"f.npz"}
     points = small_program().domain.grid((9, 5))
-    result = small_program().run(points)
+    result = small_program().run(points, "fast")
     with np.load("f.npz", allow_pickle=False) as field:
         names = {"points", "outputs", "columns", "source", "grid", "line_0", "line_1"}
         assert set(field) == names
@@ -635,7 +635,7 @@ def test_run_on_a_grid(folder):
         np.testing.assert_array_equal(field["source"], result.source)
         assert field["columns"].tolist() == ["x", "t"]
         assert field["grid"].tolist() == [9, 5]
-    assert "45 points on reference" in text
+    assert "45 points on fast" in text
     assert text.rstrip().endswith("written: f.npz")
 
 
@@ -647,16 +647,28 @@ def test_run_on_points(folder, name):
     with np.load("f.npz") as field:
         assert set(field) == {"points", "outputs", "columns", "source"}
         np.testing.assert_array_equal(field["points"], points)
-        np.testing.assert_array_equal(field["outputs"], small_program().run(points).outputs)
+        np.testing.assert_array_equal(field["outputs"], small_program().run(points, "fast").outputs)
 
 
 def test_run_json(folder):
     told = json.loads(good("run", "p.nir", "--grid", "9x5", "-o", "f.npz", "--json"))
-    result = small_program().run(small_program().domain.grid((9, 5)))
+    result = small_program().run(small_program().domain.grid((9, 5)), "fast")
     assert {key: told[key] for key in result.metrics} == result.metrics
     assert told["layers"] == result.layers
     assert told.keys() == result.metrics.keys() | {"layers", "seconds"}
     assert told["seconds"] > 0
+
+
+def test_run_says_what_the_fast_backend_hands_over(folder):
+    hysteresis = "lower{coding=delta,hysteresis=0.5}"
+    pipeline = (
+        small_program("delta").manifest["pipeline"].replace("lower{coding=delta}", hysteresis)
+    )
+    good(*compile_("--pipeline", pipeline, "--target", "programmable"))
+    run = ("run", "out.nir", "--grid", "9x5", "-o", "f.npz")
+    assert "delta neurons with hysteresis" in good(*run)
+    assert json.loads(good(*run, "--json"))["handed_over"] == ["delta neurons with hysteresis"]
+    assert "handed_over" not in json.loads(good(*run, "--json", "--backend", "reference"))
 
 
 def test_run_on_norse(folder):
@@ -710,7 +722,7 @@ def test_run_smooth(folder):
     asked = ("run", "out.nir", "--grid", "24x20", "-o", "f.npz")
     text = good(*asked, "--smooth")
     told = json.loads(good(*asked, "--smooth", "auto", "--json"))
-    expected = pinnir.read("out.nir").run_grid((24, 20))
+    expected = pinnir.read("out.nir").run_grid((24, 20), "fast")
     assert told["rel_l2_unsmoothed"] == expected.metrics["rel_l2"]
     assert told["rel_l2"] < 0.9 * told["rel_l2_unsmoothed"]
     assert told["smooth"] == "auto"
@@ -839,7 +851,7 @@ def test_points_of_another_shape(folder):
 
 def test_unknown_backend(folder):
     assert refused("run", "p.nir", "--grid", "3x3", "--backend", "abacus", "-o", "f.npz") == (
-        "'abacus': unknown backend\nhint: known are reference, norse"
+        "'abacus': unknown backend\nhint: known are fast, reference, norse"
     )
 
 
@@ -1019,7 +1031,7 @@ def test_backends_tell_whether_they_are_installed(monkeypatch):
     rows = json.loads(good("backends", "--json"))
     assert rows[0]["installed"] == "yes"
     monkeypatch.setitem(BACKENDS, "norse", "pinnir.backends.no_such_module:Backend")
-    line = good("backends").splitlines()[1]
+    line = good("backends").splitlines()[2]
     assert line.startswith("norse")
     assert "which is not installed" in line
     assert line.endswith("[installed: no; pip install 'pinnir[norse]']")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from pinnir.base.errors import GraphError
 from pinnir.ir.graph import (
@@ -20,6 +21,7 @@ from pinnir.ir.graph import (
     width,
 )
 from pinnir.neurons import IF, Threshold
+from tests.strategies import SEEDS
 
 X = Node("x", Input(2))
 UNUSED = Node("unused", Input(1))
@@ -160,3 +162,23 @@ def test_staircase_levels_by_hand():
     np.testing.assert_array_equal(staircase.level_table, [[-1, 0, 1, 0], [5, 6, 6, 6]])
     np.testing.assert_array_equal(staircase.levels(z), [[-1, 5], [0, 6], [1, 6], [0, 5]])
     np.testing.assert_array_equal(staircase(z), [[9.5, 10], [10, 12], [10.5, 12], [10, 10]])
+
+
+@given(seed=SEEDS)
+def test_staircases_of_many_samples_are_those_of_few(seed):
+    rng = np.random.default_rng(seed)
+    boundaries = np.sort(np.rint(rng.normal(size=(3, 20)) * 4) / 4, axis=1)
+    boundaries[1, 12:] = np.inf
+    directions = np.where(np.isfinite(boundaries), rng.choice([-1, 1], (3, 20)), 0).astype(np.int8)
+    start, base, step = rng.integers(-9, 9, 3).astype(np.int32), rng.normal(size=3), rng.random(3)
+    op = Staircase(boundaries, directions, start, base, step)
+    z = np.concatenate([rng.normal(size=(900, 3)) * 2, np.tile(boundaries[0, :, None], (1, 3))])
+    z[0, 0], z[1, 1] = np.inf, -np.inf
+    pieces = [op.intervals(part) for part in np.array_split(z, 10)]
+    np.testing.assert_array_equal(op.intervals(z), np.concatenate(pieces))
+    for told in (op.levels, op):
+        parts = np.concatenate([told(part) for part in np.array_split(z, 10)])
+        np.testing.assert_array_equal(told(z), parts)
+        assert told(z).dtype == parts.dtype
+    z[2, 2] = np.nan
+    np.testing.assert_array_equal(op.intervals(z)[2], op.intervals(z[2:3])[0])

@@ -379,7 +379,7 @@ def test_source_network_that_is_not_finite(tmp_path, factor):
 def test_unknown_backend():
     with pytest.raises(BackendError) as caught:
         small_program().run(small_program().domain.sample(16, 0), "abacus")
-    assert str(caught.value) == "'abacus': unknown backend\nhint: known are reference, norse"
+    assert str(caught.value) == "'abacus': unknown backend\nhint: known are fast, reference, norse"
 
 
 def test_dump(tmp_path):

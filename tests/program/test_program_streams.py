@@ -58,7 +58,7 @@ def test_points_are_ordered_and_given_back_in_their_own_order():
 def test_chunks_change_nothing(monkeypatch):
     program = small_program("delta")
     expected = program.run_grid((16, 16), lines=3)
-    monkeypatch.setattr(running, "chunk_of", lambda program: 16)
+    monkeypatch.setattr(running, "chunk_of", lambda cores, at_once: 16)
     found = program.run_grid((16, 16), lines=3)
     np.testing.assert_array_equal(found.outputs, expected.outputs)
     assert found.metrics == expected.metrics

@@ -1,0 +1,1 @@
+"""Cores near the speed of the network: tables, counted spikes; nothing reads a file here."""

@@ -1,0 +1,42 @@
+"""Loops compiled by Numba, if that is installed.
+
+Machine code is kept in the user's cache folder, or where ``NUMBA_CACHE_DIR`` says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from platformdirs import user_cache_path
+
+
+@cache
+def numba() -> Any:
+    """The module, or None if it cannot be imported."""
+    try:
+        return import_module("numba")
+    except ImportError:
+        return None
+
+
+def compiled(loop: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """A loop as machine code that lets other threads run.
+
+    Args:
+        loop: Of numbers and arrays, in the part of Python that Numba knows.
+        options: Of ``numba.njit``.
+    """
+    found = numba()
+    before = found.config.CACHE_DIR
+    if not os.environ.get("NUMBA_CACHE_DIR"):
+        found.config.CACHE_DIR = str(user_cache_path("pinnir") / "numba")
+    try:
+        compile_ = found.njit(nogil=True, cache=True, error_model="numpy", **options)
+        made: Callable[..., Any] = compile_(loop)
+    finally:
+        found.config.CACHE_DIR = before
+    return made
