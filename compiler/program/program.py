@@ -161,7 +161,7 @@ class Program:
     def run(
         self,
         points: Array | Sequence[Array],
-        backend: str = "reference",
+        backend: str = "fast",
         *,
         reference: Array | None = None,
         streaming: Streaming | None = None,
@@ -259,7 +259,7 @@ class Program:
     def run_grid(
         self,
         shape: tuple[int, ...],
-        backend: str = "reference",
+        backend: str = "fast",
         *,
         order: str | None = None,
         lines: int | None = None,
