@@ -14,6 +14,7 @@ from pinnir.base.bounds import Axis, Names
 from pinnir.base.errors import DomainError
 from pinnir.numerics.matrix import Array
 from pinnir.points.point_files import as_numbers
+from pinnir.points.sobol import sobol
 
 # A box of more columns has too many corners to list.
 _MOST_CORNERED = 6
@@ -73,9 +74,7 @@ class Domain:
 
         ``count`` should be a power of two; different seeds give different points.
         """
-        from scipy.stats import qmc
-
-        unit = qmc.Sobol(len(self.columns), scramble=True, rng=seed).random(count)
+        unit = sobol(count, len(self.columns), seed)
         return np.asarray(self.low + unit * (self.high - self.low))
 
     def boundary(self, count: int, seed: int) -> Array:

@@ -84,18 +84,21 @@ class Measure:
             self._graphs.pop(next(iter(self._graphs)))
 
     def few(self, candidate: Candidate) -> Point:
-        """Error and costs of a candidate's program on a few selection points."""
-        return self._run(candidate, FEW_POINTS)
+        """Error and costs of a candidate's program on a few selection points.
+
+        On so few the oracle is done before the fast backend has made its tables.
+        """
+        return self._run(candidate, FEW_POINTS, "reference")
 
     def more(self, candidate: Candidate) -> Point:
         """The same on the first set of selection points, which is several times as many."""
-        return self._run(candidate, len(self.job.selection) // SETS)
+        return self._run(candidate, len(self.job.selection) // SETS, "fast")
 
-    def _run(self, candidate: Candidate, count: int) -> Point:
+    def _run(self, candidate: Candidate, count: int, backend: str) -> Point:
         points = self.job.combined(self.job.selection[:count])
         with _faults_with(candidate):
             program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
-            result = program.run(points)
+            result = program.run(points, backend)
             costs = stream_costs(program, _LINES, self.job.seed)
         found = point(candidate, result.metrics | costs, SELECTION, self.job.norm)
         self.job.progress(f"{candidate}: {found.errors.measured:.3e}")

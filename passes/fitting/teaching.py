@@ -15,6 +15,7 @@ from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.runs import Run
 from pinnir.passes.fitting.trainable_core import TrainableCore
 from pinnir.pipeline.context import Context
+from pinnir.pipeline.remembered import once_for_each_graph
 
 # Weight of directions that the outputs do not depend on, as a share of the mean one.
 _LEAST_WEIGHT = 1e-3
@@ -77,10 +78,20 @@ def teacher_values(
     where the core ends.
     """
     points = core.thinned(context.fresh(count, 0))
-    layers, source = context.layers, context.source
-    wanted = trace(layers, layers.bind(points), core.names)
-    wanted |= trace(source, source.bind(points), {node.name for node in core.leaving})
-    return core.entering_values(points), wanted
+    given = count, len(points)
+    inside = _values_on(context.layers, context, *given, core.names)
+    ends = _values_on(
+        context.source, context, *given, frozenset(node.name for node in core.leaving)
+    )
+    return core.entering_values(points), {**inside, **ends}
+
+
+@once_for_each_graph
+def _values_on(
+    graph: Graph, context: Context, drawn: int, rows: int, names: frozenset[str]
+) -> Mapping[str, Array]:
+    """Values of these nodes on the first rows of so many new points."""
+    return trace(graph, graph.bind(context.fresh(drawn, 0)[:rows]), names)
 
 
 def root_of(metric: Array) -> Array:

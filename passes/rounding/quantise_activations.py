@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,11 +57,15 @@ class QuantiseActivations(Pass):
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Replace the activations; ranges come from the calibration points."""
-        values, beyond = _values(graph, context), _beyond(graph, context)
+        values = _values(graph, context)
         layers = {node.name: op for node, op in activations(graph).items()}
 
         def rounded(name: str, levels: int | NDArray[np.int64]) -> Staircase:
-            return self._round(layers[name], values[name], beyond[name], levels)
+            op = layers[name]
+            if op.function == "clip":
+                assert isinstance(levels, int)
+                return _clip_staircase(op, values[name].shape[1], levels, self.rounding)
+            return self._round(op, values[name], _beyond(graph, context)[name], levels)
 
         found = {name: rounded(name, self.levels) for name in layers}
         if self.allocation == "sensitivity":
@@ -82,9 +87,6 @@ class QuantiseActivations(Pass):
     def _round(
         self, op: Activation, z: Array, beyond: Array, levels: int | NDArray[np.int64]
     ) -> Staircase:
-        if op.function == "clip":
-            assert isinstance(levels, int)
-            return _clip_staircase(op, z.shape[1], levels, self.rounding)
         low, high = z.min(axis=0), z.max(axis=0)
         lowest, highest = low - beyond[0], high + beyond[1]
         if self.range == "layer":
@@ -99,17 +101,17 @@ class QuantiseActivations(Pass):
 
 
 @once_for_each_graph
-def _values(graph: Graph, context: Context) -> dict[str, Array]:
+def _values(graph: Graph, context: Context) -> Mapping[str, Array]:
     return preactivations(graph, graph.bind(context.calibration))
 
 
 @once_for_each_graph
-def _beyond(graph: Graph, context: Context) -> dict[str, Array]:
+def _beyond(graph: Graph, context: Context) -> Mapping[str, Array]:
     return found_beyond(graph, context, _values(graph, context))
 
 
 @once_for_each_graph
-def _weights(graph: Graph, context: Context) -> dict[str, Array]:
+def _weights(graph: Graph, context: Context) -> Mapping[str, Array]:
     return sensitivities(graph, context.calibration, of_each_output=True)
 
 

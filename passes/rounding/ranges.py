@@ -8,6 +8,8 @@ neighbourhood of the points at which a neuron is lowest and highest is searched,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from pinnir.ir.evaluate import preactivations
@@ -23,7 +25,7 @@ _FARTHEST = 0.25
 _MOST_COLUMNS = 16
 
 
-def found_beyond(graph: Graph, context: Context, seen: dict[str, Array]) -> dict[str, Array]:
+def found_beyond(graph: Graph, context: Context, seen: Mapping[str, Array]) -> dict[str, Array]:
     """How far each neuron reaches beyond what the calibration points show.
 
     Args:

@@ -96,15 +96,11 @@ def test_a_graph_is_looked_at_once_and_for_other_points_again():
     looked = []
 
     @once_for_each_graph
-    def look(graph: Graph, at: Context) -> int:
+    def look(graph: Graph, at: Context, number: int) -> dict[str, np.ndarray]:
         looked.append(at)
-        return len(looked)
+        return {"found": np.array(len(looked))}
 
     graph = ridge(30)
     at, other = within(graph), within(graph, 64)
-    assert [look(graph, at), look(graph, at), look(graph, other), look(ridge(30), at)] == [
-        1,
-        1,
-        2,
-        3,
-    ]
+    calls = (graph, at, 1), (graph, at, 1), (graph, at, 2), (graph, other, 1), (ridge(30), at, 1)
+    assert [int(look(*call)["found"]) for call in calls] == [1, 1, 2, 3, 4]
