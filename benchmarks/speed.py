@@ -272,7 +272,8 @@ def main() -> None:
     )
 
 
-_STAIRCASES = """`run_staircases` in `compiler/engine/staircase_graph.py` against `evaluate`. The oracle looks
+_STAIRCASES = """\
+`run_staircases` in `compiler/engine/staircase_graph.py` against `evaluate`. The oracle looks
 levels up in tables too; when it searched boundaries instead it took 2.7 times as long on Burgers,
 and the reference backend 1.3 times on the delta program.
 """
