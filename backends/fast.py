@@ -21,12 +21,15 @@ _POINTS = 2**17
 class FastBackend(Backend):
     """Tables instead of units, float64, spikes counted exactly; faster still with numba."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, compiling: bool | None = None) -> None:
         """Prepare nothing yet.
 
         Args:
             threads: At most; None for as many as the machine and ``OMP_NUM_THREADS`` allow.
+            compiling: Whether Numba compiles the loops, if it is there; None for as soon as it is
+                worth it.
         """
+        self.compiling = compiling
         self.threads = threads or allowed_threads()
         self.points_at_once: int | None = _POINTS
 
@@ -36,9 +39,9 @@ class FastBackend(Backend):
         counted: CountedCore | LayerwiseCore
         try:
             if any(isinstance(node.op, IF | HardResetIF) for node in core.nodes):
-                counted = LayerwiseCore(core, self.threads)
+                counted = LayerwiseCore(core, self.threads, self.compiling)
             else:
-                counted = CountedCore(core, lines, self.threads)
+                counted = CountedCore(core, lines, self.threads, self.compiling)
         except NotCoveredError as reason:
             self.handed_over = (*self.handed_over, str(reason))
             self.points_at_once = None

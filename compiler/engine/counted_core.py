@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pinnir.engine.event_run import EventRun, is_chain
+from pinnir.engine.jit import Patience
 from pinnir.engine.kernels import PLAIN, Counts, compiled
 from pinnir.engine.layered_network import Layer
 from pinnir.engine.level_changes import joined
@@ -20,8 +22,7 @@ from pinnir.neurons import Phase
 from pinnir.neurons.phase import weight
 from pinnir.numerics.matrix import Array
 
-# Numbers to look up before Numba is asked for: loading it takes as long as numpy takes for these,
-# so that it costs at most what it saves.
+# Numbers to look up before Numba is asked for.
 _WORTH_COMPILING = 2**27
 
 
@@ -33,13 +34,17 @@ class CountedCore:
         network: Its layers.
     """
 
-    def __init__(self, core: Graph, lines: int, workers: int) -> None:
+    def __init__(
+        self, core: Graph, lines: int, workers: int, compiling: bool | None = None
+    ) -> None:
         """Prepare a core.
 
         Args:
             core: A core of one input and one output.
             lines: Along which a delta core runs at once.
             workers: Threads, at most.
+            compiling: Whether Numba compiles the loops, if it is there; None for when it is worth
+                it.
 
         Raises:
             NotCoveredError: If the engine does not run such a core.
@@ -48,7 +53,9 @@ class CountedCore:
         self.network = layered_core(core)
         streams = any(layer.changing for layer in self.network.layers)
         self._run = NetworkRun(self.network, lines if streams else 0, workers)
-        self._looked_up = 0
+        self._patience = Patience(_WORTH_COMPILING, compiling)
+        self._sparse = streams and is_chain(self.network)
+        self._events: EventRun | None = None
         self._before = [np.zeros((one.table.rows, lines)) for one in self.network.layers]
 
     def __call__(self, x: Array, counter: SpikeCounter) -> Array:
@@ -61,11 +68,29 @@ class CountedCore:
         Returns:
             ``(points, outputs)``.
         """
-        self._looked_up += len(x) * self.network.neurons
-        faster = compiled() if self._looked_up >= _WORTH_COMPILING else None
+        worth = self._patience.ends(len(x) * self.network.neurons)
+        faster = compiled() if worth else None
+        begun = np.empty((0, self.network.columns[self.network.leaving[0]]))
+        if faster is not None and self._sparse:
+            begun = self._by_events(x, counter)
+            x = x[len(begun) :]
+            self._sparse = not len(x)
+            if self._sparse:
+                return begun
         (found,), seen = self._run([x], faster or PLAIN)
         for number, layer in enumerate(self.network.layers):
             self._count(number, layer, seen, counter)
+        return np.concatenate([begun, found]) if len(begun) else found
+
+    def _by_events(self, x: Array, counter: SpikeCounter) -> Array:
+        """Run points event by event, until too much changes."""
+        if self._events is None:
+            self._events = EventRun(self.network, self._before)
+        found, sent = self._events(x)
+        for layer, events in zip(self.network.layers, sent, strict=True):
+            assert layer.node is not None
+            counter.add(layer.node, events)
+        self._before = [one.numbers.T for one in self._events.layers]
         return found
 
     def _count(self, number: int, layer: Layer, seen: list[Seen], counter: SpikeCounter) -> None:

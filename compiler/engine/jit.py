@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 from platformdirs import user_cache_path
 
 
@@ -21,6 +22,27 @@ def numba() -> Any:
         return import_module("numba")
     except ImportError:
         return None
+
+
+class Patience:
+    """Says when loops are worth compiling: loading Numba costs as much as some work with numpy.
+
+    If numpy has done that much, Numba costs at most what it saves.
+    """
+
+    def __init__(self, worth: float, asked: bool | None) -> None:
+        """Wait for work.
+
+        Args:
+            worth: Numbers to look up, or units and steps to run, with numpy.
+            asked: Whether loops are compiled from the first point on, or never; None to wait.
+        """
+        self._left = worth if asked is None else (-np.inf if asked else np.inf)
+
+    def ends(self, work: float) -> bool:
+        """Whether loops are to be compiled before so much more work is done."""
+        self._left -= work
+        return self._left <= 0
 
 
 def compiled(loop: Callable[..., Any], **options: Any) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from pinnir.engine import scans
+from pinnir.engine.jit import Patience
 from pinnir.engine.kernels import Scratch
 from pinnir.engine.scans import Counts, Scan
 from pinnir.engine.stepped_plan import SteppedLayer, SteppedMap, SteppedPlan
@@ -23,7 +24,7 @@ from pinnir.numerics.matrix import Array
 _BLOCK_NUMBERS = 2**17
 _BLOCKS = (64, 1024)
 _BLOCKS_A_THREAD = 2
-# Units, steps and samples to run before Numba is asked for, as in ``counted_core.py``.
+# Units, steps and samples to run before Numba is asked for.
 _WORTH_COMPILING = 2**27
 
 
@@ -34,12 +35,14 @@ class LayerwiseCore:
         plan: In which order.
     """
 
-    def __init__(self, core: Graph, workers: int) -> None:
+    def __init__(self, core: Graph, workers: int, compiling: bool | None = None) -> None:
         """Prepare a core.
 
         Args:
             core: A core of one input and one output.
             workers: Threads, at most.
+            compiling: Whether Numba compiles the loops, if it is there; None for when it is worth
+                it.
 
         Raises:
             NotCoveredError: If the engine does not run such a core.
@@ -47,7 +50,8 @@ class LayerwiseCore:
         self.plan, self._workers = SteppedPlan.of(core), workers
         layers = [one for one in self.plan.operations if isinstance(one, SteppedLayer)]
         self._layers = layers
-        self._work, self._done = sum(one.units.units for one in layers) * core.steps, 0
+        self._work = sum(one.units.units for one in layers) * core.steps
+        self._patience = Patience(_WORTH_COMPILING, compiling)
         widest = max((one.units.handed_on for one in layers), default=1) * core.steps
         size = int(np.clip(_BLOCK_NUMBERS // widest, *_BLOCKS))
         self._block = 1 << (size.bit_length() - 1)
@@ -62,8 +66,7 @@ class LayerwiseCore:
         Returns:
             ``(points, outputs)``.
         """
-        self._done += len(x) * self._work
-        faster = scans.compiled() if self._done >= _WORTH_COMPILING else None
+        faster = scans.compiled() if self._patience.ends(len(x) * self._work) else None
         blocks = -(-len(x) // self._block)
         workers = max(1, min(self._workers, blocks // _BLOCKS_A_THREAD))
         shares = np.linspace(0, blocks, workers + 1).astype(int) * self._block

@@ -31,6 +31,9 @@ Index = NDArray[np.intp]
 _MOST = float(np.finfo(np.float64).max)
 # Roundings of the largest number in a unit's sum by which its changes may lie apart.
 _ROUNDINGS = 32
+# Units of neurons in intervals that are looked at together.
+_AT_ONCE = 2**22
+_ALL = slice(None)
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -66,18 +69,23 @@ class Bank:
         """What a spike adds to the level, ``(neurons, units)``."""
         return self.node.op_as(Threshold).level_weight.reshape(self.weight.shape)
 
-    def brought(self, z: Array) -> Array:
-        """What other units' spikes bring for ``z`` ``(neurons, numbers)``, for every unit."""
+    def brought(self, z: Array, part: slice = _ALL) -> Array:
+        """What other units' spikes bring for ``z`` ``(neurons, numbers)``, for every unit.
+
+        Args:
+            z: Of some of the neurons.
+            part: Which these are.
+        """
         if self.other is None or self.lateral is None:
             return np.zeros((*z.shape, 1))
-        spikes = self.other.fires(z).astype(np.float64)
-        total: Array = spikes @ self.lateral.swapaxes(1, 2) + self.bias[1][:, None]
+        spikes = self.other.fires(z, part).astype(np.float64)
+        total: Array = spikes @ self.lateral[part].swapaxes(1, 2) + self.bias[1][part, None]
         return total
 
-    def fires(self, z: Array) -> Bits:
-        """Which units fire, ``(neurons, numbers, units)``, for ``z`` ``(neurons, numbers)``."""
-        copied = z[:, :, None] * self.weight[:, None] + self.bias[0][:, None]
-        return np.asarray(copied + self.brought(z) >= self.threshold[:, None])
+    def fires(self, z: Array, part: slice = _ALL) -> Bits:
+        """Which units fire, ``(neurons, numbers, units)``; arguments as of :meth:`brought`."""
+        copied = z[:, :, None] * self.weight[part, None] + self.bias[0][part, None]
+        return np.asarray(copied + self.brought(z, part) >= self.threshold[part, None])
 
     @cached_property
     def changes(self) -> Array:
@@ -202,18 +210,43 @@ class DerivedStaircase:
         numbers = np.zeros(inside.size, np.int64)
         runs = []
         for bank in banks:
-            places = first[bank.neurons][:, None] + np.arange(counts[bank.neurons].max() + 1)
-            real = places < first[bank.neurons + 1][:, None]
-            fires = bank.fires(inside[np.where(real, places, 0)]) & real[:, :, None]
-            added = (fires * bank.level_weight[:, None]).sum(axis=2)
-            np.add.at(numbers, places[real], added[real])
-            change = np.diff(fires.astype(np.int8), axis=1, prepend=0, append=0)
-            row, unit, column = np.nonzero(change.swapaxes(1, 2))
-            interval = first[bank.neurons[row]] + column
-            sign = change[row, column, unit].astype(np.int64)
-            own = row * bank.weight.shape[1] + unit
-            runs.append(UnitRuns(bank.node, own, interval, sign))
+            most = int(counts[bank.neurons].max()) + 1
+            each = max(1, _AT_ONCE // (most * bank.weight.shape[1]))
+            starts = range(0, bank.neurons.size, each)
+            parts = [slice(start, start + each) for start in starts]
+            found = [_runs(bank, part, first, inside, numbers) for part in parts]
+            unit, interval, sign = (np.concatenate(each) for each in zip(*found, strict=True))
+            runs.append(UnitRuns(bank.node, unit, interval, sign))
         return cls(boundaries, counts, numbers, tuple(runs))
+
+
+def _runs(
+    bank: Bank, part: slice, first: Index, inside: Array, numbers: NDArray[np.int64]
+) -> tuple[Index, Index, NDArray[np.int64]]:
+    """Units, intervals and signs of the changes of some neurons' units, as of ``UnitRuns``.
+
+    Args:
+        bank: The population.
+        part: Which of its neurons.
+        first: First interval of each neuron of the layer.
+        inside: A number in every interval.
+        numbers: What the units that fire are worth together in every interval; theirs is added.
+    """
+    neurons = bank.neurons[part]
+    begin, end = first[neurons][:, None], first[neurons + 1][:, None]
+    places = begin + np.arange((end - begin).max())
+    real = places < end
+    fires = bank.fires(inside[np.where(real, places, 0)], part) & real[:, :, None]
+    added = (fires * bank.level_weight[part, None]).sum(axis=2)
+    np.add.at(numbers, places[real], added[real])
+    # By units, and with nothing before the first interval and behind the last.
+    padded = np.zeros((len(neurons), bank.weight.shape[1], fires.shape[1] + 2), bool)
+    padded[:, :, 1:-1] = fires.swapaxes(1, 2)
+    change = padded[:, :, 1:] != padded[:, :, :-1]
+    row, unit, column = np.unravel_index(np.flatnonzero(change), change.shape)
+    sign = np.where(padded[row, unit, column + 1], np.int64(1), np.int64(-1))
+    own = (part.start + row) * bank.weight.shape[1] + unit
+    return own, begin[row, 0] + column, sign
 
 
 def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index, Array]:

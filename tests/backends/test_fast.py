@@ -11,7 +11,7 @@ import pinnir
 from pinnir.backends.fast import FastBackend
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.targets import TARGETS
-from pinnir.engine import counted_core, network_run, stepped_run
+from pinnir.engine import counted_core, event_run, network_run, stepped_run
 from pinnir.engine.kernels import compiled as numba_kernels
 from pinnir.ir.graph import Graph
 from pinnir.metrics.spikes import SpikeCounter
@@ -54,6 +54,9 @@ SPLIT = ("ramps", "centred", "refitted")
 EXAMPLE_PROGRAMS = sorted(path.parent.name for path in EXAMPLES.glob("*/program.nir"))
 
 
+COMPILING = st.sampled_from((False,) if numba_kernels() is None else (False, True))
+
+
 @pytest.fixture(params=["numpy", "numba"])
 def kernels(request, monkeypatch) -> str:
     """With numpy alone, and compiled from the first point on."""
@@ -65,11 +68,10 @@ def kernels(request, monkeypatch) -> str:
     return str(request.param)
 
 
-def same_counts(core: Graph, x: Array, lines: int = 1) -> None:
+def same_counts(core: Graph, x: Array, lines: int = 1, compiling: bool | None = None) -> None:
     """Every unit of a core fires as often, and its output is the same."""
-    (one, output), (other, expected) = (
-        run_counted(backend, core, x, lines) for backend in (FastBackend(), ReferenceBackend())
-    )
+    backends = (FastBackend(compiling=compiling), ReferenceBackend())
+    (one, output), (other, expected) = (run_counted(b, core, x, lines) for b in backends)
     assert one.keys() == other.keys()
     for name, spikes in other.items():
         np.testing.assert_array_equal(one[name], spikes, err_msg=name)
@@ -101,10 +103,10 @@ def same_results(program: Program, x: Array, streaming: Streaming | None = None)
 
 
 @settings(deadline=None)
-@given(graph=core_graphs(), levels=st.integers(2, 200))
-def test_population_programs_of_random_networks(graph, levels):
+@given(graph=core_graphs(), levels=st.integers(2, 200), compiling=COMPILING)
+def test_population_programs_of_random_networks(graph, levels, compiling):
     core = compiled(graph, population(levels))
-    same_counts(core, points(core, 200, 1))
+    same_counts(core, points(core, 200, 1), compiling=compiling)
 
 
 @settings(deadline=None)
@@ -113,19 +115,20 @@ def test_population_programs_of_random_networks(graph, levels):
     levels=st.integers(2, 60),
     coding=st.sampled_from(("delta", "delta,events=graded", "phase")),
     lines=st.sampled_from((1, 2, 7)),
+    compiling=COMPILING,
 )
-def test_streamed_programs_of_random_networks(graph, levels, coding, lines):
+def test_streamed_programs_of_random_networks(graph, levels, coding, lines, compiling):
     lower = f"quantise-activations{{levels={levels}}},fixed-point,lower{{coding={coding}}}"
     core = compiled(graph, lower).streamed
     assert core is not None
-    same_counts(core, points(core, 150, 1), lines)
+    same_counts(core, points(core, 150, 1), lines, compiling)
 
 
 @settings(deadline=None)
-@given(graph=core_graphs(("tanh",)), pipeline=st.sampled_from(sorted(RATES)))
-def test_rate_programs_of_random_networks(graph, pipeline):
+@given(graph=core_graphs(("tanh",)), pipeline=st.sampled_from(sorted(RATES)), compiling=COMPILING)
+def test_rate_programs_of_random_networks(graph, pipeline, compiling):
     core = compiled(graph, RATES[pipeline])
-    same_counts(core, points(core, 100, 1))
+    same_counts(core, points(core, 100, 1), compiling=compiling)
 
 
 @pytest.mark.parametrize("pipeline", [population(40), *(RATES[name] for name in SPLIT)])
@@ -143,9 +146,10 @@ def test_a_rate_core_by_itself(pipeline, kernels):
 @pytest.mark.parametrize("name", EXAMPLE_PROGRAMS)
 def test_example_programs(name, kernels):
     program = from_bytes((EXAMPLES / name / "program.nir").read_bytes())
-    if program.manifest["coding"] != "population":
-        pytest.skip("tested with its coding")
-    same_results(program, program.domain.sample(512, 5))
+    covered = program.manifest["coding"] == "population"
+    x = program.domain.sample(512, 5)[: None if covered else 8]
+    same_results(program, x)
+    assert ("handed_over" in program.run(x[:1], "fast").metrics) != covered
 
 
 @pytest.mark.parametrize("coding", ["population", "delta", "phase", "rate"])
@@ -220,17 +224,28 @@ def test_who_watches_every_spike_sees_the_oracles():
     assert same_spikes(spikes, expected) > 0
 
 
-def test_numba_gives_the_same_bits():
+@pytest.mark.parametrize("pipeline", [population(300), *RATES.values()])
+def test_numba_gives_the_same_bits(pipeline):
     if numba_kernels() is None:
         pytest.skip("numba is not installed")
-    core = compiled(core_graph(1, (2, 30, 30, 1), ("tanh", "sin")), population(300))
-    x = points(core, 20_000, 3)
-    outputs = []
-    for worth in (0, 2**60):
-        counted_core._WORTH_COMPILING, before = worth, counted_core._WORTH_COMPILING
-        outputs.append(FastBackend().load(core)(x, SpikeCounter()))
-        counted_core._WORTH_COMPILING = before
+    core = compiled(core_graph(1, (2, 20, 20, 1), ("tanh", "tanh")), pipeline)
+    x = points(core, 5_000, 3)
+    outputs = [FastBackend(compiling=c).load(core)(x, SpikeCounter()) for c in (False, True)]
     np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize("lines", [1, 4])
+@pytest.mark.parametrize("most", [-1.0, 0.02, 0.5])
+def test_events_are_followed_until_too_much_changes(lines, most, monkeypatch):
+    if numba_kernels() is None:
+        pytest.skip("numba is not installed")
+    monkeypatch.setattr(event_run, "_BLOCK", 64)
+    monkeypatch.setattr(event_run, "_MOST_CHANGING", most)
+    monkeypatch.setattr(counted_core, "_WORTH_COMPILING", 10_000)
+    (core,) = small_program("delta").running
+    smooth = np.linspace(-1, 1, 600)[:, None] * [1.0, 0.2]
+    same_counts(core, np.concatenate([smooth, points(core, 200, 1)]), lines)
+    same_counts(core, np.concatenate([points(core, 200, 1), smooth]), lines)
 
 
 def test_handed_over():
