@@ -14,6 +14,9 @@ from pinnir.search.measure import Measure
 _SLACK = 0.9
 # What is proposed must be below this share of the tolerance on the selection points.
 _MARGIN = 0.98
+# Twice the slots that a neuron could fire in halve an error, and may do a little better. What by
+# this law stays above the tolerance is not made.
+_LUCK = 0.6
 _NO_BOUND: Rank = (math.inf, math.inf)
 
 
@@ -75,8 +78,21 @@ class SimulatedSearch:
         return candidate.weight(self.criterion)
 
     def _is_hopeless(self, candidate: Candidate) -> bool:
-        """Whether it has too few levels; one is simulated anyway, to know what the family costs."""
-        return bool(self._few) and 0 < candidate.levels < self.least_levels
+        """Whether it is too coarse; one is simulated anyway, to know what the family costs."""
+        if self._few and 0 < candidate.levels < self.least_levels:
+            return True
+        return any(self._stays_above(candidate, one) for one in self._few.values())
+
+    def _stays_above(self, candidate: Candidate, known: Point) -> bool:
+        """Whether a smaller program's error says that this one's is above the tolerance.
+
+        It says so of programs of no fewer steps and no fewer units.
+        """
+        smaller, units = known.candidate, candidate.units or 1
+        if not smaller.levels or smaller.steps > candidate.steps or (smaller.units or 1) > units:
+            return False
+        share = smaller.weight("spikes") / candidate.weight("spikes")
+        return _LUCK * share * known.errors.measured > self.wanted
 
     def _is_longer(self, candidate: Candidate, best: Point | None) -> bool:
         """Whether it costs the same as the best found, but has more slots to spike in."""

@@ -71,7 +71,7 @@ def test_run_table(capsys, program, result):
     print_run(program, result, 0.5, [Path("f.npz"), Path("f.png")])
     text = capsys.readouterr().out
     told = cells(text)
-    assert "64 points on reference" in text
+    assert "64 points on fast" in text
     assert told["points per second"] == "128"
     assert told["relative L2 error against the network"] == f"{result.metrics['rel_l2']:.3e}"
     assert text.rstrip().endswith("written: f.npz, f.png")

@@ -63,7 +63,7 @@ def test_all_families(monkeypatch):
     with pytest.raises(FamilyError) as caught:
         pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
     text = str(caught.value)
-    assert text.startswith("family population, pipeline fold-constants,")
+    assert text.startswith("family population-refitted, pipeline fold-constants,")
     assert text.endswith(",legalise: RuntimeError: it broke\nin two lines")
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -127,7 +127,7 @@ def test_the_command_line_where_nothing_is_left(tmp_path, monkeypatch):
     result = compiled(tmp_path)
     assert result.exit_code == 3
     assert result.stderr.startswith(
-        "internal error: FamilyError: family population, pipeline fold-constants,"
+        "internal error: FamilyError: family population-refitted, pipeline fold-constants,"
     )
     assert "this is a bug in pinnir" in result.stderr
     assert not (tmp_path / "out.nir").exists()

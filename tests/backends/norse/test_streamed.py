@@ -81,7 +81,7 @@ def test_hysteresis(hysteresis):
 @pytest.mark.parametrize("coding", STREAMED)
 def test_through_the_program(coding):
     program = small_program(coding)
-    expected, found = program.run_grid((9, 8)), program.run_grid((9, 8), "norse")
+    expected, found = (program.run_grid((9, 8), name) for name in ("reference", "norse"))
     # Sums of levels are exact; the read-out of sign-gradient neurons is a sum of real numbers.
     close = 0.0 if coding in LEVELLED else 1e-12
     np.testing.assert_allclose(found.outputs, expected.outputs, rtol=0, atol=close)
