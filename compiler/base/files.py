@@ -17,8 +17,10 @@ from pathlib import Path
 
 from pinnir.base.errors import ProgramFileError
 
-# Format 3 holds cores for programmable neurons as well, which readers of format 2 do not know.
-FORMAT, STREAMED_FORMAT = 2, 3
+# Format 5 holds cores for programmable neurons as well, which readers of format 4 need not know.
+FORMAT, STREAMED_FORMAT = 4, 5
+# Formats 2 and 3 held the same, with all weights in full.
+READ = (2, 3, FORMAT, STREAMED_FORMAT)
 LARGEST = 2**30
 
 _BLOCK = 512  # the smallest user block that HDF5 allows
@@ -51,11 +53,11 @@ def unseal(sealed: bytes, name: str) -> bytes:
             f"{name} is not a program file", hint="give a .nir file that pinnir compile wrote"
         )
     version, size = int(found[1]), int(found[2])
-    if version not in (FORMAT, STREAMED_FORMAT):
+    if version not in READ:
         raise ProgramFileError(
-            f"{name} has format {version}, "
-            f"this pinnir reads formats {FORMAT} and {STREAMED_FORMAT}",
-            hint="compile it again with this pinnir",
+            f"{name} has format {version}, this pinnir reads formats {READ[0]} to {READ[-1]}",
+            hint="compile it again with this pinnir: pinnir compile MODEL.onnx --domain ... -o "
+            "OUT.nir",
         )
     data = sealed[_BLOCK:]
     if len(data) != size:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import msgspec
 import nir
 import numpy as np
 from msgspec.structs import asdict
@@ -28,9 +29,11 @@ from pinnir.frontend.reader import IMPORTERS
 from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.placement import StoredPlacement
 from pinnir.numerics.matrix import Array
-from pinnir.program.file_check import GROUP, damaged
+from pinnir.program.file_check import FORMS, GROUP, damaged
 from pinnir.program.manifest import FIELDS, read_manifest
-from pinnir.program.nir_graph import from_nir
+from pinnir.program.nir_file import read_nir
+from pinnir.program.nir_graph import StoredMap, read_cores
+from pinnir.program.nir_weights import Metadata
 from pinnir.program.program import Program
 from pinnir.program.segments import Segment
 from pinnir.program.streamed_groups import Datasets, streamed_forms
@@ -109,7 +112,9 @@ def _parse(data: bytes, name: str) -> Program:
                     streamed[key] = {name: value[()] for name, value in item.items()}
                 else:
                     parts[key] = item[()].tobytes()
-        return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
+            forms = msgspec.json.decode(parts.pop(FORMS, b"{}"), type=dict[str, Metadata])
+            nodes, edges = read_nir(file, forms)
+            return _assemble(parts, streamed, nodes, edges)
     except ProgramFileError as error:
         raise damaged(name, error) from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
@@ -144,7 +149,10 @@ def _try_segments(program: Program, segments: Sequence[Segment], name: str) -> N
 
 
 def _assemble(
-    parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
+    parts: Mapping[str, bytes],
+    streamed: Mapping[str, Datasets],
+    nodes: Mapping[str, StoredMap | nir.NIRNode],
+    edges: Sequence[tuple[str, str]],
 ) -> Program:
     entries: dict[str, Any] = json.loads(parts["manifest"])
     told = read_manifest(entries)
@@ -152,8 +160,8 @@ def _assemble(
     # Next to a streamed form stands a population program, whatever the manifest says of it.
     steps, read_out = (1, "last") if streamed else (told.steps, told.read_out)
     # A program whose neurons are functions of several values has no other form than the streamed.
-    alone = bool(streamed) and not graph.nodes
-    cores = {} if alone else from_nir(graph, labels, steps, read_out)
+    alone = bool(streamed) and not nodes
+    cores = {} if alone else read_cores(nodes, edges, labels, steps, read_out)
     forms = streamed_forms(streamed, labels, cores)
     segments = tuple(
         Segment(label, inputs, outputs, cores.get(label), parts.get(label), forms.get(label))

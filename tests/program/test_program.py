@@ -104,7 +104,7 @@ def test_the_file_is_plain_nir_with_a_private_group(tmp_path):
         assert set(file) == {"node", "pinnir", "version"}
         manifest = json.loads(file["pinnir/manifest"][()].tobytes())
     assert "format" not in manifest
-    assert (tmp_path / "p.nir").read_bytes().startswith(b"pinnir program 2\nbytes ")
+    assert (tmp_path / "p.nir").read_bytes().startswith(b"pinnir program 4\nbytes ")
     assert manifest["metrics"] == small_program().metrics
 
 
@@ -407,7 +407,7 @@ def test_folder_in_place_of_a_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"pinnir program 2\n", bytes(5000)])
+@pytest.mark.parametrize("data", [b"", b"hello", b"pinnir program 4\n", bytes(5000)])
 def test_no_program(tmp_path, data):
     path = tmp_path / "p.nir"
     path.write_bytes(data)
@@ -502,10 +502,10 @@ def test_damaged_parts(tmp_path, name, data, problem):
 
 def test_another_format_version(tmp_path):
     path = tmp_path / "p.nir"
-    path.write_bytes(small_program().to_bytes().replace(b"program 2", b"program 9", 1))
+    path.write_bytes(small_program().to_bytes().replace(b"program 4", b"program 9", 1))
     assert failure(path) == (
-        f"{path} has format 9, this pinnir reads formats 2 and 3\n"
-        "hint: compile it again with this pinnir"
+        f"{path} has format 9, this pinnir reads formats 2 to 5\n"
+        "hint: compile it again with this pinnir: pinnir compile MODEL.onnx --domain ... -o OUT.nir"
     )
 
 
