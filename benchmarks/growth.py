@@ -24,6 +24,7 @@ from benchmarks.common import DOCS, table, write_page
 from pinnir.passes.pipelines import population
 
 SERIES = {
+    "What every network takes": ["8x1@8"],
     "Width, at depth 4 and 64 levels": [
         f"{width}x4@64" for width in (64, 128, 256, 512, 1024, 2048)
     ],
@@ -38,9 +39,10 @@ Written by `python -m benchmarks.growth`. Random tanh networks of two inputs and
 population programs of fixed, even levels (`quantise-activations`, `lower`, `legalise`; nothing is
 searched or refitted) and are saved, each in a process of its own. *Numbers* is what such a program
 consists of: the weights of the network, its units, and the synapses from coarse to fine units.
-*CPU* and *memory* are those of the process, or of the largest one that it started; about 120 MB of
-memory and 2 s are the imports, the points and the source network's runtime. *Slope* is that of the
-logarithms against the row before: 1 is growth like the numbers, 2 like their square.
+*CPU* and *memory* are those of the process, or of the largest one that it started, with one thread
+(`OMP_NUM_THREADS=1`). *Slope* is that of the logarithms against the row before: 1 is growth like
+the numbers, 2 like their square. What the first row takes is in all others too, so slopes are small
+as long as a network is.
 """
 
 
