@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from pinnir.engine.kernels import PLAIN, Counts, Kernels, Scratch
 from pinnir.engine.layered_network import LayeredNetwork, Sum
 from pinnir.engine.level_changes import ChangeCounter
+from pinnir.engine.shares import block_of, in_shares
 from pinnir.numerics.matrix import Array
 
 # Numbers that the widest slot holds for one block, samples of a block at least and at most, and
@@ -65,9 +64,7 @@ class NetworkRun:
     @property
     def block(self) -> int:
         """Samples of a block: a power of two, or a multiple of the lines."""
-        widest = max(self.network.columns)
-        size = int(np.clip(_BLOCK_NUMBERS // widest, *_BLOCKS))
-        power = 1 << (size.bit_length() - 1)
+        power = block_of(_BLOCK_NUMBERS, max(self.network.columns), _BLOCKS)
         return max(1, power // self.lines) * self.lines if self.lines else power
 
     def __call__(
@@ -87,21 +84,15 @@ class NetworkRun:
         samples, block = len(entering[0]), self.block
         sizes = [self.network.columns[slot] for slot in self.network.leaving]
         leaving = [np.empty((samples, size)) for size in sizes]
-        blocks = -(-samples // block)
-        workers = max(1, min(self.workers, blocks // _BLOCKS_A_THREAD))
-        shares = np.linspace(0, blocks, workers + 1).astype(int) * block
 
-        def share(ends: tuple[int, int]) -> Seen:
+        def share(starts: range) -> Seen:
             seen, scratch = self._nothing(counting), Scratch()
-            for start in range(ends[0], min(ends[1], samples), block):
+            for start in starts:
                 part = slice(start, min(start + block, samples))
                 self._block(entering, leaving, part, kernels, seen, scratch)
             return seen
 
-        if workers == 1:
-            return leaving, [share((0, samples))]
-        with ThreadPoolExecutor(workers) as pool:
-            return leaving, list(pool.map(share, pairwise(shares)))
+        return leaving, in_shares(share, samples, block, self.workers, _BLOCKS_A_THREAD)
 
     def _nothing(self, counting: bool) -> Seen:
         layers = self.network.layers if counting else ()

@@ -5,15 +5,13 @@ Values are ``(columns, steps, samples)``, with one step where all steps have the
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-
 import numpy as np
 
 from pinnir.engine import scans
 from pinnir.engine.jit import Patience
 from pinnir.engine.kernels import Scratch
 from pinnir.engine.scans import Counts, Scan
+from pinnir.engine.shares import block_of, in_shares
 from pinnir.engine.stepped_plan import SteppedLayer, SteppedMap, SteppedPlan
 from pinnir.ir.graph import Graph, Node
 from pinnir.metrics.spikes import SpikeCounter
@@ -53,8 +51,7 @@ class LayerwiseCore:
         self._work = sum(one.units.units for one in layers) * core.steps
         self._patience = Patience(_WORTH_COMPILING, compiling)
         widest = max((one.units.handed_on for one in layers), default=1) * core.steps
-        size = int(np.clip(_BLOCK_NUMBERS // widest, *_BLOCKS))
-        self._block = 1 << (size.bit_length() - 1)
+        self._block = block_of(_BLOCK_NUMBERS, widest, _BLOCKS)
 
     def __call__(self, x: Array, counter: SpikeCounter) -> Array:
         """Run points.
@@ -67,22 +64,14 @@ class LayerwiseCore:
             ``(points, outputs)``.
         """
         faster = scans.compiled() if self._patience.ends(len(x) * self._work) else None
-        blocks = -(-len(x) // self._block)
-        workers = max(1, min(self._workers, blocks // _BLOCKS_A_THREAD))
-        shares = np.linspace(0, blocks, workers + 1).astype(int) * self._block
 
-        def share(ends: tuple[int, int]) -> tuple[list[Array], list[Counts]]:
+        def share(starts: range) -> tuple[list[Array], list[Counts]]:
             counts = [np.zeros(one.units.units, np.int64) for one in self._layers]
-            starts = range(ends[0], min(ends[1], len(x)), self._block)
             run, scratch = faster or scans.scan, Scratch()
-            pieces = (x[start : min(start + self._block, ends[1])] for start in starts)
+            pieces = (x[start : start + self._block] for start in starts)
             return [self._run(piece, run, counts, scratch) for piece in pieces], counts
 
-        if workers == 1:
-            done = [share((0, len(x)))]
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                done = list(pool.map(share, pairwise(shares)))
+        done = in_shares(share, len(x), self._block, self._workers, _BLOCKS_A_THREAD)
         for number, layer in enumerate(self._layers):
             counter.add(layer.units.node, np.sum([c[number] for _, c in done], axis=0, dtype=float))
         for node, spikes in self.plan.once:
