@@ -151,7 +151,7 @@ class TrainableCore:
         elif isinstance(node.op, Activation):
             run.values[node] = apply_activation(node.op, run.arriving(node))
         else:
-            run.values[node] = self._tables[node].values(run.arriving(node))
+            run.values[node] = node.op_as(Staircase)(run.arriving(node))
 
     def _with_slope(self, node: Node, z: Array) -> tuple[Array, Array]:
         if isinstance(node.op, Activation):
