@@ -8,7 +8,7 @@ neighbourhood of the points at which a neuron is lowest and highest is searched,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,19 +43,13 @@ def found_beyond(graph: Graph, context: Context, seen: Mapping[str, Array]) -> d
         ``(2, neurons)`` for each activation: how far below the lowest and above the highest, at
         most a quarter of the range.
     """
-    ends = {name: np.stack([z.min(axis=0), z.max(axis=0)]) for name, z in seen.items()}
     box = context.domain
     if box is None or box.axis_count > 1 or len(box.columns) > _MOST_COLUMNS or not seen:
-        return {name: np.zeros_like(end) for name, end in ends.items()}
+        return {name: np.zeros((2, z.shape[1])) for name, z in seen.items()}
     points = context.calibration
     rng = np.random.default_rng(context.seed)
-    lowest = np.concatenate([z.argmin(axis=0) for z in seen.values()])
-    highest = np.concatenate([z.argmax(axis=0) for z in seen.values()])
-    # Signs turn both searches into one for the highest values.
-    sign = np.repeat([-1.0, 1.0], lowest.size)
-    at = points[np.concatenate([lowest, highest])]
-    best = sign * np.concatenate([end[side] for side in (0, 1) for end in ends.values()])
-    seen_first = best.copy()
+    chosen, best = _farthest(seen.values())
+    at, first = points[chosen], best
     radius = len(points) ** (-1 / len(box.columns)) * (box.high - box.low)
     for _ in range(_ROUNDS):
         starts = np.unique(at, axis=0)
@@ -63,41 +57,37 @@ def found_beyond(graph: Graph, context: Context, seen: Mapping[str, Array]) -> d
             starts = starts[np.linspace(0, len(starts) - 1, _STARTS).astype(np.intp)]
         moves = radius * rng.standard_normal((_AROUND, *starts.shape))
         around = np.clip(starts + moves, box.low, box.high).reshape(-1, starts.shape[1])
-        rows = max(1, _ENTRIES // lowest.size)
-        for part in (around[first : first + rows] for first in range(0, len(around), rows)):
-            chosen, reached = _farthest(graph, part)
+        rows = max(1, 2 * _ENTRIES // best.size)
+        for part in np.split(around, range(rows, len(around), rows)):
+            with np.errstate(all="ignore"):  # the network need not be finite everywhere
+                values = preactivations(graph, graph.bind(part))
+            chosen, reached = _farthest(values.values())
             better = reached > best
             best = np.where(better, reached, best)
             at[better] = part[chosen[better]]
         radius = _CLOSER * radius
-    beyond = np.split((best - seen_first).reshape(2, -1), _ends(ends), axis=1)
-    return {
-        name: np.minimum(far, _FARTHEST * np.ptp(end, axis=0))
-        for (name, end), far in zip(ends.items(), beyond, strict=True)
-    }
+    widths = first.reshape(2, -1).sum(axis=0)
+    far = np.minimum((best - first).reshape(2, -1), _FARTHEST * widths)
+    ends = np.cumsum([z.shape[1] for z in seen.values()])[:-1]
+    return dict(zip(seen, np.split(far, ends, axis=1), strict=True))
 
 
-def _farthest(graph: Graph, points: Array) -> tuple[NDArray[np.intp], Array]:
+def _farthest(layers: Iterable[Array]) -> tuple[NDArray[np.intp], Array]:
     """Where every pre-activation is lowest and highest, and how far down and up it is there.
 
     Args:
-        graph: A tensor graph.
-        points: ``(samples, columns)``.
+        layers: Pre-activations, ``(samples, neurons)`` each.
 
     Returns:
-        Both ``(2 neurons,)``: rows of points, and values with their sign turned in the first half.
+        Both ``(2 neurons,)``: rows, and values with their sign turned in the first half, so that
+        in both halves the largest is farthest.
     """
     found: list[tuple[NDArray[np.intp], Array]] = []
-    with np.errstate(all="ignore"):  # the network need not be finite everywhere
-        layers = list(preactivations(graph, graph.bind(points)).values())
+    values = list(layers)
     for sign in (-1.0, 1.0):
-        for z in layers:
-            values = np.where(np.isfinite(z), sign * z, -np.inf)
-            chosen = values.argmax(axis=0)
-            found.append((chosen, values[chosen, np.arange(chosen.size)]))
+        for z in values:
+            signed = np.where(np.isfinite(z), sign * z, -np.inf)
+            chosen = signed.argmax(axis=0)
+            found.append((chosen, signed[chosen, np.arange(chosen.size)]))
     rows, reached = zip(*found, strict=True)
     return np.concatenate(rows), np.concatenate(reached)
-
-
-def _ends(layers: dict[str, Array]) -> list[int]:
-    return list(np.cumsum([end.shape[1] for end in layers.values()])[:-1])
