@@ -50,16 +50,16 @@ class SimulatedSearch:
         By walking up the costs; what was simulated before is not simulated again.
         """
         bound = _NO_BOUND if best is None else best.rank(self.criterion)
-        best = None
+        cheapest: Point | None = None
         for candidate in self.candidates:
             if self._at_least(candidate) >= bound[0]:
                 break
-            if self._is_hopeless(candidate) or self._is_longer(candidate, best):
+            if self._is_hopeless(candidate) or self._is_longer(candidate, cheapest):
                 continue
             found = self._sufficient(candidate, bound)
             if found is not None:
-                best, bound = found, found.rank(self.criterion)
-        return best
+                cheapest, bound = found, found.rank(self.criterion)
+        return cheapest
 
     def failed(self, one: Point, error: float) -> None:
         """Tell that a proposal had this error (its bound) on the evaluation points.
