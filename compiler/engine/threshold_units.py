@@ -38,6 +38,37 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
+class Changes:
+    """Where the units of a population begin or end to fire.
+
+    Attributes:
+        neuron: Of each change, counted within the population, ``(changes,)``.
+        unit: Which of the neuron's units, likewise.
+        at: The first ``z`` after it, ``-inf`` of a unit that fires from the beginning, likewise.
+        sign: 1 where the unit begins to fire, -1 where it ends, likewise.
+        neurons: How many there are.
+    """
+
+    neuron: Index
+    unit: Index
+    at: Array
+    sign: NDArray[np.int64]
+    neurons: int
+
+    @cached_property
+    def of_neurons(self) -> Array:
+        """The numbers of every neuron, ``(neurons, changes)`` ascending, padded with ``inf``."""
+        inside = np.isfinite(self.at)
+        neuron, at = self.neuron[inside], self.at[inside]
+        order = np.lexsort((at, neuron))
+        neuron, at = neuron[order], at[order]
+        counts = np.bincount(neuron, minlength=self.neurons)
+        found = np.full((self.neurons, int(counts.max(initial=0))), np.inf)
+        found[neuron, np.arange(at.size) - np.repeat(np.cumsum(counts) - counts, counts)] = at
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class Bank:
     """A population of threshold units, equally many for each of its neurons.
 
@@ -88,31 +119,54 @@ class Bank:
         return np.asarray(copied + self.brought(z, part) >= self.threshold[part, None])
 
     @cached_property
-    def changes(self) -> Array:
-        """Numbers at which units change, the first ``z`` after each change.
+    def changes(self) -> Changes:
+        """All that happens to its units as ``z`` rises, unit by unit of a neuron."""
+        known = None if self.other is None else self.other.changes.of_neurons
+        most = 1 if known is None else known.shape[1] + 1
+        each = max(1, _AT_ONCE // (most * self.weight.shape[1]))
+        parts = [slice(at, at + each) for at in range(0, self.neurons.size, each)]
+        found = [self._changes(part, known) for part in parts]
+        neuron, unit, at, sign = (np.concatenate(own) for own in zip(*found, strict=True))
+        return Changes(neuron, unit, at, sign, self.neurons.size)
 
-        ``(neurons, changes)`` ascending, padded with ``inf``.
+    def _changes(
+        self, part: slice, known: Array | None
+    ) -> tuple[Index, Index, Array, NDArray[np.int64]]:
+        """Changes of some neurons' units.
+
+        While z is between changes of the other units, a unit changes once or not at all; where
+        one of these changes, it may change as well.
+
+        Args:
+            part: The neurons.
+            known: Changes of the other units, ``(neurons, changes)``.
+
+        Returns:
+            Neuron, unit, number and sign of each.
         """
-        starts = np.full((self.neurons.size, 1), -_MOST)
-        if self.other is not None:
-            starts = np.concatenate([starts, self.other.changes], axis=1)
+        neurons, count = self.weight[part].shape
+        starts = np.full((neurons, 1), -_MOST)
+        if known is not None:
+            starts = np.concatenate([starts, known[part]], axis=1)
         ends = np.pad(starts[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)
         ends, starts = np.nextafter(ends, -np.inf), np.minimum(starts, _MOST)
-        # While z is between changes of the other units, a unit changes once or not at all.
         terms = np.broadcast_arrays(
             starts[:, :, None],
-            ends[:, :, None],
-            self.weight[:, None],
-            self.bias[0][:, None],
-            self.brought(starts),
-            self.threshold[:, None],
+            np.maximum(starts, ends)[:, :, None],
+            self.weight[part, None],
+            self.bias[0][part, None],
+            self.brought(starts, part),
+            self.threshold[part, None],
         )
-        low, high, *unit = (term.reshape(-1) for term in terms)
-        differ = (low < high) & (_fires(low, *unit) != _fires(high, *unit))
-        found = np.full(low.shape, np.inf)
-        found[differ] = _first_change(low[differ], high[differ], [one[differ] for one in unit])
-        found = np.sort(found.reshape(self.neurons.size, -1), axis=1)
-        return found[:, : int(np.isfinite(found).sum(axis=1).max(initial=0))]
+        low, high, *unit = terms
+        begun, ended = _fires(low, *unit), _fires(high, *unit)
+        before = np.concatenate([np.zeros((neurons, 1, count), bool), ended[:, :-1]], axis=1)
+        at_start, between = np.nonzero(begun != before), np.nonzero(ended != begun)
+        first = _first_change(low[between], high[between], [one[between] for one in unit])
+        at = np.concatenate([np.where(at_start[1] == 0, -np.inf, low[at_start]), first])
+        begins = np.concatenate([begun[at_start], ended[between]])
+        row, _, own = np.concatenate([at_start, between], axis=1)
+        return row + part.start, own, at, np.where(begins, np.int64(1), np.int64(-1))
 
     @property
     def size(self) -> Array:
@@ -205,58 +259,71 @@ class DerivedStaircase:
     @classmethod
     def of(cls, banks: Sequence[Bank], neurons: int) -> DerivedStaircase:
         """The staircase of a layer of so many neurons with these units."""
-        boundaries, counts, inside = _boundaries(banks, neurons)
+        boundaries, counts = _boundaries(banks, neurons)
         first = np.concatenate([[0], np.cumsum(counts + 1)])
-        numbers = np.zeros(inside.size, np.int64)
+        steps = np.zeros(first[-1] + 1, np.int64)  # what the numbers rise by, from one to the next
         runs = []
         for bank in banks:
-            most = int(counts[bank.neurons].max()) + 1
-            each = max(1, _AT_ONCE // (most * bank.weight.shape[1]))
-            starts = range(0, bank.neurons.size, each)
-            parts = [slice(start, start + each) for start in starts]
-            found = [_runs(bank, part, first, inside, numbers) for part in parts]
-            unit, interval, sign = (np.concatenate(each) for each in zip(*found, strict=True))
-            runs.append(UnitRuns(bank.node, unit, interval, sign))
-        return cls(boundaries, counts, numbers, tuple(runs))
+            own = _runs(bank, boundaries, counts, first)
+            runs.append(own)
+            worth = bank.level_weight.reshape(-1).astype(np.int64)
+            np.add.at(steps, own.interval, own.sign * worth[own.unit])
+        return cls(boundaries, counts, np.cumsum(steps[:-1]), tuple(runs))
 
 
-def _runs(
-    bank: Bank, part: slice, first: Index, inside: Array, numbers: NDArray[np.int64]
-) -> tuple[Index, Index, NDArray[np.int64]]:
-    """Units, intervals and signs of the changes of some neurons' units, as of ``UnitRuns``.
+def _runs(bank: Bank, boundaries: Array, counts: Index, first: Index) -> UnitRuns:
+    """The intervals in which a bank's units fire.
 
     Args:
         bank: The population.
-        part: Which of its neurons.
-        first: First interval of each neuron of the layer.
-        inside: A number in every interval.
-        numbers: What the units that fire are worth together in every interval; theirs is added.
+        boundaries: As of ``DerivedStaircase``.
+        counts: Likewise.
+        first: First interval of each neuron of the layer, and the end of the last one's.
     """
-    neurons = bank.neurons[part]
-    begin, end = first[neurons][:, None], first[neurons + 1][:, None]
-    places = begin + np.arange((end - begin).max())
-    real = places < end
-    fires = bank.fires(inside[np.where(real, places, 0)], part) & real[:, :, None]
-    added = (fires * bank.level_weight[part, None]).sum(axis=2)
-    np.add.at(numbers, places[real], added[real])
-    # By units, and with nothing before the first interval and behind the last.
-    padded = np.zeros((len(neurons), bank.weight.shape[1], fires.shape[1] + 2), bool)
-    padded[:, :, 1:-1] = fires.swapaxes(1, 2)
-    change = padded[:, :, 1:] != padded[:, :, :-1]
-    row, unit, column = np.unravel_index(np.flatnonzero(change), change.shape)
-    sign = np.where(padded[row, unit, column + 1], np.int64(1), np.int64(-1))
-    own = (part.start + row) * bank.weight.shape[1] + unit
-    return own, begin[row, 0] + column, sign
+    found = bank.changes
+    units = bank.weight.shape[1]
+    own = found.neuron * units + found.unit
+    interval = _rank(boundaries, counts, bank.neurons[found.neuron], found.at)
+    # Who still fires in a neuron's last interval ends behind it.
+    last = np.zeros(bank.weight.size, np.int64)
+    np.add.at(last, own, found.sign)
+    still = np.flatnonzero(last)
+    own = np.concatenate([own, still])
+    interval = np.concatenate([interval, first[bank.neurons[still // units] + 1]])
+    sign = np.concatenate([found.sign, -last[still]])
+    # Of changes in one cluster only what is left of them counts.
+    order = np.lexsort((interval, own))
+    own, interval, sign = own[order], interval[order], sign[order]
+    begins = np.flatnonzero((np.diff(own, prepend=-1) != 0) | (np.diff(interval, prepend=-1) != 0))
+    total = np.add.reduceat(sign, begins) if begins.size else sign
+    kept = total != 0
+    return UnitRuns(bank.node, own[begins][kept], interval[begins][kept], total[kept])
 
 
-def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index, Array]:
-    """Boundaries of one neuron after the other, how many each has, a number in every interval."""
+def _rank(boundaries: Array, counts: Index, neuron: Index, at: Array) -> Index:
+    """The interval that begins with each change, counted over all neurons of the layer.
+
+    A change belongs to the first boundary of its neuron that is not below it.
+    """
+    # Boundaries and changes in one order; of equals the changes come first.
+    owner = np.concatenate([np.repeat(np.arange(counts.size), counts), neuron])
+    value = np.concatenate([boundaries, at])
+    later = np.arange(value.size) < boundaries.size
+    order = np.lexsort((later, value, owner))
+    passed = np.empty(value.size, np.intp)
+    passed[order] = np.cumsum(later[order])
+    # One interval more than boundaries before this neuron, and one for the boundary itself.
+    inside = np.isfinite(at)
+    return np.asarray(passed[boundaries.size :] + neuron + inside)
+
+
+def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index]:
+    """Boundaries of one neuron after the other, and how many each has."""
     size = np.zeros(neurons)
     owners, changes = [np.zeros(0, np.intp)], [np.zeros(0)]
     for bank in banks:
-        own = bank.changes
-        owners.append(np.repeat(bank.neurons, own.shape[1]))
-        changes.append(own.reshape(-1))
+        owners.append(bank.neurons[bank.changes.neuron])
+        changes.append(bank.changes.at)
         np.maximum.at(size, bank.neurons, bank.size)
     owner, at = np.concatenate(owners), np.concatenate(changes)
     owner, at = owner[np.isfinite(at)], at[np.isfinite(at)]
@@ -264,20 +331,5 @@ def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index, Arra
     owner, at = owner[order], at[order]
     slack = _ROUNDINGS * _EPS * np.maximum(size[owner], np.abs(at))
     apart = (np.diff(owner) != 0) | (np.diff(at) > slack[1:])
-    some = np.ones(min(1, at.size), bool)
-    highest, lowest = at[np.append(apart, some)], at[np.append(some, apart)]
-    of = owner[np.append(apart, some)]
-    counts = np.bincount(of, minlength=neurons)
-    return highest, counts, _inside(highest, lowest, of, counts)
-
-
-def _inside(highest: Array, lowest: Array, of: Index, counts: Index) -> Array:
-    """A number inside every interval: from a boundary to where the next cluster begins."""
-    first = np.concatenate([[0], np.cumsum(counts + 1)])
-    place = np.arange(highest.size) + of
-    after, before = np.full(int(first[-1]), np.nan), np.full(int(first[-1]), np.nan)
-    after[place + 1], before[place] = highest, lowest
-    open_low, open_high = np.isnan(after), np.isnan(before)
-    low = np.where(open_low, before - 1 - np.abs(before), after)
-    high = np.where(open_high, after + 1 + np.abs(after), before)
-    return np.asarray(np.where(open_low & open_high, 0.0, low / 2 + high / 2))
+    last = np.append(apart, np.ones(min(1, at.size), bool))
+    return at[last], np.bincount(owner[last], minlength=neurons)

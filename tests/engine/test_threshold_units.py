@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,20 @@ def test_a_unit_fires_in_its_intervals():
         assert set(np.unique(fires)) <= {0, 1}
         total += op.level_weight @ fires
     np.testing.assert_array_equal(total, layer.numbers)
+
+
+def test_memory_grows_with_the_units_of_a_neuron_not_with_its_intervals_times_units():
+    levels = 200**2
+    program = compiled(
+        one_neuron(Activation("tanh")),
+        f"quantise-activations{{levels={levels}}},lower{{coding=population}},legalise",
+    )
+    tracemalloc.start()
+    (layer,) = layered_core(program).layers
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert layer.table.intervals > 0.9 * levels
+    assert most < 800 * levels  # bytes; numbers of all units in all intervals take 3,200
 
 
 @pytest.mark.parametrize("steps", [2, 3])
