@@ -305,16 +305,16 @@ def _rank(boundaries: Array, counts: Index, neuron: Index, at: Array) -> Index:
 
     A change belongs to the first boundary of its neuron that is not below it.
     """
-    # Boundaries and changes in one order; of equals the changes come first.
-    owner = np.concatenate([np.repeat(np.arange(counts.size), counts), neuron])
-    value = np.concatenate([boundaries, at])
-    later = np.arange(value.size) < boundaries.size
-    order = np.lexsort((later, value, owner))
-    passed = np.empty(value.size, np.intp)
-    passed[order] = np.cumsum(later[order])
+    ends = np.cumsum(counts)
+    found = np.empty(at.size, np.intp)
+    order = np.argsort(neuron, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(neuron[order])) + 1):
+        if rows.size:
+            own = neuron[rows[0]]
+            begin, end = ends[own] - counts[own], ends[own]
+            found[rows] = begin + np.searchsorted(boundaries[begin:end], at[rows])
     # One interval more than boundaries before this neuron, and one for the boundary itself.
-    inside = np.isfinite(at)
-    return np.asarray(passed[boundaries.size :] + neuron + inside)
+    return found + neuron + np.isfinite(at)
 
 
 def _boundaries(banks: Sequence[Bank], neurons: int) -> tuple[Array, Index]:
