@@ -21,12 +21,13 @@ from pinnir.pipeline.manager import Pass
 from pinnir.search.compile import prepare
 
 LEVELS, ITERATIONS = 256, 1500
+_TRAINING = pipelines.anticipating(LEVELS, ITERATIONS)
 _UNEVEN = (*pipelines.TIDY, QuantiseActivations(levels=LEVELS, allocation="sensitivity"))
 VARIANTS = {
     "even": pipelines.staircase(LEVELS),
     "uneven": _UNEVEN,
     "uneven, refit": pipelines.refitted(LEVELS),
-    "anticipate, uneven, refit": pipelines.refitted(LEVELS, ITERATIONS),
+    "anticipate, uneven, refit": pipelines.refitted(LEVELS, _TRAINING),
 }
 _BEGIN, _END = "<!-- measured -->\n", "<!-- end -->\n"
 

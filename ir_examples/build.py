@@ -54,7 +54,7 @@ class Golden:
 def _trained() -> Passes:
     """A few iterations of every pass that trains, before and behind the rounding."""
     distill = Distill(iterations=4, checks=2)
-    network = pipelines.refitted(64, iterations=4)
+    network = pipelines.refitted(64, pipelines.anticipating(64, 4))
     return (*network, distill, *pipelines.population(64)[-2:])
 
 

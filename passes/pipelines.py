@@ -70,20 +70,24 @@ def staircase(levels: int, tidy: Passes = TIDY) -> Passes:
     return (*tidy, QuantiseActivations(levels=levels))
 
 
-def refitted(
-    levels: int, iterations: int = 0, trained_for: int | None = None, tidy: Passes = TIDY
-) -> Passes:
+def refitted(levels: int, training: Passes = (), tidy: Passes = TIDY) -> Passes:
     """Staircase network with uneven levels, for as many units, and maps fitted to what arrives.
 
     Args:
         levels: Levels per neuron, if they were spent evenly.
-        iterations: Of training before the rounding; 0 trains nothing.
-        trained_for: Levels per neuron that the training expects, if not as many.
+        training: Before the rounding, such as :func:`anticipating`.
         tidy: What comes before all that.
     """
-    trained = AnticipateRounding(levels=trained_for or levels, iterations=iterations or 1)
     rounded = QuantiseActivations(levels=levels, allocation="sensitivity")
-    return (*tidy, *((trained,) if iterations else ()), rounded, Refit())
+    return (*tidy, *training, rounded, Refit())
+
+
+def anticipating(levels: int, iterations: int) -> Passes:
+    """Training for a rounding to about so many levels: a network trained once serves many."""
+    trained = AnticipateRounding(
+        levels=levels, iterations=iterations, rounds=2, points=8192, least=0.05, batch=128
+    )
+    return (trained,)
 
 
 def staircase_of(passes: Passes) -> Passes:
@@ -101,9 +105,9 @@ def population(levels: int) -> Passes:
     return staircase(levels) + _lowered(PopulationCoding())
 
 
-def population_refitted(levels: int, iterations: int = 0, trained_for: int | None = None) -> Passes:
+def population_refitted(levels: int, training: Passes = ()) -> Passes:
     """Exact population program of a refitted staircase network; arguments as there."""
-    return refitted(levels, iterations, trained_for) + _lowered(PopulationCoding())
+    return refitted(levels, training) + _lowered(PopulationCoding())
 
 
 def delta(levels: int, coding: DeltaCoding = _DELTA) -> Passes:
@@ -111,9 +115,9 @@ def delta(levels: int, coding: DeltaCoding = _DELTA) -> Passes:
     return (*staircase(levels, STREAMED_TIDY), FixedPoint(), *_lowered(coding))
 
 
-def delta_refitted(levels: int, iterations: int = 0, coding: DeltaCoding = _DELTA) -> Passes:
-    """Delta program of a refitted staircase network."""
-    rounded = refitted(levels, iterations, tidy=STREAMED_TIDY)
+def delta_refitted(levels: int, training: Passes = (), coding: DeltaCoding = _DELTA) -> Passes:
+    """Delta program of a refitted staircase network; arguments as there."""
+    rounded = refitted(levels, training, STREAMED_TIDY)
     return (*rounded, FixedPoint(), *_lowered(coding))
 
 
@@ -122,9 +126,9 @@ def phase(levels: int) -> Passes:
     return (*staircase(levels), FixedPoint(), *_lowered(PhaseCoding()))
 
 
-def phase_refitted(levels: int, iterations: int = 0) -> Passes:
-    """Phase program of a refitted staircase network."""
-    return (*refitted(levels, iterations), FixedPoint(), *_lowered(PhaseCoding()))
+def phase_refitted(levels: int, training: Passes = ()) -> Passes:
+    """Phase program of a refitted staircase network; arguments as there."""
+    return (*refitted(levels, training), FixedPoint(), *_lowered(PhaseCoding()))
 
 
 def signgd(steps: int, coding: SignGradientCoding = _SIGNGD) -> Passes:

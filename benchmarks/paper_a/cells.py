@@ -17,6 +17,7 @@ from ir_examples.build import DOMAINS, ROOT
 from pinnir.base.files import write_atomic
 from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
+from pinnir.passes.calibration.anticipate_rounding import AnticipateRounding
 from pinnir.passes.calibration.calibrate_advanced import CalibrateAdvanced
 from pinnir.passes.calibration.calibrate_light import CalibrateLight
 from pinnir.pipeline.manager import Passes, pipeline_text
@@ -64,12 +65,16 @@ class Row:
         return "L" if self.name.startswith("population") else "T"
 
 
+def _trained(levels: int) -> Passes:
+    return (AnticipateRounding(levels=levels, iterations=ITERATIONS),)
+
+
 ROWS = (
     Row(
         "population-trained",
         "population, trained and refitted",
         LEVELS,
-        lambda n: pipelines.population_refitted(n, ITERATIONS),
+        lambda n: pipelines.population_refitted(n, _trained(n)),
     ),
     Row(
         "rate-refitted",

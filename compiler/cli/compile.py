@@ -64,13 +64,19 @@ if TYPE_CHECKING:
 @click.option("--pipeline", help="Passes to run instead, such as 'fuse-affine,...'.")
 @path_option("--dump", "DIR", "Write the graph after every pass there.")
 @click.option(
+    "--effort",
+    type=int,
+    default=2,
+    show_default=True,
+    metavar="0|1|2|3",
+    help="0: a first guess that is proven. 1: search. 2: also networks trained, for seconds, to "
+    "bear rounding. 3: for minutes.",
+)
+@click.option(
     "--train",
     type=int,
-    is_flag=False,
-    flag_value=1500,
-    default=0,
-    metavar="[N]",
-    help="Also search networks trained, for minutes, to bear rounding; or N iterations.",
+    metavar="N",
+    help="Iterations of that training; 0 for none.  [default: by effort]",
 )
 @path_option("--resume", "DIR", "Keep the state of training passes there, and go on from it.")
 @click.option(

@@ -49,15 +49,18 @@ def slope_of(op: Activation, z: Array, y: Array) -> Array:
 
 def difference(op: Activation, z: Array, share: float) -> Array:
     """Central difference of an activation at ``z``; the step is this share of ``1 + |z|``."""
-    step = share * (1 + np.abs(z))
-    rise: Array = apply_activation(op, z + step) - apply_activation(op, z - step)
-    return rise / (2 * step)
+    at = z.astype(np.float64)  # single precision would leave no digits
+    step = share * (1 + np.abs(at))
+    rise: Array = apply_activation(op, at + step) - apply_activation(op, at - step)
+    return np.asarray(rise / (2 * step), z.dtype)
 
 
 def bend_of(op: Activation, z: Array, y: Array) -> Array:
     """Second derivative of an activation at ``z``, where its value is ``y``."""
     if op.function in _BENDS and op.body is None:
         return _BENDS[op.function](z, y, *op.parameters)
-    step = _BEND_STEP * (1 + np.abs(z))
-    rise: Array = apply_activation(op, z + step) - 2 * y + apply_activation(op, z - step)
-    return rise / step**2
+    at = z.astype(np.float64)
+    value = y if y.dtype == at.dtype else apply_activation(op, at)
+    step = _BEND_STEP * (1 + np.abs(at))
+    rise: Array = apply_activation(op, at + step) - 2 * value + apply_activation(op, at - step)
+    return np.asarray(rise / step**2, z.dtype)

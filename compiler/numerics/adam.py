@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from pinnir.numerics.matrix import Array
 
@@ -26,6 +27,14 @@ def paired(arrays: Mapping[str, Array]) -> Parameters:
     """The parameters that :func:`flat` took apart."""
     names = [name.removesuffix(" 0") for name in arrays if name.endswith(" 0")]
     return {name: (arrays[f"{name} 0"], arrays[f"{name} 1"]) for name in names}
+
+
+def in_precision(parameters: Parameters, kind: DTypeLike) -> Parameters:
+    """The parameters in single or double precision."""
+    return {
+        name: (np.asarray(weight, kind), np.asarray(bias, kind))
+        for name, (weight, bias) in parameters.items()
+    }
 
 
 def with_gradient(

@@ -1,12 +1,12 @@
 """What a search may propose: families of programs, each a pipeline of a size.
 
-The search tries every family whose coding the target runs, so a new one is one row in FAMILIES, or
-in ``trained_families`` if its passes take minutes.
+The search tries every family whose coding the target runs, so a new one is one row in FAMILIES, in
+``trained_families`` if it begins with a training that families share, or in ``slow_families`` if
+each of its programs takes minutes.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -105,7 +105,6 @@ class Family:
         passes: The pipeline of what a size gives.
         exact: Whether its programs equal their staircase networks level for level. Of others only
             a simulation tells the error.
-        slow: Whether candidates of very different sizes each take minutes to make.
         features: Whether it is for networks of images and patches, and not for others.
         target: Whose integers and kind of reset its programs have; None for no target.
     """
@@ -115,7 +114,6 @@ class Family:
     sizes: Sizes
     passes: Callable[..., Passes]
     exact: bool = False
-    slow: bool = False
     features: bool = False
     target: Target | None = None
 
@@ -154,31 +152,29 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def trained_families(iterations: int) -> tuple[Family, ...]:
-    """Families of programs that are calibrated for minutes; none if no iterations are asked for."""
-    if not iterations:
-        return ()
+def trained_families(training: Passes) -> tuple[Family, ...]:
+    """Families of one training that comes before the rounding, and is done once for all of them."""
+    made = {
+        "population-trained": pipelines.population_refitted,
+        "delta-trained": pipelines.delta_refitted,
+        "phase-trained": pipelines.phase_refitted,
+    }
+    return tuple(_exact(name, partial(make, training=training)) for name, make in made.items())
 
-    def population(levels: int) -> Passes:
-        return pipelines.population_refitted(levels, iterations, _trained_for(levels))
 
+def slow_families(iterations: int) -> tuple[Family, ...]:
+    """Families of which every program takes minutes to make."""
     signed = partial(pipelines.rate_signed_trained, iterations=iterations)
     return (
-        Family("population-trained", "population", _levels, population, exact=True, slow=True),
-        Family("rate-refitted", "rate", _slots, pipelines.rate_refitted, slow=True),
-        Family("rate-signed-trained", "rate", _signed, signed, slow=True),
+        Family("rate-refitted", "rate", _slots, pipelines.rate_refitted),
+        Family("rate-signed-trained", "rate", _signed, signed),
     )
-
-
-def _trained_for(levels: int) -> int:
-    """A power of four: few sizes are trained for, and none is far from what is asked."""
-    return int(max(16, 4 ** round(math.log(levels, 4))))
 
 
 def membrane_family(neuron: str) -> Family:
     """Rate programs of one membrane model."""
     membranes = partial(pipelines.membranes, neuron)
-    return Family(f"rate-{neuron}", "rate", _slots, membranes, slow=True)
+    return Family(f"rate-{neuron}", "rate", _slots, membranes)
 
 
 def find_family(name: str) -> Family:

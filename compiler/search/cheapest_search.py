@@ -6,18 +6,22 @@ it on the evaluation points, and if it fails there tells the search by how much.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
+
 from pinnir.base.errors import LegalizeError, PinnirError
 from pinnir.codings.signgd import SignGradientCoding
-from pinnir.passes.pipelines import signgd
+from pinnir.passes.pipelines import anticipating, signgd
 from pinnir.program.frontier import Candidate, Point, Record
 from pinnir.search.candidates import (
     FAMILIES,
+    MAX_LEVELS,
     Family,
     cheapest_first,
     find_family,
@@ -25,12 +29,13 @@ from pinnir.search.candidates import (
     of_levels,
     of_slots,
     of_steps,
+    slow_families,
     trained_families,
 )
 from pinnir.search.faults import FamilyError, faults_of, first_line
 from pinnir.search.job import Job
 from pinnir.search.measure import Measure
-from pinnir.search.options import IF, CompileOptions
+from pinnir.search.options import IF, MOST_EFFORT, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
 from pinnir.search.staircase_search import StaircaseSearch
 
@@ -88,11 +93,13 @@ class CheapestSearch:
             that know their errors without a simulation first.
         criterion: The cost that is to be small.
         record: Everything that was measured.
+        hasty: Whether the first family that has a sufficient program is the only one.
     """
 
     families: Mapping[str, Callable[[float], FamilySearch]]
     criterion: str
     record: Record
+    hasty: bool = False
     _started: dict[str, FamilySearch] = field(default_factory=dict)
     _refused: dict[str, LegalizeError | FamilyError] = field(default_factory=dict)
     _proposals: dict[str, Point] = field(default_factory=dict)
@@ -112,6 +119,8 @@ class CheapestSearch:
             if found is not None:
                 rank = found.rank(self.criterion)
                 best = found if best is None or rank < best.rank(self.criterion) else best
+                if self.hasty:
+                    break
         if best is None and not self._asked:
             best = self._most_accurate()
         self._asked = True
@@ -203,13 +212,29 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
         return Fixed(_of_numbers(job, codings[0], asked))
     families = [
         family
-        for family in FAMILIES + trained_families(asked.train)
+        for family in _searched(job, asked, wanted)
         if family.coding in codings and family.features == job.features
     ]
     if asked.neuron != IF:
         families = [membrane_family(asked.neuron)]
     within = [family.within(job.target) for family in families]
-    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job))
+    hasty = asked.effort == 0
+    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job), hasty=hasty)
+
+
+def _searched(job: Job, asked: CompileOptions, wanted: float) -> tuple[Family, ...]:
+    """Families of every coding, those first that take the fewest levels."""
+    iterations = asked.iterations(job.cost.core_macs)
+    if not iterations:
+        return FAMILIES
+    trained = trained_families(anticipating(_trained_for(_LAW / wanted), iterations))
+    slow = slow_families(iterations) if asked.effort == MOST_EFFORT else ()
+    return (*trained, *FAMILIES, *slow)
+
+
+def _trained_for(levels: float) -> int:
+    """About as many levels as a trained network needs where an even staircase needs these."""
+    return int(np.clip(2 ** round(math.log2(levels) - 1), 16, MAX_LEVELS))
 
 
 def over_families(
@@ -218,24 +243,32 @@ def over_families(
     wanted: float,
     criterion: str,
     measure: Measure,
+    *,
+    hasty: bool = False,
 ) -> CheapestSearch:
-    """The search over these families; those that know errors without a simulation go first."""
+    """The search over these families; those that know their errors without a simulation go first.
+
+    Args:
+        families: What may be proposed.
+        steps: Of programs whose length may be chosen, if it was.
+        wanted: The tolerance.
+        criterion: The cost that is to be small.
+        measure: Of candidates.
+        hasty: Whether the first sufficient program will do.
+    """
     record = Record(measure.norm)
     ordered = sorted(families, key=lambda family: not family.exact)
 
     def start(family: Family, least: float) -> FamilySearch:
         members = family.members(steps)
         if family.exact:
-            guess = least if family.slow and least else _LAW / wanted
-            surveyed = not family.slow
-            return StaircaseSearch(
-                members, criterion, wanted, measure, record, guess, surveyed=surveyed
-            )
+            guess = _LAW / wanted
+            return StaircaseSearch(members, criterion, wanted, measure, record, guess, hasty=hasty)
         members = tuple(cheapest_first(members, criterion))
         return SimulatedSearch(members, criterion, wanted, measure, record, least)
 
     started = {family.name: partial(start, family) for family in ordered}
-    return CheapestSearch(started, criterion, record)
+    return CheapestSearch(started, criterion, record, hasty=hasty)
 
 
 def _of_numbers(job: Job, coding: str, asked: CompileOptions) -> Candidate:

@@ -48,7 +48,7 @@ from pinnir.search.job import (
     Progress,
     covering,
 )
-from pinnir.search.options import DEFAULT_RTOL, IF, CompileOptions
+from pinnir.search.options import DEFAULT_EFFORT, DEFAULT_RTOL, IF, CompileOptions
 
 # How many programs the search may propose until one is proven on the evaluation points.
 _TRIES = 6
@@ -75,7 +75,8 @@ def compile(
     observers: Sequence[PassObserver] = (),
     progress: Progress = lambda text: None,
     resume: Path | None = None,
-    train: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    train: int | None = None,
     neuron: str = IF,
 ) -> Program:
     """Compile a trained network to a spiking program, and measure what came out.
@@ -115,8 +116,11 @@ def compile(
         min_core_share: Share of the network's multiply-accumulates that must spike.
         observers: Called after every pass of the final pipeline.
         progress: Told in words what is being done, by passes that train as well.
-        train: Iterations of training (minutes) that programs may be searched with as well; 0
-            searches only what is made in seconds.
+        effort: How much the search may take. 0: a first guess that is proven. 1: the cheapest
+            program of all families. 2: also of a network that is trained for a few seconds to bear
+            rounding, which ends when it stops paying. 3: the same for minutes, and families of
+            which every program takes as long.
+        train: Iterations of that training, if not those of the effort; 0 trains nothing.
         resume: Folder where passes that train keep their state, and go on from it.
         neuron: Of rate programs: ``if``, or a membrane model in the CONVERSIONS table, whose
             programs alone are then searched.
@@ -130,7 +134,9 @@ def compile(
         ToleranceError: If ``rtol`` cannot be reached; it carries what was, and the frontier.
         FamilyError: If a fault in pinnir leaves no family of programs to search.
     """
-    asked = CompileOptions(coding, rtol, norm, minimise, steps, levels, pipeline, train, neuron)
+    asked = CompileOptions(
+        coding, rtol, norm, minimise, steps, levels, pipeline, effort, train, neuron
+    )
     if resume is not None:
         check_writable(resume / "state", make_folder=True)
     job = prepare(
@@ -217,7 +223,7 @@ def _not_reached(wanted: float, best: Program, proven: Point, frontier: Frontier
         f"({told['coding']}, {told['steps']} steps{levels})",
         reached=best.metrics,
         frontier=frontier,
-        hint="allow a larger --rtol, --train, more --levels or --steps, or another --coding",
+        hint="allow a larger --rtol, --effort 3, more --levels or --steps, or another --coding",
     )
 
 

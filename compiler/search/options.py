@@ -19,6 +19,13 @@ from pinnir.program.frontier import CRITERIA, DEFAULT_CRITERION, DEFAULT_NORM, N
 from pinnir.search.candidates import MAX_LEVELS, given
 
 DEFAULT_RTOL = 1e-2
+# How much a search may take, from a first guess to a long training.
+DEFAULT_EFFORT, MOST_EFFORT = 2, 3
+# Iterations of a training before the rounding, by effort; fewer do not pay.
+_ITERATIONS, _FEWEST_ITERATIONS = (0, 0, 2_000, 20_000), 250
+# Weights of the largest network that is trained for all of them; and the weights that take as long
+# as what an iteration takes besides.
+_WORK, _WEIGHTS_OF_A_CALL = 100_000, 25_000
 # The neuron of rate coding where none is asked for.
 IF = "if"
 
@@ -38,7 +45,8 @@ class CompileOptions:
     steps: int | None = None
     levels: int | None = None
     pipeline: str | Sequence[Pass] | None = None
-    train: int = 0
+    effort: int = DEFAULT_EFFORT
+    train: int | None = None
     neuron: str = IF
 
     def __post_init__(self) -> None:
@@ -51,6 +59,9 @@ class CompileOptions:
         if self.levels is not None and not 2 <= self.levels <= MAX_LEVELS:
             hint = f"give --levels from 2 to {MAX_LEVELS}"
             raise PinnirError(f"{self.levels} levels are out of range", hint=hint)
+        if not 0 <= self.effort <= MOST_EFFORT:
+            hint = f"give --effort from 0 to {MOST_EFFORT}"
+            raise PinnirError(f"there is no effort {self.effort}", hint=hint)
         _check_least("iterations of training", self.train, 0, "train")
         if self.train and self.fixed:
             raise PinnirError(
@@ -58,6 +69,19 @@ class CompileOptions:
                 hint="put 'anticipate-rounding' in the --pipeline, or leave --levels and --steps "
                 "out",
             )
+
+    def iterations(self, weights: int) -> int:
+        """Of a training before the rounding, of a network of so many weights; 0 for none.
+
+        What an effort means is a number of iterations, not of seconds, so that the same options
+        give the same program on every machine. Large networks get fewer, and none where too few
+        would be left to gain anything.
+        """
+        if self.train is not None:
+            return self.train
+        most = _ITERATIONS[self.effort]
+        found = min(most, most * _WORK // (weights + _WEIGHTS_OF_A_CALL))
+        return found if found >= _FEWEST_ITERATIONS else 0
 
     def _check_neuron(self) -> None:
         if self.neuron == IF:

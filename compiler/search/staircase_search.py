@@ -18,6 +18,8 @@ _SURVEYED = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 _MARGIN = 0.98
 # How often the error law says where to look next, and how many times more levels at most.
 _PREDICTED, _FARTHEST = 5, 64.0
+# How much farther a search goes that is to end with the next size it looks at.
+_FARTHER = 1.1
 # Of the candidates that were looked at, costs are measured of those that have at most this share
 # of the next larger one's levels: others tell nothing that it does not.
 _SPREAD = 0.8
@@ -34,7 +36,8 @@ class StaircaseSearch:
         measure: Measures candidates.
         record: Gets every candidate that the search looked at.
         guess: Levels that the search starts with.
-        surveyed: Whether much smaller candidates may be measured for the frontier's sake.
+        hasty: Whether a sufficient program near the first guess will do, however much smaller ones
+            there are; and none is measured for the frontier's sake.
     """
 
     candidates: Sequence[Candidate]
@@ -43,7 +46,7 @@ class StaircaseSearch:
     measure: Measure
     record: Record
     guess: float
-    surveyed: bool = True
+    hasty: bool = False
     _first: int = 0  # smaller ones have failed
     _start: int | None = None
     _errors: dict[int, Errors] = field(default_factory=dict)
@@ -109,7 +112,8 @@ class StaircaseSearch:
             return self._error(self._first + index).bound
 
         sizes = [one.levels for one in left]
-        self._start = self._first + smallest(sizes, start, error, _MARGIN * self.wanted)
+        look = sufficient if self.hasty else smallest
+        self._start = self._first + look(sizes, start, error, _MARGIN * self.wanted)
         return self._start
 
     def _evaluated_error(self, index: int) -> float:
@@ -121,7 +125,7 @@ class StaircaseSearch:
 
     def survey(self, accepted: Candidate) -> None:
         """Measure programs of a fraction of the accepted one's levels, for the frontier."""
-        if self.surveyed:
+        if not self.hasty:
             for share in _SURVEYED:
                 self._point(self._index(share * accepted.levels))
 
@@ -204,3 +208,17 @@ def smallest(sizes: Sequence[int], start: int, error: Callable[[int], float], wa
             probe, stride = low + stride, 2 * stride
         probe = min(max(probe, low), max(low, high - 1))
     return min(low, high)
+
+
+def sufficient(
+    sizes: Sequence[int], start: int, error: Callable[[int], float], wanted: float
+) -> int:
+    """Index of a size from ``start`` on whose error is not above ``wanted``, the last if none is.
+
+    Arguments are those of :func:`smallest`; the error law says how far to go.
+    """
+    last = len(sizes) - 1
+    while start < last and (found := error(start)) > wanted:
+        farther = sizes[start] * min(_FARTHER * found / wanted, _FARTHEST)
+        start = min(max(start + 1, bisect_left(sizes, farther)), last)
+    return start

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from pinnir.diagnosis.sensitivity import metric
 from pinnir.ir.graph import Activation, Graph, Level
-from pinnir.numerics.adam import Parameters, flat, paired
+from pinnir.numerics.adam import Parameters, flat, in_precision, paired
 from pinnir.numerics.matrix import Array
 from pinnir.passes.fitting.level_allocation import Rounded, allocate
 from pinnir.passes.fitting.operations import activations, with_ops, with_parameters
 from pinnir.passes.fitting.rounding_loss import RoundedLoss
+from pinnir.passes.fitting.soap import Soap
 from pinnir.passes.fitting.teaching import TeacherLoss, root_of
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
@@ -34,6 +35,11 @@ _MEMORY = 30
 _CORNER = 1 / 16
 # Points that training starts with.
 _FEW_POINTS = 1024
+# Those that a round is judged on, at most.
+_JUDGED_POINTS = 4096
+# Of SOAP: length of the first steps, relative to the root mean square of each weight; and steps
+# after which levels are allocated anew.
+_RATE, _ALLOCATED_EVERY = 2e-2, 250
 # Numbers of the rounds in which points are drawn, to train on and to judge on.
 _TRAINING, _HELD_BACK = 0, 1
 
@@ -45,11 +51,14 @@ class AnticipateRounding(Pass):
     Attributes:
         levels: Levels per neuron of the ``quantise-activations`` that follows.
         allocation: Its allocation.
-        iterations: Of L-BFGS (Liu and Nocedal, Math. Program. 1989), in all rounds.
-        rounds: How often levels are allocated anew, at most.
-        points: How many points to train on, at most. A round that gains less than ``least`` on
-            held-back points is repeated on four times as many; on all of them, it is the last.
-        least: Smallest relative gain of a round.
+        iterations: In all rounds.
+        rounds: How many rounds, at most.
+        points: How many points to train on, at most.
+        least: Smallest relative gain of a round on held-back points; one that gains less is the
+            last.
+        batch: Points of one iteration of SOAP (``soap.py``), whose rounds double in length. 0 takes
+            all points, for L-BFGS (Liu and Nocedal, Math. Program. 1989): its rounds begin with
+            few points, and one that gains less than ``least`` is repeated on four times as many.
     """
 
     name = "anticipate-rounding"
@@ -62,6 +71,7 @@ class AnticipateRounding(Pass):
         ("rounds", 1, 1000),
         ("points", 16, 2**20),
         ("least", 0, 1),
+        ("batch", 0, 2**20),
     )
 
     levels: int = 256
@@ -70,6 +80,7 @@ class AnticipateRounding(Pass):
     rounds: int = 5
     points: int = 4096
     least: float = 0.01
+    batch: int = 0
 
     def apply(self, graph: Graph, context: Context) -> Graph:
         """Train; the network stays as it was where the predicted error does not fall."""
@@ -85,14 +96,14 @@ class AnticipateRounding(Pass):
         """Round after round, until one gains little on all points."""
         teacher = Teacher(context)
         best, least = graph, self._predicted(graph, teacher)
-        points = min(_FEW_POINTS, self.points)
+        points = self.points if self.batch else min(_FEW_POINTS, self.points)
         for number in range(self.rounds):
             key = f"{context.key(str(self))} {number} {points}"
             state = context.checkpoints.load(key, best)
             if state:
                 trained = with_parameters(best, paired(state))
             else:
-                trained = self._round(best, teacher, points)
+                trained = self._round(best, teacher, points, number)
                 context.checkpoints.save(key, best, _state(trained))
             found = self._predicted(trained, teacher)
             context.progress(f"anticipating rounding, {number + 1} of {self.rounds}: {found:.2e}")
@@ -106,11 +117,14 @@ class AnticipateRounding(Pass):
 
     def _predicted(self, graph: Graph, teacher: Teacher) -> float:
         """Predicted relative error of the outputs, all cores together, on held-back points."""
-        losses = self._losses(graph, teacher, self.points, _HELD_BACK)
+        losses = self._losses(graph, teacher, min(self.points, _JUDGED_POINTS), _HELD_BACK)
         return float(np.sqrt(sum(loss(loss.exact.core.parameters)[0] for loss in losses)))
 
-    def _round(self, graph: Graph, teacher: Teacher, points: int) -> Graph:
+    def _round(self, graph: Graph, teacher: Teacher, points: int, number: int) -> Graph:
         """Train every core once."""
+        if self.batch:
+            length = self.iterations * 2**number // (2**self.rounds - 1)
+            return self._descended(graph, teacher, max(1, length))
         for before in self._losses(graph, teacher, points, _TRAINING):
             # What enters a core behind another one, and what it is worth, has changed by now.
             loss = teacher.loss(graph, before.exact.core.label, points, _TRAINING)
@@ -118,6 +132,32 @@ class AnticipateRounding(Pass):
             found = minimum(loss, max(1, self.iterations // self.rounds))
             graph = with_parameters(graph, found)
         return graph
+
+    def _descended(self, graph: Graph, teacher: Teacher, iterations: int) -> Graph:
+        """Train every core for so many iterations; levels are allocated anew on the way."""
+        soaps: dict[str, Soap] = {}
+        for done in range(0, iterations, _ALLOCATED_EVERY):
+            for few in self._losses(graph, teacher, min(_FEW_POINTS, self.points), _TRAINING):
+                label = few.exact.core.label
+                loss = teacher.loss(graph, label, self.points, _TRAINING)
+                soap = soaps.setdefault(label, Soap(_RATE, iterations))
+                steps = min(_ALLOCATED_EVERY, iterations - done)
+                stepped = self._stepped(replace(loss, variances=few.variances), soap, steps)
+                graph = with_parameters(graph, stepped)
+        return graph
+
+    def _stepped(self, loss: RoundedLoss, soap: Soap, steps: int) -> Parameters:
+        """Parameters after so many steps, each on some of the points."""
+        loss, parameters = loss.single(), in_precision(loss.exact.core.parameters, np.float32)
+        points = len(loss.signs)
+        batch = min(self.batch, points)
+        rng = np.random.default_rng(soap.done)
+        order = rng.permutation(points)
+        for number in range(steps):
+            first = number * batch % (points - batch + 1)
+            _, gradient = loss.batch(order[first : first + batch])(parameters)
+            parameters = soap.step(parameters, gradient)
+        return in_precision(parameters, np.float64)
 
     def _losses(self, graph: Graph, teacher: Teacher, points: int, drawn: int) -> list[RoundedLoss]:
         """The loss of every core; the levels of all of them are allocated together."""

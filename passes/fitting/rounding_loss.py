@@ -14,16 +14,17 @@ straight-through gradients. The derivatives of the second part take a sweep back
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinnir.ir.graph import Activation, Node
 from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array, BlockDiagonal, apply, by_weight
 from pinnir.passes.fitting.level_allocation import Rounded, spreads_of
 from pinnir.passes.fitting.runs import Run
-from pinnir.passes.fitting.teaching import TeacherLoss
+from pinnir.passes.fitting.teaching import TeacherLoss, in_single
 
 # Share of the mean eigenvalue that is added to each, before steps are scaled by their roots.
 _DAMPING = 0.1
@@ -43,6 +44,15 @@ class RoundedLoss:
     exact: TeacherLoss
     signs: Array
     variances: Mapping[str, Array] = field(default_factory=dict)
+
+    def batch(self, rows: NDArray[np.int64]) -> RoundedLoss:
+        """The loss on some of the points."""
+        return replace(self, exact=self.exact.batch(rows), signs=self.signs[rows])
+
+    def single(self) -> RoundedLoss:
+        """The loss in single precision, of parameters in single precision."""
+        variances = {name: in_single(one) for name, one in self.variances.items()}
+        return RoundedLoss(self.exact.single(), in_single(self.signs), variances)
 
     def __call__(self, parameters: Parameters) -> tuple[float, Parameters]:
         """The loss and its derivatives by the parameters."""

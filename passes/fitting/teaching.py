@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from pinnir.ir.evaluate import trace
 from pinnir.ir.graph import Graph, Node
@@ -50,6 +50,11 @@ class TeacherLoss:
         entering = {node: value[rows] for node, value in self.entering.items()}
         return TeacherLoss(self.core, entering, self.wanted[rows], self.root)
 
+    def single(self) -> TeacherLoss:
+        """The loss in single precision, of parameters in single precision."""
+        entering = {node: in_single(value) for node, value in self.entering.items()}
+        return TeacherLoss(self.core, entering, in_single(self.wanted), in_single(self.root))
+
     def errors(self, run: Run) -> Array:
         """Errors in coordinates whose squares add up to the outputs', ``(samples, columns)``."""
         return np.asarray((self.core.side_by_side(run.values) - self.wanted) @ self.root)
@@ -67,6 +72,12 @@ class TeacherLoss:
         """Derivatives of the loss, straight through what is rounded."""
         run = self.core.forward(parameters, self.entering)
         return run.derivatives(run.sweep(self.by_leaving(self.errors(run))), self.core.names)
+
+
+def in_single(values: Array) -> Array:
+    """Values in single precision, which training on batches can do with."""
+    kind: DTypeLike = np.float32
+    return np.asarray(values, kind)
 
 
 def teacher_values(

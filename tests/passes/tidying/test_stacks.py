@@ -69,9 +69,10 @@ def test_members_stay_apart(ensemble):
     assert sum(entries(node.op.weight).size for node in maps if node.operands != (X,)) <= most
 
 
+TRAINING = pipelines.anticipating(64, 20)
 CODINGS = {
     "population": (pipelines.population(64), "nir"),
-    "population-refitted": (pipelines.population_refitted(64, iterations=20), "nir"),
+    "population-trained": (pipelines.population_refitted(64, TRAINING), "nir"),
     "population of integers": (pipelines.population_refitted(64), "c"),
     "delta": (pipelines.delta_refitted(64), "programmable"),
     "phase": (pipelines.phase_refitted(64), "programmable"),
