@@ -58,10 +58,9 @@ def assemble(
     job: Job,
     candidate: Candidate,
     observers: Sequence[PassObserver] = (),
-    begun: tuple[Graph, ...] = (),
 ) -> Program:
-    """The program of a candidate, not measured yet; arguments as for :meth:`Job.graphs`."""
-    graphs = job.graphs(candidate.passes, observers, begun)
+    """The program of a candidate, not measured yet; observers as for :meth:`Job.graphs`."""
+    graphs = job.graphs(candidate.passes, observers)
     graph = graphs[-1]
     # Layouts of values are read off the last tensor graph: later levels keep the names.
     tensors = [one for one in graphs if one.level is Level.TENSOR]

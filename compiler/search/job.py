@@ -31,6 +31,7 @@ from pinnir.points.held_out import SETS, Labels
 from pinnir.program.execute import Points
 from pinnir.program.frontier import DEFAULT_NORM, Errors
 from pinnir.program.running import SourceNetwork
+from pinnir.search.pass_runs import PassRuns, Ran
 
 # Numbers of Sobol points. The search looks at the selection points only; what is reported is
 # measured on the evaluation points. All of them are different points.
@@ -72,6 +73,7 @@ class Job:
         left_out: How many points were left out because the network is not finite there, by
             what they were for: ``calibration``, ``evaluation``.
         norm: What errors are compared with a tolerance, of NORMS.
+        runs: What pipelines gave.
     """
 
     model: Model
@@ -87,6 +89,7 @@ class Job:
     labels: Labels | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     norm: str = DEFAULT_NORM
+    runs: PassRuns = field(default_factory=PassRuns)
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -249,29 +252,29 @@ class Job:
         """The graph after a pipeline."""
         return self.graphs(passes, observers)[-1]
 
-    def graphs(
-        self,
-        passes: Passes,
-        observers: Sequence[PassObserver] = (),
-        begun: tuple[Graph, ...] = (),
-    ) -> tuple[Graph, ...]:
+    def graphs(self, passes: Passes, observers: Sequence[PassObserver] = ()) -> tuple[Graph, ...]:
         """The graph before a pipeline and after each of its passes.
+
+        Passes that an earlier pipeline began with are not run again.
 
         Args:
             passes: The pipeline.
-            observers: Called after every pass that is run.
-            begun: What this gave for a pipeline that this one begins with, if that is known.
+            observers: Called after every pass.
         """
-        found = list(begun or (self.model.graph,))
-        context = self.context
-        for one, after in zip(passes, begun[1:], strict=False):
+        context, before = self.context, self.model.graph
+        runs = list(self.runs.begun(passes))
+        for one, (after, seconds) in zip(passes, runs, strict=False):
             context = replace(context, retrained=after) if one.retrains else context
+            for observe in observers:
+                observe(one, before, after, seconds)
+            before = after
 
         def keep(one: Pass, before: Graph, after: Graph, seconds: float) -> None:
-            found.append(after)
+            runs.append(Ran(after, seconds))
 
-        _run(passes[len(found) - 1 :], found[-1], context, [keep, *observers])
-        return tuple(found)
+        _run(passes[len(runs) :], before, context, [keep, *observers])
+        self.runs.keep(passes, runs)
+        return (self.model.graph, *(one.graph for one in runs))
 
     @property
     def context(self) -> Context:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from pinnir.ir.graph import Graph, Staircase
 from pinnir.passes.pipelines import staircase_of
-from pinnir.passes.tidying.gather_synapses import GatherSynapses
 from pinnir.pipeline.manager import Passes
 from pinnir.points.held_out import SETS
 from pinnir.program.frontier import SELECTION, Candidate, Errors, Point, point
@@ -18,8 +16,6 @@ from pinnir.search.job import FEW_POINTS, Job
 
 # That a delta program's costs are measured on.
 _LINES = 16
-# Boundaries of the staircase networks that are kept, in all: 9 bytes each.
-_MOST_KEPT = 2**22
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,6 @@ class Measure:
     """
 
     job: Job
-    _graphs: dict[Passes, tuple[Graph, ...]] = field(default_factory=dict)
     _known: dict[tuple[Passes, bool], Errors] = field(default_factory=dict)
 
     @property
@@ -62,26 +57,9 @@ class Measure:
         passes = staircase_of(candidate.passes)
         key = passes, evaluation
         if key not in self._known:
-            if passes not in self._graphs:
-                self._keep(passes, self.job.graphs(passes, begun=self._tidied(passes)))
-            self._known[key] = self.job.errors(self._graphs[passes][-1], evaluation=evaluation)
+            graph = self.job.graphs(passes)[-1]
+            self._known[key] = self.job.errors(graph, evaluation=evaluation)
         return self._known[key]
-
-    def _tidied(self, passes: Passes) -> tuple[Graph, ...]:
-        """The graphs of what pipelines begin with, which many share."""
-        known = self._begun(passes)
-        ends = [i for i, one in enumerate(passes, 1) if isinstance(one, GatherSynapses)]
-        if known or not ends:
-            return known
-        tidy = passes[: ends[0]]
-        self._graphs[tidy] = self.job.graphs(tidy)
-        return self._graphs[tidy]
-
-    def _keep(self, passes: Passes, graphs: tuple[Graph, ...]) -> None:
-        """Keep the graphs of a staircase network: its program is made of them, if at all."""
-        self._graphs[passes] = graphs
-        while sum(map(_levels, self._graphs.values())) > _MOST_KEPT and len(self._graphs) > 1:
-            self._graphs.pop(next(iter(self._graphs)))
 
     def few(self, candidate: Candidate) -> Point:
         """Error and costs of a candidate's program on a few selection points.
@@ -97,24 +75,13 @@ class Measure:
     def _run(self, candidate: Candidate, count: int, backend: str) -> Point:
         points = self.job.combined(self.job.selection[:count])
         with _faults_with(candidate):
-            program = assemble(self.job, candidate, begun=self._begun(candidate.passes))
+            program = assemble(self.job, candidate)
             result = program.run(points, backend)
             costs = stream_costs(program, _LINES, self.job.seed)
         found = point(candidate, result.metrics | costs, SELECTION, self.job.norm)
         self.job.progress(f"{candidate}: {found.errors.measured:.3e}")
         return found
 
-    def _begun(self, passes: Passes) -> tuple[Graph, ...]:
-        """The graphs of the longest known pipeline that this one begins with."""
-        known = [one for one in self._graphs if passes[: len(one)] == one]
-        return self._graphs[max(known, key=len)] if known else ()
-
 
 def _faults_with(candidate: Candidate) -> AbstractContextManager[None]:
     return faults_of(candidate.family, candidate.pipeline)
-
-
-def _levels(graphs: tuple[Graph, ...]) -> int:
-    """Boundaries of a staircase network, which most of its memory is for."""
-    ops = (node.op for node in graphs[-1].nodes)
-    return sum(op.boundaries.size for op in ops if isinstance(op, Staircase))

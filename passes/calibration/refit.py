@@ -16,6 +16,7 @@ from pinnir.numerics.adam import Parameters
 from pinnir.numerics.matrix import Array
 from pinnir.numerics.ridge import regression_by_blocks
 from pinnir.passes.fitting.operations import with_parameters
+from pinnir.passes.fitting.spike_trains import SpikeTrains
 from pinnir.passes.fitting.teaching import teacher_values
 from pinnir.passes.fitting.trainable_core import TrainableCore, core_labels
 from pinnir.pipeline.context import Context
@@ -64,12 +65,13 @@ class Refit(Pass):
         """The parameters, and what regression on what arrives adds to them, map after map."""
         parameters = core.parameters
         run = core.begun(parameters, entering)
+        trains = SpikeTrains(core.steps)
         for node in core.nodes:
             fitted = node.name in parameters and any(o in core.nodes for o in node.operands)
-            if not core.steps:
+            if core.steps and node not in run.maps:
+                run.values[node] = trains.fire(run, node)
+            else:
                 core.go_on(run, node)
-            elif fitted:  # neurons over time are run from the start, with the maps fitted so far
-                run = core.forward(parameters, entering, until=node)
             if fitted:
                 rest = wanted[node.name] - run.values[node]
                 matrix = run.maps[node].weight
