@@ -25,6 +25,7 @@ from pinnir.program.program import Program, RunResult
 from pinnir.program.reading import from_bytes
 from pinnir.program.segments import build_segments, program_names
 from pinnir.search.job import FEW_POINTS, MEASURED_POINTS, Job
+from pinnir.search.work import points_for
 
 # That a delta program's costs are measured on, through the whole domain.
 LINES = 64
@@ -124,6 +125,9 @@ def _metrics(
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
+    if candidate.steps > 1 and job.domain.axis_count == 1:
+        each = points_for(job, candidate, len(job.evaluation)) // len(sets)
+        sets = [points[: max(1, each)] for points in sets]
     results = [program.run(points) for points in sets]
     metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)

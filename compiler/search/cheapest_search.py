@@ -35,9 +35,10 @@ from pinnir.search.candidates import (
 from pinnir.search.faults import FamilyError, faults_of, first_line
 from pinnir.search.job import Job
 from pinnir.search.measure import Measure
-from pinnir.search.options import IF, MOST_EFFORT, CompileOptions
+from pinnir.search.options import DEFAULT_EFFORT, IF, MOST_EFFORT, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
 from pinnir.search.staircase_search import StaircaseSearch
+from pinnir.search.work import BUDGETS
 
 # A rate program approaches the staircase network of as many levels from above, but its levels may
 # lie better. With less than this share of the levels that an even staircase needs, it is not tried.
@@ -218,8 +219,7 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
     if asked.neuron != IF:
         families = [membrane_family(asked.neuron)]
     within = [family.within(job.target) for family in families]
-    hasty = asked.effort == 0
-    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job), hasty=hasty)
+    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job), asked.effort)
 
 
 def _searched(job: Job, asked: CompileOptions, wanted: float) -> tuple[Family, ...]:
@@ -243,8 +243,7 @@ def over_families(
     wanted: float,
     criterion: str,
     measure: Measure,
-    *,
-    hasty: bool = False,
+    effort: int = DEFAULT_EFFORT,
 ) -> CheapestSearch:
     """The search over these families; those that know their errors without a simulation go first.
 
@@ -254,9 +253,9 @@ def over_families(
         wanted: The tolerance.
         criterion: The cost that is to be small.
         measure: Of candidates.
-        hasty: Whether the first sufficient program will do.
+        effort: How much the search may take; of 0 the first sufficient program will do.
     """
-    record = Record(measure.norm)
+    record, hasty = Record(measure.norm), effort == 0
     ordered = sorted(families, key=lambda family: not family.exact)
 
     def start(family: Family, least: float) -> FamilySearch:
@@ -265,7 +264,9 @@ def over_families(
             guess = _LAW / wanted
             return StaircaseSearch(members, criterion, wanted, measure, record, guess, hasty=hasty)
         members = tuple(cheapest_first(members, criterion))
-        return SimulatedSearch(members, criterion, wanted, measure, record, least)
+        return SimulatedSearch(
+            members, criterion, wanted, measure, record, least, BUDGETS[effort], effort
+        )
 
     started = {family.name: partial(start, family) for family in ordered}
     return CheapestSearch(started, criterion, record, hasty=hasty)

@@ -13,6 +13,7 @@ from pinnir.program.line_costs import stream_costs
 from pinnir.search.build import assemble
 from pinnir.search.faults import faults_of
 from pinnir.search.job import FEW_POINTS, Job
+from pinnir.search.work import of_making, per_point, points_for
 
 # That a delta program's costs are measured on.
 _LINES = 16
@@ -68,9 +69,14 @@ class Measure:
         """
         return self._run(candidate, FEW_POINTS, "reference")
 
+    def work(self, candidate: Candidate) -> float:
+        """Of making a candidate and measuring it on few points, as of ``search/work.py``."""
+        return of_making(self.job, candidate) + FEW_POINTS * per_point(self.job, candidate)
+
     def more(self, candidate: Candidate) -> Point:
         """The same on the first set of selection points, which is several times as many."""
-        return self._run(candidate, len(self.job.selection) // SETS, "fast")
+        most = len(self.job.selection) // SETS
+        return self._run(candidate, points_for(self.job, candidate, most), "fast")
 
     def _run(self, candidate: Candidate, count: int, backend: str) -> Point:
         points = self.job.combined(self.job.selection[:count])

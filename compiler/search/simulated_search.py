@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pinnir.program.frontier import Candidate, Point, Rank, Record
 from pinnir.search.measure import Measure
+from pinnir.search.work import at_a_glance
 
 # Costs of a family are proportional to its candidates' weights up to a few per cent; what is
 # less than that below the best found is still measured.
@@ -17,6 +19,8 @@ _MARGIN = 0.98
 # Twice the slots that a neuron could fire in halve an error, and may do a little better. What by
 # this law stays above the tolerance is not made.
 _LUCK = 0.6
+# Errors of programs that were fitted on few points are at most twice those of the whole fits.
+_GLANCE = 0.5
 _NO_BOUND: Rank = (math.inf, math.inf)
 
 
@@ -31,6 +35,8 @@ class SimulatedSearch:
         measure: Measures candidates.
         record: Gets every candidate that was simulated.
         least_levels: Candidates of fewer levels than that cannot be accurate enough.
+        budget: What may be spent on candidates, as of ``search/work.py``.
+        effort: That has this budget.
     """
 
     candidates: Sequence[Candidate]
@@ -39,9 +45,13 @@ class SimulatedSearch:
     measure: Measure
     record: Record
     least_levels: float = 0
+    budget: float = math.inf
+    effort: int = 0
+    _spent: float = 0.0
     _scale: float = 1.0  # how much larger errors are on the evaluation points
     _few: dict[Candidate, Point] = field(default_factory=dict)
     _more: dict[Candidate, Point] = field(default_factory=dict)
+    _glances: dict[Candidate, Point] = field(default_factory=dict)
     _failed: set[Candidate] = field(default_factory=set)
 
     def propose(self, best: Point | None) -> Point | None:
@@ -55,6 +65,11 @@ class SimulatedSearch:
             if self._at_least(candidate) >= bound[0]:
                 break
             if self._is_hopeless(candidate) or self._is_longer(candidate, cheapest):
+                continue
+            todo = self._to_make(candidate)
+            if todo is not None and not self._can_pay(candidate, todo):
+                break
+            if self._looks_bad(candidate):
                 continue
             found = self._sufficient(candidate, bound)
             if found is not None:
@@ -81,7 +96,8 @@ class SimulatedSearch:
         """Whether it is too coarse; one is simulated anyway, to know what the family costs."""
         if self._few and 0 < candidate.levels < self.least_levels:
             return True
-        return any(self._stays_above(candidate, one) for one in self._few.values())
+        known = (*self._few.values(), *self._glances.values())
+        return any(self._stays_above(candidate, one) for one in known)
 
     def _stays_above(self, candidate: Candidate, known: Point) -> bool:
         """Whether a smaller program's error says that this one's is above the tolerance.
@@ -102,6 +118,38 @@ class SimulatedSearch:
             and candidate.weight("spikes") > best.candidate.weight("spikes")
         )
 
+    def _to_make(self, candidate: Candidate) -> Candidate | None:
+        """What is to be made of a candidate next: itself, or what shows at a glance whether to.
+
+        None if it was made, and of the first candidate, which tells what the family costs.
+        """
+        if not self._few or candidate in self._few:
+            return None
+        quick = at_a_glance(candidate)
+        return candidate if quick == candidate or candidate in self._glances else quick
+
+    def _can_pay(self, candidate: Candidate, todo: Candidate) -> bool:
+        """Whether it may be made; if not, the dearer ones that follow may neither."""
+        if self._spent + self.measure.work(todo) <= self.budget:
+            return True
+        left = len(self.candidates) - self.candidates.index(candidate)
+        self.record.left_out[candidate.family] = (
+            f"{left} dearer programs, from {candidate.steps} steps and {candidate.units or 1} "
+            f"units per neuron on, were not made: effort {self.effort} ends here"
+        )
+        return False
+
+    def _looks_bad(self, candidate: Candidate) -> bool:
+        """Whether a candidate that is slow to make shows at a glance that it is too coarse."""
+        quick = self._to_make(candidate)
+        if quick is not None and quick != candidate:
+            self._spent += self.measure.work(quick)
+            found = self.measure.few(quick)
+            errors = replace(found.errors, told=_better(found.errors.told))
+            self._glances[candidate] = replace(found, candidate=candidate, errors=errors)
+        glance = self._glances.get(candidate)
+        return glance is not None and glance.errors.measured > self.wanted
+
     def _sufficient(self, candidate: Candidate, bound: Rank) -> Point | None:
         """The candidate's point if it suffices and costs less than the bound.
 
@@ -110,6 +158,9 @@ class SimulatedSearch:
         """
         most = _MARGIN * self.wanted
         if candidate not in self._few:
+            if self._few and not self._can_pay(candidate, candidate):
+                return None
+            self._spent += self.measure.work(candidate)
             self._few[candidate] = self.record.add(self.measure.few(candidate))
         few = self._few[candidate]
         if (
@@ -123,3 +174,8 @@ class SimulatedSearch:
         more = self._more[candidate]
         enough = more.errors.measured * self._scale <= most and more.rank(self.criterion) < bound
         return more if enough else None
+
+
+def _better(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What errors could be, if fits on few points say what they are."""
+    return {n: _GLANCE * one if isinstance(one, float) else one for n, one in told.items()}

@@ -21,6 +21,7 @@ class Conversion:
         kick: Current added in the first step.
         tau: Time constant of its synapses, steps, which then saturate at the ends of the ramp; 0
             for none, where a step holds no more than one spike and so saturates by itself.
+        work: Time that a step of a unit takes to simulate, of that of an integrate-and-fire unit.
     """
 
     model: Membrane
@@ -28,6 +29,7 @@ class Conversion:
     drive: tuple[float, float]
     kick: float = 0.0
     tau: float = 0.0
+    work: float = 1.0
 
     @property
     def synapse(self) -> Synapse | None:
@@ -47,15 +49,18 @@ def _lif() -> Conversion:
     return Conversion(model, Scheme("euler", step), (leak, leak + most), most / 2)
 
 
-def _averaged(name: str, step: float, substeps: int, drive: tuple[float, float]) -> Conversion:
+def _averaged(
+    name: str, step: float, substeps: int, drive: tuple[float, float], work: float
+) -> Conversion:
     """A membrane behind synapses that average over 32 steps."""
-    return Conversion(MEMBRANES[name], Scheme("euler", step, substeps), drive, tau=32.0)
+    scheme = Scheme("euler", step, substeps)
+    return Conversion(MEMBRANES[name], scheme, drive, tau=32.0, work=work)
 
 
 CONVERSIONS: Mapping[str, Conversion] = {
     "lif": _lif(),
-    "fitzhugh-nagumo": _averaged("fitzhugh-nagumo", 8.0, 16, (0.2, 0.9)),
-    "izhikevich": _averaged("izhikevich", 4.0, 8, (3.8, 40.0)),
-    "izhikevich-fast": _averaged("izhikevich-fast", 4.0, 8, (3.8, 40.0)),
-    "hodgkin-huxley": _averaged("hodgkin-huxley", 2.0, 40, (2.0, 80.0)),
+    "fitzhugh-nagumo": _averaged("fitzhugh-nagumo", 8.0, 16, (0.2, 0.9), 12.0),
+    "izhikevich": _averaged("izhikevich", 4.0, 8, (3.8, 40.0), 7.0),
+    "izhikevich-fast": _averaged("izhikevich-fast", 4.0, 8, (3.8, 40.0), 7.0),
+    "hodgkin-huxley": _averaged("hodgkin-huxley", 2.0, 40, (2.0, 80.0), 280.0),
 }
