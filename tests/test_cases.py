@@ -60,7 +60,7 @@ def case(name: str) -> Path:
 
 @cache
 def compiled(name: str) -> Program:
-    return pinnir.compile(case(name), "-1:1")
+    return pinnir.compile(case(name), "-1:1", effort=1)
 
 
 def as_the_file_takes_it(name: str, point: np.ndarray) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -29,6 +30,10 @@ _SAME = 1e-13
 Places = frozenset[Node]
 
 
+# A program is run on several sets of points, and its tables are found once.
+_LAYERED: WeakKeyDictionary[Graph, LayeredNetwork] = WeakKeyDictionary()
+
+
 class NotCoveredError(Exception):
     """The engine does not run such a core; the message says why."""
 
@@ -42,6 +47,12 @@ def layered_core(core: Graph) -> LayeredNetwork:
     Raises:
         NotCoveredError: If it has other neurons, or others than such as stand for a staircase.
     """
+    if core not in _LAYERED:
+        _LAYERED[core] = _layered_core(core)
+    return _LAYERED[core]
+
+
+def _layered_core(core: Graph) -> LayeredNetwork:
     for node in core.nodes:
         if isinstance(node.op, Delta) and node.op.hysteresis:
             raise NotCoveredError("delta neurons with hysteresis")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from pinnir.numerics.matrix import Array
+
+# Of a range that a number is found in: as often as its digits can tell.
+_HALVINGS = 60
 
 
 @cache
@@ -42,5 +46,28 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 
 def student_quantile(degrees: int, probability: float) -> float:
-    """What Student's t stays below with this probability."""
-    return float(_scipy().stdtrit(degrees, probability))
+    """What Student's t stays below with this probability, one half or more.
+
+    By halving: its distribution is a finite sum (M. Abramowitz and I. Stegun, 26.7.3 and 26.7.4),
+    for which no library need be loaded.
+    """
+    low, high = 0.0, 1.0
+    while _student(degrees, high) < probability:
+        low, high = high, 2 * high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student(degrees, middle) < probability else (low, middle)
+    return high
+
+
+def _student(degrees: int, t: float) -> float:
+    """Probability that Student's t stays below ``t``, not below zero."""
+    angle = math.atan(t / math.sqrt(degrees))
+    cosine, odd = math.cos(angle), degrees % 2
+    term = cosine if odd else 1.0
+    total = term if degrees > 1 else 0.0
+    for k in range(2 + odd, degrees - 1, 2):
+        term *= cosine**2 * (k - 1) / k
+        total += term
+    inside = math.sin(angle) * total
+    return 0.5 + ((angle + inside) / math.pi if odd else inside / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnir.base.errors import LegalizeError, PipelineError
+from pinnir.passes.calibration.refit import Refit
 from pinnir.passes.pipelines import anticipating
-from pinnir.program.frontier import CRITERIA, DEFAULT_NORM, Candidate, Errors, Point
+from pinnir.program.frontier import CRITERIA, DEFAULT_NORM, Candidate, Errors, Point, Record
 from pinnir.search.candidates import (
     FAMILIES,
     cheapest_first,
@@ -22,7 +24,8 @@ from pinnir.search.candidates import (
 )
 from pinnir.search.cheapest_search import CheapestSearch, Fixed, over_families
 from pinnir.search.faults import FamilyError
-from pinnir.search.staircase_search import smallest
+from pinnir.search.simulated_search import SimulatedSearch
+from pinnir.search.staircase_search import smallest, sufficient
 from tests.strategies import SEEDS
 
 # One family of each kind is enough to search over.
@@ -86,6 +89,11 @@ class Fake:
 
     def more(self, candidate: Candidate) -> Point:
         return self.point(candidate)
+
+    def work(self, candidate: Candidate) -> float:
+        """One for each slot, and one for each point that a pass fits to spikes on."""
+        slots = candidate.steps * (candidate.units or 1)
+        return slots * (1 + sum(one.points for one in candidate.passes if isinstance(one, Refit)))
 
     def point(self, candidate: Candidate, upper: float | None = None) -> Point:
         units = 2 * candidate.levels**0.5 if candidate.units is None else candidate.units
@@ -383,3 +391,81 @@ def test_no_cheaper_sufficient_program_was_measured(wanted, synops, criterion, f
     for point in frontier.points:
         if point.error <= 0.98 * wanted:
             assert chosen.rank(criterion) <= point.rank(criterion)
+
+
+REFITTED = next(one for one in slow_families(100) if one.name == "rate-refitted")
+
+
+def refitted(fake: Fake, budget: float) -> SimulatedSearch:
+    """A search of programs that are fitted to their spikes, which is slow."""
+    members = tuple(cheapest_first(REFITTED.members(None), "synops_per_mac"))
+    record = Record(DEFAULT_NORM)
+    return SimulatedSearch(members, "synops_per_mac", 0.01, fake, record, budget=budget, effort=2)
+
+
+def fits_on(candidate: Candidate) -> int:
+    return next(one.points for one in candidate.passes if isinstance(one, Refit))
+
+
+def test_what_shows_at_a_glance_to_be_too_coarse_is_not_made():
+    """Programs that are fitted to spikes are made on few points first."""
+    fake = Fake(lambda one: 0.5 / one.weight("spikes") ** 0.5)  # too slow for the law to tell
+    assert refitted(fake, math.inf).propose(None) is not None
+    first, *others = fake.seen
+    whole = {str(one) for one in others if fits_on(one) == fits_on(first)}
+    glanced = {str(one) for one in others if fits_on(one) < fits_on(first)}
+    assert glanced - whole
+    assert whole <= glanced
+    for one in others:
+        if fits_on(one) < fits_on(first):
+            assert (str(one) in whole) == (0.5 * fake.error(one) <= 0.01)
+
+
+@pytest.mark.parametrize("budget", [0.0, 1e5, 1e6, 1e7])
+def test_a_budget_ends_a_search_and_the_record_says_so(budget):
+    """The first program is made whatever the budget, so that the frontier has one."""
+    fake = Fake(lambda one: 0.5 / one.weight("spikes") ** 0.5)
+    found = refitted(fake, budget)
+    assert found.propose(None) is None
+    first, *others = fake.seen
+    assert sum(map(fake.work, others)) <= max(0.0, budget - fake.work(first))
+    assert " were not made: effort 2 ends here" in found.record.left_out["rate-refitted"]
+
+
+def test_a_budget_that_is_not_used_up_is_not_told():
+    found = refitted(Fake(), math.inf)
+    assert found.propose(None) is not None
+    assert not found.record.left_out
+
+
+@given(
+    size=st.integers(1, 60),
+    start=st.integers(0, 59),
+    first=st.integers(0, 60),
+    law=st.sampled_from((-2.0, -1.0, -0.5)),
+)
+def test_sufficient_finds_a_size_that_will_do_in_few_steps(size, start, first, law):
+    sizes = list(range(100, 100 + size))
+    asked: list[int] = []
+
+    def error(index: int) -> float:
+        assert index not in asked
+        asked.append(index)
+        return (sizes[index] / (100 + first)) ** law
+
+    found = sufficient(sizes, min(start, size - 1), error, 1.0)
+    assert found == size - 1 or error_law(sizes[found], first, law) <= 1.0
+    assert len(asked) <= 4
+
+
+def error_law(size: int, first: int, law: float) -> float:
+    return (size / (100 + first)) ** law
+
+
+def test_without_effort_the_first_family_that_does_is_taken():
+    fake = Fake()
+    found = over_families(PLAIN, None, 0.1, "synops_per_mac", fake, effort=0)
+    candidate = found.next()
+    assert law(candidate) <= 0.098
+    found.survey(candidate)
+    assert fake.seen == [candidate]

@@ -121,7 +121,7 @@ def test_tolerance_is_met(coding, rtol):
     """On the evaluation points exactly; on points that no one chose, nearly."""
     if coding == "rate" and rtol < 1e-2:
         rtol = 3e-2
-    program = pinnir.compile(SMALL, DOMAIN, coding=coding, rtol=rtol)
+    program = pinnir.compile(SMALL, DOMAIN, coding=coding, rtol=rtol, effort=1)
     assert program.manifest["rtol"] == rtol
     assert program.manifest["coding"] == coding
     assert 0 < program.metrics["nrmse"] <= program.metrics["nrmse_upper"] <= rtol
@@ -132,18 +132,18 @@ def test_tolerance_is_met(coding, rtol):
 
 @pytest.mark.parametrize("rtol", ["1e-1", 0.1])
 def test_tolerance_as_text_or_number(rtol):
-    assert pinnir.compile(SMALL, DOMAIN, rtol=rtol).manifest["rtol"] == 0.1
+    assert pinnir.compile(SMALL, DOMAIN, rtol=rtol, effort=1).manifest["rtol"] == 0.1
 
 
 def test_the_default_tolerance():
-    program = pinnir.compile(SMALL, DOMAIN)
+    program = pinnir.compile(SMALL, DOMAIN, effort=1)
     assert program.manifest["rtol"] == 1e-2
     assert program.metrics["rel_l2"] <= 1e-2
 
 
 @pytest.mark.parametrize("ask", [{"levels": 16}, {"pipeline": pipelines.population(16)}])
 def test_fixed_programs_are_only_measured(ask):
-    program = pinnir.compile(SMALL, DOMAIN, **ask)
+    program = pinnir.compile(SMALL, DOMAIN, **ask, effort=1)
     assert program.manifest["rtol"] is None
     assert program.metrics["rel_l2"] > 1e-2
 
@@ -158,10 +158,12 @@ def test_auto_is_a_third_of_the_networks_own_error():
     points = np.random.default_rng(1).uniform([-1, 0], [1, 1], (500, 2))
     truth = truth_of(points, 0.06)
     own = job().source(points)
-    program = pinnir.compile(SMALL, DOMAIN, rtol="auto", reference=(points, truth))
+    program = pinnir.compile(SMALL, DOMAIN, rtol="auto", reference=(points, truth), effort=1)
     scale = program.scales[0].scale
     assert program.manifest["rtol"] == np.sqrt(np.mean((own - truth) ** 2)) / scale / 3
-    joint = pinnir.compile(SMALL, DOMAIN, rtol="auto", norm="l2", reference=(points, truth))
+    joint = pinnir.compile(
+        SMALL, DOMAIN, rtol="auto", norm="l2", reference=(points, truth), effort=1
+    )
     assert joint.manifest["rtol"] == relative_l2(own, truth) / 3
     assert 0.015 < program.manifest["rtol"] < 0.025
     assert program.metrics["rel_l2"] <= program.manifest["rtol"]
@@ -188,7 +190,7 @@ def test_errors_against_a_reference():
 @pytest.mark.parametrize("rtol", [5e-2, 1e-2])
 def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
     """As the selection points say; more only if the evaluation points refuted a smaller one."""
-    program = pinnir.compile(SMALL, DOMAIN, rtol=rtol)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=rtol, effort=1)
     at, levels = job(), program.manifest["levels"]
     counts = tuple(candidates.level_counts())
 
@@ -206,7 +208,7 @@ def test_the_search_gives_the_smallest_sufficient_number_of_levels(rtol):
 def test_what_fails_on_the_evaluation_points_is_followed_by_the_next(monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(staircase_search, "_MARGIN", 1.5)
-    program = pinnir.compile(SMALL, DOMAIN, rtol=2e-2, progress=told.append)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=2e-2, progress=told.append, effort=1)
     assert program.metrics["rel_l2_upper"] <= 2e-2
     assert sum("on the evaluation points" in text for text in told) > 1
     failed = [p for p in program.frontier.points if p.measured_on == "evaluation"]
@@ -217,7 +219,9 @@ def test_a_program_that_fails_is_followed_by_the_next(monkeypatch):
     """Rate programs are not rehearsed: they are built, measured and refused."""
     told: list[str] = []
     monkeypatch.setattr(simulated_search, "_MARGIN", 2.0)
-    program = pinnir.compile(SMALL, DOMAIN, coding="rate", rtol=5e-2, progress=told.append)
+    program = pinnir.compile(
+        SMALL, DOMAIN, coding="rate", rtol=5e-2, progress=told.append, effort=1
+    )
     assert program.metrics["rel_l2_upper"] <= 5e-2
     assert any("on the evaluation points, one more try" in text for text in told)
 
@@ -244,7 +248,7 @@ def test_the_oracle_says_on_evaluation_points_what_the_program_says():
     ],
 )
 def test_auto_takes_the_coding_that_is_cheapest_in_what_was_asked(minimise, coding):
-    program = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, minimise=minimise)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, minimise=minimise, effort=1)
     assert program.manifest["coding"] == coding
     assert program.metrics["rel_l2_upper"] <= 5e-2
     (chosen,) = (p for p in program.frontier.points if program.frontier.is_chosen(p))
@@ -254,7 +258,7 @@ def test_auto_takes_the_coding_that_is_cheapest_in_what_was_asked(minimise, codi
 
 
 def test_the_frontier_holds_what_was_measured():
-    program = pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
     frontier, metrics = program.frontier, program.metrics
     assert (frontier.rtol, frontier.criterion) == (5e-2, "synops_per_mac")
     assert {point.candidate.family for point in frontier.points} == {
@@ -273,14 +277,14 @@ def test_the_frontier_holds_what_was_measured():
 
 
 def test_the_same_input_gives_the_same_bytes_and_frontier():
-    one, other = (pinnir.compile(SMALL, DOMAIN, rtol=5e-2) for _ in range(2))
+    one, other = (pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1) for _ in range(2))
     assert one.to_bytes() == other.to_bytes()
     assert one.frontier == other.frontier
 
 
 def test_a_family_that_cannot_stand_for_the_network_is_left_out():
     """One signed neuron cannot be a sigmoid; population and rate programs can."""
-    program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), "Sigmoid")), DOMAIN, rtol=5e-2)
+    program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), "Sigmoid")), DOMAIN, rtol=5e-2, effort=1)
     families = {point.candidate.family for point in program.frontier.points}
     assert families == {"population", "population-refitted", "rate"}
     assert program.frontier.left_out == {
@@ -292,8 +296,8 @@ def test_training_is_searched_as_well():
     """One training serves several numbers of levels, and the program needs fewer of them."""
     told: list[str] = []
     ask = {"coding": "population", "rtol": 5e-3, "norm": "l2"}
-    plain = pinnir.compile(SMALL, DOMAIN, **ask)
-    program = pinnir.compile(SMALL, DOMAIN, train=60, progress=told.append, **ask)
+    plain = pinnir.compile(SMALL, DOMAIN, **ask, effort=1)
+    program = pinnir.compile(SMALL, DOMAIN, train=600, progress=told.append, **ask)
     chosen = {point.candidate.family for point in program.frontier.points if point.errors.upper}
     assert "population-trained" in chosen
     assert program.metrics["rel_l2_upper"] <= 5e-3
@@ -327,7 +331,7 @@ def test_tolerance_error_carries_what_was_reached():
         "the tolerance 0.001 was not reached; the best program has an error of "
         f"{program.metrics['nrmse']:.3g} of the variation in output 'fc2', up to "
         f"{program.metrics['nrmse_upper']:.3g} on other points (population, 1 steps, 16 levels)\n"
-        "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
+        "hint: allow a larger --rtol, --effort 3, more --levels or --steps, or another --coding"
     )
 
 
@@ -335,7 +339,7 @@ def test_the_best_of_several_tries_is_reported(monkeypatch):
     """No number of levels is enough: the smallest error of all that were built is told."""
     monkeypatch.setattr(candidates, "MAX_LEVELS", 12)
     with pytest.raises(ToleranceError) as caught:
-        pinnir.compile(SMALL, DOMAIN, coding="population", rtol=1e-5)
+        pinnir.compile(SMALL, DOMAIN, coding="population", rtol=1e-5, effort=1)
     assert "(population, 1 steps, 12 levels)" in str(caught.value)
     assert caught.value.reached["levels"] == 12
     assert caught.value.frontier.chosen is None
@@ -446,7 +450,7 @@ def test_observers_see_the_final_pipeline():
 
 def test_progress_tells_every_step_of_the_search():
     told: list[str] = []
-    program = pinnir.compile(SMALL, DOMAIN, rtol=0.05, progress=told.append)
+    program = pinnir.compile(SMALL, DOMAIN, rtol=0.05, progress=told.append, effort=1)
     assert any(text.startswith(f"{program.manifest['levels']} levels: ") for text in told)
 
 
@@ -467,7 +471,7 @@ def test_a_path(tmp_path):
 
 
 def test_several_inputs():
-    program = pinnir.compile(model(two_inputs()), DOMAIN, rtol=1e-2)
+    program = pinnir.compile(model(two_inputs()), DOMAIN, rtol=1e-2, effort=1)
     assert program.inputs == (("x", 1), ("t", 1))
     assert program.domain.columns == ("x", "t")
     assert program.metrics["rel_l2"] <= 1e-2
@@ -484,7 +488,7 @@ def test_several_inputs_in_another_order():
 
 def test_float64():
     wide = model(mlp(dtype="float64"))
-    program = pinnir.compile(wide, DOMAIN, rtol=1e-2)
+    program = pinnir.compile(wide, DOMAIN, rtol=1e-2, effort=1)
     assert program.manifest["dtype"] == "float64"
     assert program.metrics["rel_l2"] <= 1e-2
     assert program.passes[0].error_after < 1e-12
@@ -510,7 +514,7 @@ def test_an_open_input_width_and_a_domain_of_another():
 
 
 def test_several_outputs():
-    program = pinnir.compile(model(mlp(1, (2, 8, 3))), DOMAIN, rtol=1e-2)
+    program = pinnir.compile(model(mlp(1, (2, 8, 3))), DOMAIN, rtol=1e-2, effort=1)
     result = program.run(program.domain.sample(64, 0))
     assert result.outputs.shape == (64, 3)
     per_output = result.metrics["rel_l2_per_output"]
@@ -522,7 +526,7 @@ def test_several_outputs():
 
 @pytest.mark.parametrize("function", ["Tanh", "Sigmoid", "Relu", "Sin", "Cos"])
 def test_activations(function):
-    program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), function)), DOMAIN, rtol=1e-2)
+    program = pinnir.compile(model(mlp(2, (2, 6, 6, 1), function)), DOMAIN, rtol=1e-2, effort=1)
     assert program.metrics["rel_l2"] <= 1e-2
 
 
@@ -710,7 +714,7 @@ def test_points_where_the_network_is_not_finite_are_left_out_of_the_fit(tmp_path
 
 def test_points_where_the_network_is_not_finite_are_left_out_of_the_errors(tmp_path):
     """On a line of the domain, whose ends are points of every set: 32 on each face of a box."""
-    program = pinnir.compile(save(tmp_path, log_of_radius()), "x0=0,x1=0:1", rtol=5e-2)
+    program = pinnir.compile(save(tmp_path, log_of_radius()), "x0=0,x1=0:1", rtol=5e-2, effort=1)
     assert program.metrics["evaluation_points_not_finite"] == SETS * 32
     assert program.metrics["points"] == SETS * (EVALUATION_POINTS + 128 - 32)
     assert program.metrics["nrmse_upper"] <= 5e-2

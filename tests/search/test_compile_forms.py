@@ -44,7 +44,9 @@ class Flow(nn.Module):
 def test_a_module_is_compiled_without_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flow = Flow()
-    program = pinnir.compile(flow, {"t": (0, 1), "x": (-1, 1)}, coding="population", rtol=1e-2)
+    program = pinnir.compile(
+        flow, {"t": (0, 1), "x": (-1, 1)}, coding="population", rtol=1e-2, effort=1
+    )
     assert not list(tmp_path.iterdir())
     assert program.domain.columns == ("x", "t")
     program.save("flow.nir")

@@ -33,13 +33,13 @@ def breaking(monkeypatch, *kinds, how=broken):
 
 def compiled(folder, *more):
     save(folder, mlp(0, (2, 6, 1)))
-    paths = (folder / "model.onnx", "--domain", DOMAIN, "-o", folder / "out.nir")
+    paths = (folder / "model.onnx", "--domain", DOMAIN, "-o", folder / "out.nir", "--effort", 1)
     return CliRunner().invoke(main, [str(one) for one in ("compile", *paths, *more)])
 
 
 def test_one_family(monkeypatch):
     breaking(monkeypatch, Refit)
-    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
     assert found.frontier.left_out["population-refitted"] == WHY
     assert found.frontier.faults == ("population-refitted",)
     assert found.metrics["rel_l2_upper"] <= 5e-2
@@ -52,7 +52,7 @@ def test_a_pass_that_breaks_a_rule(monkeypatch):
         return replace(graph, outputs=(replace(end, name=first.name),))
 
     breaking(monkeypatch, Refit, how=twice)
-    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
     why = found.frontier.left_out["population-refitted"]
     assert why.startswith("internal error: GraphError: Affine ")
     assert why.endswith("has the name of another node")
@@ -61,7 +61,7 @@ def test_a_pass_that_breaks_a_rule(monkeypatch):
 def test_all_families(monkeypatch):
     breaking(monkeypatch, Lower)
     with pytest.raises(FamilyError) as caught:
-        pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+        pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
     text = str(caught.value)
     assert text.startswith("family population-refitted, pipeline fold-constants,")
     assert text.endswith(",legalise: RuntimeError: it broke\nin two lines")
@@ -79,7 +79,7 @@ def test_what_was_chosen_cannot_be_built(monkeypatch):
 
     built = driver.build
     monkeypatch.setattr(driver, "build", build)
-    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+    found = pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
     assert len(seen) >= 2
     assert seen[0] not in seen[1:]
     assert found.frontier.faults == (seen[0],)
@@ -92,7 +92,7 @@ def test_what_ends_everything(monkeypatch, error):
 
     breaking(monkeypatch, Refit, how=how)
     with pytest.raises(error):
-        pinnir.compile(SMALL, DOMAIN, rtol=5e-2)
+        pinnir.compile(SMALL, DOMAIN, rtol=5e-2, effort=1)
 
 
 def test_a_fixed_program_keeps_its_error(monkeypatch):
@@ -142,7 +142,9 @@ def test_what_the_caller_raises_ends_the_search(given):
         raise EnoughError
 
     with pytest.raises(EnoughError):
-        pinnir.compile(SMALL, DOMAIN, rtol=5e-2, **{given: stop if given == "progress" else [stop]})
+        pinnir.compile(
+            SMALL, DOMAIN, rtol=5e-2, **{given: stop if given == "progress" else [stop]}, effort=1
+        )
 
 
 def test_which_errors_are_faults():

@@ -65,7 +65,7 @@ def by_variation(program: Program) -> np.ndarray:
     "network", [KELVIN, CONTROLLER, ensemble()], ids=["kelvin", "controller", "ensemble"]
 )
 def test_every_output_keeps_its_variation(network):
-    program = pinnir.compile(network, "-1:1", coding="population")
+    program = pinnir.compile(network, "-1:1", coding="population", effort=1)
     assert program.manifest["norm"] == "nrmse"
     assert program.metrics["nrmse_upper"] <= 1e-2
     assert program.metrics["rel_l2"] <= program.metrics["nrmse"]
@@ -75,14 +75,14 @@ def test_every_output_keeps_its_variation(network):
 @pytest.mark.parametrize("network", [KELVIN, CONTROLLER], ids=["kelvin", "controller"])
 def test_the_old_rule_loses_it(network):
     """Which is why it has to be asked for."""
-    program = pinnir.compile(network, "-1:1", coding="population", norm="l2")
+    program = pinnir.compile(network, "-1:1", coding="population", norm="l2", effort=1)
     assert program.manifest["norm"] == program.frontier.norm == "l2"
     assert program.metrics["rel_l2_upper"] <= 1e-2 < program.metrics["nrmse"]
     assert by_variation(program).max() > 1.2e-2
 
 
 def test_an_output_that_is_nearly_zero_is_judged_against_the_largest(capsys):
-    program = pinnir.compile(scaled([1.0, 1e-7], [0.0, 0.0]), "-1:1", coding="population")
+    program = pinnir.compile(scaled([1.0, 1e-7], [0.0, 0.0]), "-1:1", coding="population", effort=1)
     first, second = program.scales
     assert (first.against, second.against) == ("variation", "least")
     assert second.scale == pytest.approx(1e-3 * first.std)
