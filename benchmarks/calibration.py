@@ -20,7 +20,7 @@ from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.pipeline.manager import Pass
 from pinnir.search.compile import prepare
 
-LEVELS, ITERATIONS = 256, 1500
+LEVELS, ITERATIONS = 256, 2000
 _TRAINING = pipelines.anticipating(LEVELS, ITERATIONS)
 _UNEVEN = (*pipelines.TIDY, QuantiseActivations(levels=LEVELS, allocation="sensitivity"))
 VARIANTS = {
