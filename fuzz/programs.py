@@ -40,7 +40,7 @@ def programs() -> tuple[bytes, ...]:
     found.append(_compiled(bases()[0], coding="signgd", steps=4, levels=4))
     found.append(_compiled(patches(), coding="signgd", steps=16))
     example = (EXAMPLES / "poisson" / "program.nir").read_bytes()
-    return tuple(unseal(data, "base") for data in [*found * 4, example])
+    return tuple(unseal(data, "base")[1] for data in [*found * 4, example])
 
 
 def _compiled(model: bytes, **options: Any) -> bytes:

@@ -7,6 +7,7 @@ a change that is meant to change them; a test compares both verbatim.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import nir
 import numpy as np
 import onnx
@@ -96,6 +98,17 @@ def _with_other_byte() -> None:
     data = bytearray(Path("model.nir").read_bytes())
     data[len(data) // 2] ^= 1
     Path("model.nir").write_bytes(data)
+
+
+def _of_an_older_format() -> None:
+    from pinnir.base.files import seal
+
+    with h5py.File("model.nir", "r+") as file:
+        told = json.loads(file["pinnir/manifest"][()].tobytes())
+        told |= {"versions": {"pinnir": "0.1.0"}, "rtol": 0.01}
+        del file["pinnir/manifest"]
+        file["pinnir/manifest"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    Path("old.nir").write_bytes(seal(Path("model.nir").read_bytes()[512:], 2))
 
 
 def _plain_nir() -> None:
@@ -228,6 +241,11 @@ CASES = (
         "The program file is damaged",
         "pinnir run model.nir --grid 9x9 -o field.npz",
         _with_other_byte,
+    ),
+    Case(
+        "The file is of an older version",
+        "pinnir run old.nir --grid 9x9 -o field.npz",
+        _of_an_older_format,
     ),
     Case("The file is not of pinnir", "pinnir run other.nir --grid 9x9 -o field.npz", _plain_nir),
     Case(

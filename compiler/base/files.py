@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pinnir.base.errors import ProgramFileError
 
-# Format 3 holds cores for programmable neurons as well, which readers of format 2 do not know.
-FORMAT, STREAMED_FORMAT = 2, 3
+# Format 5 holds cores for programmable neurons as well, which readers of format 4 need not know.
+FORMAT, STREAMED_FORMAT = 4, 5
 LARGEST = 2**30
 
 _BLOCK = 512  # the smallest user block that HDF5 allows
@@ -33,11 +33,11 @@ def seal(data: bytes, version: int = FORMAT) -> bytes:
     return f"{told}\n".encode().ljust(_BLOCK - 1) + b"\n" + data
 
 
-def unseal(sealed: bytes, name: str) -> bytes:
-    """The ``data`` that :func:`seal` was given.
+def unseal(sealed: bytes, name: str) -> tuple[int, bytes]:
+    """Format and ``data`` of what :func:`seal` gave, of whatever version of pinnir.
 
     Raises:
-        ProgramFileError: If the seal is missing, of another format, or does not fit the rest.
+        ProgramFileError: If the seal is missing or does not fit the rest.
     """
     if sealed.startswith(_HDF5):
         raise ProgramFileError(
@@ -50,14 +50,7 @@ def unseal(sealed: bytes, name: str) -> bytes:
         raise ProgramFileError(
             f"{name} is not a program file", hint="give a .nir file that pinnir compile wrote"
         )
-    version, size = int(found[1]), int(found[2])
-    if version not in (FORMAT, STREAMED_FORMAT):
-        raise ProgramFileError(
-            f"{name} has format {version}, "
-            f"this pinnir reads formats {FORMAT} and {STREAMED_FORMAT}",
-            hint="compile it again with this pinnir",
-        )
-    data = sealed[_BLOCK:]
+    data, size = sealed[_BLOCK:], int(found[2])
     if len(data) != size:
         raise ProgramFileError(
             f"{name} is damaged: it holds {len(data)} of {size} bytes",
@@ -67,7 +60,7 @@ def unseal(sealed: bytes, name: str) -> bytes:
         raise ProgramFileError(
             f"{name} is damaged: its checksum does not match", hint="copy or compile it again"
         )
-    return data
+    return int(found[1]), data
 
 
 def read_file(path: Path) -> bytes:

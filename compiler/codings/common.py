@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from pinnir.ir.evaluate import add, trace
 from pinnir.ir.graph import Affine, Graph, Level, Node, Staircase
 from pinnir.ir.names import Names
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, apply, dense, product
+from pinnir.numerics.matrix import (
+    Array,
+    BlockDiagonal,
+    Decoded,
+    Matrix,
+    apply,
+    dense,
+    product,
+    scaled,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +30,15 @@ class Population:
     Attributes:
         node: The population.
         neurons: Which neurons of the staircase it speaks for.
-        decode: Value that one spike of each unit adds, blocks ``(neurons, 1, units each)``.
+        levels: How many steps one spike of each unit adds to its neuron's value,
+            ``(neurons, units each)``.
+        step: Size of a step, ``(neurons,)``.
     """
 
     node: Node
     neurons: NDArray[np.intp]
-    decode: BlockDiagonal
+    levels: Array
+    step: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +61,9 @@ Encoder = Callable[[Node, tuple[Node, ...], Names], Spiking]
 def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> Graph:
     """Put spikes in place of every staircase of the core.
 
-    Each affine map that reads a staircase becomes one dense map of synapses per population; the
-    maps are summed where they are used. A sum that leaves the core gets a read-out node.
+    Each affine map that reads a staircase becomes one map of synapses per population: a sum of
+    the levels of each neuron's units, and a dense map of these. The maps are summed where they are
+    used. A sum that leaves the core gets a read-out node.
 
     Args:
         graph: Staircase graph.
@@ -75,18 +88,31 @@ def lower_core(graph: Graph, encode: Encoder, *, steps: int, read_out: str) -> G
 
 
 def _synapses(node: Node, layer: Spiking, names: Names) -> tuple[Node, ...]:
-    """The affine map ``node`` fed by spikes: a dense map from each population."""
+    """The affine map ``node`` fed by spikes: a map from each population."""
     op = node.op_as(Affine)
     bias = op.bias + apply(op.weight, layer.silent)
     maps: list[Node] = []
+    by_level: dict[int, Matrix] = {}
     for population in layer.populations:
-        synapses = Affine(product(_columns(op.weight, population.neurons), population.decode), bias)
+        # Populations of the same neurons share the map of their levels.
+        group = id(population.neurons)
+        if group not in by_level:
+            columns = _columns(op.weight, population.neurons)
+            by_level[group] = scaled(columns, np.ones(len(op.bias)), population.step)
+        synapses = Affine(_on_spikes(by_level[group], population.levels), bias)
         name = node.name
         if len(layer.populations) > 1:
             name = names.fresh(f"{name}_{population.node.name}")
         maps.append(Node(name, synapses, (population.node,), node.segment))
         bias = np.zeros_like(bias)
     return tuple(maps)
+
+
+def _on_spikes(weight: Matrix, levels: Array) -> Matrix:
+    """A map of levels as a map of the spikes that add up to them."""
+    if isinstance(weight, np.ndarray) and levels.shape[1] > 1:
+        return Decoded(weight, levels)
+    return product(weight, BlockDiagonal(levels[:, None, :]))
 
 
 def _columns(weight: Matrix, picked: NDArray[np.intp]) -> Matrix:

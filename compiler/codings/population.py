@@ -31,7 +31,7 @@ from pinnir.ir.evaluate import preactivations
 from pinnir.ir.graph import Affine, Graph, Node, Op, Staircase
 from pinnir.ir.names import Names
 from pinnir.neurons import Threshold
-from pinnir.numerics.matrix import Array, BlockDiagonal, Matrix, dense
+from pinnir.numerics.matrix import Array, BlockDiagonal, Copies, Matrix
 from pinnir.pipeline.context import Context
 
 # Largest dense lateral matrix that a NIR file is asked to hold; larger layers are cut into
@@ -144,8 +144,8 @@ def _encode(node: Node, sources: tuple[Node, ...], upper: Array, z: Array, names
         step = stairs.step[members]
         group = _Group(node, sources, members, suffix, table, z, names)
         for op, population in group.populations():
-            decode = step[:, None] * op.level_weight.reshape(step.size, -1)
-            found.append(Population(population, members, BlockDiagonal(decode[:, None, :])))
+            levels = op.level_weight.reshape(step.size, -1).astype(np.float64)
+            found.append(Population(population, members, levels, step))
             silent[members] += step * op.level_offset
     return Spiking(tuple(found), silent)
 
@@ -234,12 +234,12 @@ class _Group:
 
     def _expand(self, kind: str, sign: NDArray[np.int64]) -> Node:
         """Copy each neuron's accumulated input, with the unit's sign, to its units."""
-        blocks = BlockDiagonal(sign[:, :, None].astype(np.float64))
+        factor = sign.astype(np.float64)
         neurons = self.z.shape[1]
-        weight: Matrix = blocks
+        weight: Matrix = BlockDiagonal(factor[:, :, None])
         if len(sign) < neurons:
-            weight = np.zeros((blocks.shape[0], neurons))
-            weight[:, self.members] = dense(blocks)
+            source = np.repeat(self.members, sign.shape[1])
+            weight = Copies(source, factor.reshape(-1), neurons)
         return self._named(f"{kind}_in", Affine(weight, np.zeros(sign.size)), self.sources)
 
     def _lateral(

@@ -73,8 +73,8 @@ def _counters(node: Node, op: Staircase, sources: tuple[Node, ...], steps: int) 
 
 def _one_population(op: Staircase, units: Node, steps: int) -> Spiking:
     # A spike a step is one level; the mean over T steps wants T of them.
-    decode = BlockDiagonal(op.step[:, None, None] * steps)
-    return Spiking((Population(units, np.arange(op.base.size), decode),), op.base)
+    every = Population(units, np.arange(op.base.size), np.ones((op.base.size, 1)), op.step * steps)
+    return Spiking((every,), op.base)
 
 
 def _membranes(

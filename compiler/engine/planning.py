@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,7 +23,14 @@ from pinnir.engine.threshold_units import Bank, DerivedStaircase, Index, UnitRun
 from pinnir.ir.graph import Affine, Graph, Node, Op, Scheduled, Staircase, columns_of, width
 from pinnir.neurons import Delta, Phase, Threshold
 from pinnir.numerics.bucket_table import BucketTable
-from pinnir.numerics.matrix import Array, BlockDiagonal, dense
+from pinnir.numerics.matrix import (
+    Array,
+    BlockDiagonal,
+    Decoded,
+    Matrix,
+    as_copies,
+    dense,
+)
 
 # How far apart the worth of a level may lie when it is read from different units' synapses.
 _SAME = 1e-13
@@ -248,7 +256,7 @@ class _Plan:
     def _terms(self, nodes: Sequence[Node]) -> tuple[list[Term], Array]:
         """Maps that are added up, as terms and a constant."""
         terms: list[Term] = []
-        spoken: dict[Places | Node, dict[Node, Array]] = {}
+        spoken: dict[Places | Node, dict[Node, list[Matrix]]] = {}
         bias = np.zeros(self._columns(*nodes))
         for node in nodes:
             op = node.op_as(Affine)
@@ -256,7 +264,7 @@ class _Plan:
             if self._spoken(node):
                 for operand in node.operands:
                     own = spoken.setdefault(self.speakers[operand].layer, {})
-                    own[operand] = own.get(operand, 0.0) + dense(op.weight)
+                    own.setdefault(operand, []).append(op.weight)
             elif _is_identity(op) and not all(one in self.entering for one in node.operands):
                 source = self._sum(frozenset(node.operands))
                 terms.append(Term(source, np.ones((bias.size, 1)), mapped=False))
@@ -265,9 +273,10 @@ class _Plan:
                 terms.append(Term(source, dense(op.weight)))
         for layer, weights in spoken.items():
             source = self._layer(layer, next(iter(weights)))
-            weight = next(iter(weights.values()))
-            if not isinstance(layer, Node):
-                weight = _numbers_map(self.banks[layer], weights, self.columns[source])
+            if isinstance(layer, Node):
+                weight = _whole(weights[layer], bias.size, self.columns[source])
+            else:
+                weight = _numbers_map(self.banks[layer], weights, bias.size, self.columns[source])
             terms.append(Term(source, weight))
         return terms, bias
 
@@ -298,15 +307,14 @@ def _bank(
         raise NotCoveredError("threshold units that read more than a sum and lateral synapses")
     copy = copies[0].op
     offsets = node.op_as(Threshold).level_offset
-    weight = dense(copy.weight)
-    rows, columns = np.nonzero(weight)
-    if not np.array_equal(rows, np.arange(len(weight))):
+    copied = as_copies(copy.weight)
+    if copied is None:
         raise NotCoveredError("threshold units that read several values")
-    by_bank = columns.reshape(offsets.size, -1)
+    by_bank = copied.source.reshape(offsets.size, -1)
     if (by_bank != by_bank[:, :1]).any() or np.unique(by_bank[:, 0]).size != offsets.size:
         raise NotCoveredError("threshold units that are not grouped by neurons")
     shape, neurons = by_bank.shape, by_bank[:, 0]
-    own = weight[rows, columns].reshape(shape)
+    own = copied.factor.reshape(shape)
     layer = frozenset(copies[0].operands)
     bias = copy.bias.reshape(shape)
     if not lateral:
@@ -315,10 +323,7 @@ def _bank(
     other = [one for one in banks.get(layer, []) if (one.node,) == lateral[0].operands]
     if not other or other[0].other is not None or not np.array_equal(other[0].neurons, neurons):
         raise NotCoveredError("lateral synapses that do not stay within a neuron")
-    try:
-        blocks = BlockDiagonal.from_dense(dense(op.weight), neurons.size).blocks
-    except ValueError as error:
-        raise NotCoveredError("lateral synapses that do not stay within a neuron") from error
+    blocks = _within(op.weight, neurons.size)
     return Bank(node, neurons, own, (bias, op.bias.reshape(shape)), other[0], blocks), layer
 
 
@@ -326,33 +331,74 @@ def _reads(node: Node, speakers: dict[Node, _Speaker]) -> bool:
     return any(operand in speakers for operand in node.operands)
 
 
-def _numbers_map(banks: Sequence[Bank], weights: dict[Node, Array], neurons: int) -> Array:
+def _within(weight: Matrix, neurons: int) -> Array:
+    """Lateral synapses as one block a neuron.
+
+    Raises:
+        NotCoveredError: If some lead from one neuron to another.
+    """
+    if isinstance(weight, BlockDiagonal) and len(weight.blocks) == neurons:
+        return weight.blocks
+    try:
+        return BlockDiagonal.from_dense(dense(weight), neurons).blocks
+    except ValueError as error:
+        raise NotCoveredError("lateral synapses that do not stay within a neuron") from error
+
+
+def _whole(maps: Sequence[Matrix], rows: int, columns: int) -> Array:
+    """The sum of maps."""
+    return sum((dense(one) for one in maps), np.zeros((rows, columns)))
+
+
+def _numbers_map(
+    banks: Sequence[Bank], weights: Mapping[Node, Sequence[Matrix]], rows: int, neurons: int
+) -> Array:
     """The map of a layer's numbers that maps of its populations' spikes are together.
 
     Args:
         banks: All populations of the layer.
-        weights: Of the maps, ``(rows, units)``, by population.
+        weights: Maps of their spikes that are added up, by population.
+        rows: Of the maps.
         neurons: Of the layer.
 
     Raises:
         NotCoveredError: If a spike is not worth its level weight times one and the same.
     """
-    rows = len(next(iter(weights.values())))
     found = np.full((rows, neurons), np.nan)
     for bank in banks:
-        weight = weights.get(bank.node, np.zeros((rows, bank.level_weight.size)))
-        weight = weight.reshape(rows, *bank.level_weight.shape)
-        levels = bank.level_weight.astype(np.float64)
-        # A unit that is worth one level says it without rounding.
-        best = np.argmin(np.where(levels == 0, np.inf, np.abs(levels)), axis=1)
-        every = np.arange(bank.neurons.size)
-        divisor = levels[every, best]
-        worth = weight[:, every, best] / np.where(divisor == 0, 1.0, divisor)
-        worth = np.where(divisor == 0, np.nan, worth)
+        maps = weights.get(bank.node, ())
         known = found[:, bank.neurons]
-        worth = np.where(np.isnan(known), worth, known)
-        found[:, bank.neurons] = worth
-        expected = np.where(np.isnan(worth), 0.0, worth)[:, :, None] * levels
-        if not np.allclose(weight, expected, rtol=_SAME, atol=0):
+        levels = bank.level_weight.astype(np.float64)
+        outers = [one.outer for one in maps if _sums_levels(one, levels)]
+        if maps and len(outers) == len(maps):
+            # Sums of levels behind one map say what a level is worth, whatever the units.
+            told = sum(outers, np.zeros((rows, len(levels)))) * levels.any(axis=1)
+            known = np.where(np.isnan(known) & levels.any(axis=1), told, known)
+            expected = np.where(np.isnan(known), 0.0, known) * levels.any(axis=1)
+        else:
+            told = _whole(maps, rows, levels.size).reshape(rows, *levels.shape)
+            known = np.where(np.isnan(known), _worth(told, levels), known)
+            expected = np.where(np.isnan(known), 0.0, known)[:, :, None] * levels
+        if not np.allclose(told, expected, rtol=_SAME, atol=0):
             raise NotCoveredError("threshold units whose spikes are not worth levels")
+        found[:, bank.neurons] = known
     return np.where(np.isnan(found), 0.0, found)
+
+
+def _sums_levels(weight: Matrix, levels: Array) -> TypeGuard[Decoded]:
+    return isinstance(weight, Decoded) and np.array_equal(weight.weight, levels)
+
+
+def _worth(weight: Array, levels: Array) -> Array:
+    """What a level is worth, ``(rows, neurons)``; NaN for neurons whose units count none.
+
+    Args:
+        weight: Of the units, ``(rows, neurons, units)``.
+        levels: That a unit counts, ``(neurons, units)``.
+    """
+    # A unit that is worth one level says it without rounding.
+    best = np.argmin(np.where(levels == 0, np.inf, np.abs(levels)), axis=1)
+    every = np.arange(len(levels))
+    divisor = levels[every, best]
+    found = weight[:, every, best] / np.where(divisor == 0, 1.0, divisor)
+    return np.where(divisor == 0, np.nan, found)

@@ -23,7 +23,7 @@ from pinnir.engine.scans import Integrators
 from pinnir.ir.evaluate import add, compute_node
 from pinnir.ir.graph import Affine, Graph, Neuron, Node, Scheduled
 from pinnir.neurons import IF, FlooredIF, HardResetIF
-from pinnir.numerics.matrix import Array, BlockDiagonal, dense
+from pinnir.numerics.matrix import Array, BlockDiagonal, dense, nonzeros
 
 Index = NDArray[np.intp]
 
@@ -239,7 +239,7 @@ def _constants(core: Graph) -> dict[Node, Array]:
     steady: list[Node] = []
     for node in core.nodes[1:]:
         op = node.op
-        cut = isinstance(op, Affine) and not np.any(dense(op.weight))
+        cut = isinstance(op, Affine) and not nonzeros(op.weight)
         if cut or all(operand in steady for operand in node.operands):
             steady.append(node)
     found: dict[Node, list[Array]] = {node: [] for node in steady}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pinnir.ir.graph import Activation, Constant, Graph, Input, Node, Op, Primitive
-from pinnir.numerics.matrix import BlockDiagonal, nonzeros
+from pinnir.numerics.matrix import BlockDiagonal, Copies, Decoded, extremes, nonzeros
 
 _LONGEST = 2000
 
@@ -80,6 +80,11 @@ def _value(value: Any) -> str:
     if isinstance(value, BlockDiagonal):
         inner = "x".join(str(size) for size in value.blocks.shape)
         return f"blocks[{inner}]{_range(value.blocks)} nonzeros={nonzeros(value)}"
+    if isinstance(value, Copies | Decoded):  # it means this dense matrix
+        low, high = extremes(value)
+        if value.shape == (1, 1):
+            return f"{low:.4g}"
+        return f"[{value.shape[0]}x{value.shape[1]}]{{{_number(low)}..{_number(high)}}}"
     if isinstance(value, np.ndarray):
         if value.size == 1:
             return f"{value.item():.4g}"

@@ -26,7 +26,7 @@ from pinnir.ir.graph import (
     columns_of,
 )
 from pinnir.numerics.activations import ACTIVATIONS
-from pinnir.numerics.matrix import entries
+from pinnir.numerics.matrix import extremes
 from pinnir.numerics.operators import OPERATORS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _values_are_finite(graph: Graph, node: Node) -> str | None:
     op = node.op
     arrays: list[np.ndarray] = []
     if isinstance(op, Affine):
-        arrays = [entries(op.weight), op.bias]
+        arrays = [np.array(extremes(op.weight)), op.bias]
         arrays += [op.gains, np.array(op.centre)] if isinstance(op, Scheduled) else []
     elif isinstance(op, Staircase):
         arrays = [op.base, op.step]

@@ -24,7 +24,7 @@ from scipy.sparse import csr_array, hstack, vstack
 from pinnir.ir.graph import Affine, Graph, Neuron, Node
 from pinnir.ir.placement import Index
 from pinnir.mapping.multiplied_out import Chains, total
-from pinnir.numerics.matrix import BlockDiagonal, Matrix
+from pinnir.numerics.matrix import BlockDiagonal, Copies, Decoded, Matrix
 
 # What a neuron of the source network is known by.
 Key: TypeAlias = tuple[object, ...]
@@ -170,6 +170,12 @@ def _different(matrix: csr_array) -> tuple[Index, Index]:
 
 def pattern(matrix: Matrix) -> csr_array:
     """Where a matrix is not zero, ``(outputs, inputs)`` of bool."""
+    if isinstance(matrix, Copies):
+        (row,) = np.nonzero(matrix.factor)
+        return csr_array((np.ones(row.size, bool), (row, matrix.source[row])), shape=matrix.shape)
+    if isinstance(matrix, Decoded):
+        sums = pattern(BlockDiagonal(matrix.weight[:, None, :]))
+        return csr_array(csr_array(matrix.outer != 0) @ sums)
     if not isinstance(matrix, BlockDiagonal):
         return csr_array(matrix != 0)
     neurons, rows, columns = matrix.blocks.shape

@@ -234,4 +234,4 @@ def _through(op: Affine, most: Array) -> Array:
         neurons, _, columns = op.weight.blocks.shape
         sums = np.einsum("nrc,nc->nr", np.abs(op.weight.blocks), most.reshape(neurons, columns))
         return np.asarray(sums.reshape(-1) + np.abs(op.bias))
-    return np.asarray(np.abs(op.weight) @ most + np.abs(op.bias))
+    return np.asarray(np.abs(dense(op.weight)) @ most + np.abs(op.bias))

@@ -16,21 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import msgspec
 import nir
 import numpy as np
 from msgspec.structs import asdict
 
 from pinnir.base.errors import ProgramFileError
-from pinnir.base.files import read_file, unseal
+from pinnir.base.files import FORMAT, STREAMED_FORMAT, read_file, unseal
 from pinnir.base.sandbox import run_isolated
 from pinnir.diagnosis.pass_log import PassRecord
 from pinnir.frontend.reader import IMPORTERS
 from pinnir.ir.graph import Graph, Neuron
 from pinnir.ir.placement import StoredPlacement
 from pinnir.numerics.matrix import Array
-from pinnir.program.file_check import GROUP, damaged
+from pinnir.program.file_check import FORMS, GROUP, damaged
 from pinnir.program.manifest import FIELDS, read_manifest
-from pinnir.program.nir_graph import from_nir
+from pinnir.program.nir_file import read_nir
+from pinnir.program.nir_graph import StoredMap, read_cores
+from pinnir.program.nir_weights import Metadata
+from pinnir.program.other_formats import refused
 from pinnir.program.program import Program
 from pinnir.program.segments import Segment
 from pinnir.program.streamed_groups import Datasets, streamed_forms
@@ -47,7 +51,7 @@ def read(path: str | Path) -> Program:
     """
     path = Path(path)
     name, sealed = str(path), read_file(path)
-    data = unseal(sealed, name)
+    data = _unsealed(sealed, name)
     check, operators = "pinnir.program.file_check:check", list(IMPORTERS)
     run_isolated(check, name, ProgramFileError, data=data, name=name, operators=operators)
     program = _parse(data, name)
@@ -74,7 +78,7 @@ def from_bytes(data: bytes, name: str = "program") -> Program:
     Raises:
         ProgramFileError: If the bytes are something else.
     """
-    return _parse(unseal(data, name), name)
+    return _parse(_unsealed(data, name), name)
 
 
 def read_back(program: Program, finite: Array) -> Program:
@@ -95,8 +99,15 @@ def read_back(program: Program, finite: Array) -> Program:
         manifest = program.manifest | {"trial": finite[0].tolist()}
         program = replace(program, manifest=manifest)
         _try(program, name)
-    _parse(unseal(program.to_bytes(), name), name)
+    _parse(_unsealed(program.to_bytes(), name), name)
     return program
+
+
+def _unsealed(sealed: bytes, name: str) -> bytes:
+    version, data = unseal(sealed, name)
+    if version not in (FORMAT, STREAMED_FORMAT):
+        raise refused(version, data, name)
+    return data
 
 
 def _parse(data: bytes, name: str) -> Program:
@@ -109,7 +120,9 @@ def _parse(data: bytes, name: str) -> Program:
                     streamed[key] = {name: value[()] for name, value in item.items()}
                 else:
                     parts[key] = item[()].tobytes()
-        return _assemble(parts, streamed, nir.read(io.BytesIO(data)))
+            forms = msgspec.json.decode(parts.pop(FORMS, b"{}"), type=dict[str, Metadata])
+            nodes, edges = read_nir(file, forms)
+            return _assemble(parts, streamed, nodes, edges)
     except ProgramFileError as error:
         raise damaged(name, error) from error
     except Exception as error:  # h5py, nir and json raise anything on damaged files
@@ -144,7 +157,10 @@ def _try_segments(program: Program, segments: Sequence[Segment], name: str) -> N
 
 
 def _assemble(
-    parts: Mapping[str, bytes], streamed: Mapping[str, Datasets], graph: nir.NIRGraph
+    parts: Mapping[str, bytes],
+    streamed: Mapping[str, Datasets],
+    nodes: Mapping[str, StoredMap | nir.NIRNode],
+    edges: Sequence[tuple[str, str]],
 ) -> Program:
     entries: dict[str, Any] = json.loads(parts["manifest"])
     told = read_manifest(entries)
@@ -152,8 +168,8 @@ def _assemble(
     # Next to a streamed form stands a population program, whatever the manifest says of it.
     steps, read_out = (1, "last") if streamed else (told.steps, told.read_out)
     # A program whose neurons are functions of several values has no other form than the streamed.
-    alone = bool(streamed) and not graph.nodes
-    cores = {} if alone else from_nir(graph, labels, steps, read_out)
+    alone = bool(streamed) and not nodes
+    cores = {} if alone else read_cores(nodes, edges, labels, steps, read_out)
     forms = streamed_forms(streamed, labels, cores)
     segments = tuple(
         Segment(label, inputs, outputs, cores.get(label), parts.get(label), forms.get(label))

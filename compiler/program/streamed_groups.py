@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinnir.base.errors import ProgramFileError
+from pinnir.base.hdf5 import Writer
 from pinnir.ir.exact_sums import is_whole
 from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Op, Scheduled, columns_of, width
 from pinnir.ir.rules import check_rules
@@ -30,7 +31,7 @@ _GRAPH, _INPUT, _AFFINE, _SCHEDULED = "graph", "input", "Affine", "Scheduled"
 Datasets = Mapping[str, NDArray[Any]]
 
 
-def write_core(group: h5py.Group, core: Graph) -> None:
+def write_core(group: h5py.Group, core: Graph, writer: Writer) -> None:
     """Write a spiking core of one input and one output into an empty group."""
     (source,), (sink,) = core.inputs, core.outputs
     nodes = [node for node in core.nodes if node is not source]
@@ -44,16 +45,10 @@ def write_core(group: h5py.Group, core: Graph) -> None:
             for n in nodes
         ],
     }
-    put(group, _GRAPH, json.dumps(told, sort_keys=True).encode())
+    writer.put(group, _GRAPH, json.dumps(told, sort_keys=True).encode())
     for node in nodes:
         for name, value in _arrays(node.op).items():
-            put(group, f"{node.name}.{name}", value)
-
-
-def put(group: h5py.Group, name: str, value: NDArray[Any] | bytes) -> None:
-    """Write an array, or bytes as an array of them, into a group."""
-    array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
-    group.create_dataset(name, data=array, compression="gzip")
+            writer.put(group, f"{node.name}.{name}", value)
 
 
 def _arrays(op: Op) -> dict[str, NDArray[Any]]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import nir
 
 from pinnir.base.files import FORMAT, STREAMED_FORMAT, seal, write_atomic
-from pinnir.program.file_check import GROUP
-from pinnir.program.nir_graph import to_nir
+from pinnir.base.hdf5 import WRITTEN_FOR, Writer
+from pinnir.program.file_check import FORMS, GROUP
+from pinnir.program.nir_file import write_nir
 from pinnir.program.segments import Segment
-from pinnir.program.streamed_groups import STREAMED, put, write_core
+from pinnir.program.streamed_groups import STREAMED, write_core
 
 
 def contents(
@@ -33,20 +33,23 @@ def contents(
         texts: The printed graph before the first pass and after every pass.
     """
     buffer = io.BytesIO()
-    nir.write(buffer, to_nir({s.label: s.core for s in segments if s.core is not None}))
     streamed = [(s.label, s.streamed) for s in segments if s.streamed is not None]
-    with h5py.File(buffer, "r+") as file:
+    with h5py.File(buffer, "w", libver=WRITTEN_FOR) as file:
+        writer = Writer()
+        cores = {s.label: s.core for s in segments if s.core is not None}
+        forms = write_nir(file, cores, writer)
         group = file.create_group(GROUP)
-        put(group, "manifest", json.dumps(manifest, sort_keys=True).encode())
+        writer.put(group, FORMS, json.dumps(forms, sort_keys=True).encode())
+        writer.put(group, "manifest", json.dumps(manifest, sort_keys=True).encode())
         if source is not None:
-            put(group, "source", source)
+            writer.put(group, "source", source)
         for segment in segments:
             if segment.host is not None:
-                put(group, segment.label, segment.host)
+                writer.put(group, segment.label, segment.host)
         for index, text in enumerate(texts):
-            put(group, f"pass.{index:02d}", text.encode())
+            writer.put(group, f"pass.{index:02d}", text.encode())
         for label, core in streamed:
-            write_core(group.create_group(STREAMED + label), core)
+            write_core(group.create_group(STREAMED + label), core, writer)
     return seal(buffer.getvalue(), STREAMED_FORMAT if streamed else FORMAT)
 
 

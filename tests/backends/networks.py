@@ -18,7 +18,7 @@ import pinnir
 from pinnir.frontend import Model
 from pinnir.frontend.reader import import_bytes
 from pinnir.ir.graph import Graph, Neuron, Node
-from pinnir.numerics.matrix import Array
+from pinnir.numerics.matrix import Array, BlockDiagonal, Copies, Decoded, dense
 from pinnir.passes import pipelines
 from pinnir.program.program import Program
 from pinnir.program.simulators import Backend
@@ -202,7 +202,7 @@ def parameters(node: Node) -> dict[str, tuple[object, ...]]:
     """Shape and exact values of everything a node holds."""
     told = {}
     for name, value in vars(node.op).items():
-        array = value.blocks if hasattr(value, "blocks") else value
+        array = dense(value) if isinstance(value, BlockDiagonal | Copies | Decoded) else value
         if name == "bias" and not np.any(value):
             told[name] = ("zero",)
         elif isinstance(array, np.ndarray):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pinnir.engine.layered_network import Layer
 from pinnir.engine.planning import NotCoveredError, layered_core
-from pinnir.ir.graph import Activation, Node, Staircase
+from pinnir.ir.graph import Activation, Affine, Node, Staircase
 from pinnir.neurons import Threshold
+from pinnir.numerics.matrix import Decoded, dense
 from tests.helpers import FUNCTIONS, compiled, core_graph, one_neuron
 from tests.strategies import SEEDS
 
@@ -84,3 +85,30 @@ def test_units_that_are_not_memoryless_for_one_step_are_not_covered(steps):
     )
     with pytest.raises(NotCoveredError, match="for several steps"):
         layered_core(replace(program, steps=steps))
+
+
+def densely(node: Node) -> Node:
+    """A map as any other reader knows it."""
+    if not isinstance(node.op, Affine):
+        return node
+    return node.with_op(replace(node.op, weight=dense(node.op.weight)))
+
+
+@given(st.sampled_from(FUNCTIONS), SEEDS, st.integers(8, 40))
+def test_the_form_of_weights_changes_nothing(function, seed, levels):
+    program = compiled(
+        core_graph(seed, (2, 4, 3, 1), (function, function)),
+        f"quantise-activations{{levels={levels}}},lower{{coding=population}},legalise",
+    )
+    whole = program.rewrite(densely)
+    forms = {type(node.op.weight) for node in program.nodes if isinstance(node.op, Affine)}
+    assert Decoded in forms
+    for one, other in zip(
+        layered_core(program).operations, layered_core(whole).operations, strict=True
+    ):
+        if isinstance(one, Layer):
+            np.testing.assert_array_equal(one.numbers, other.numbers)
+            continue
+        np.testing.assert_allclose(one.bias, other.bias, rtol=1e-13, atol=1e-13)
+        for term, same in zip(one.terms, other.terms, strict=True):
+            np.testing.assert_allclose(term.weight, same.weight, rtol=1e-13)

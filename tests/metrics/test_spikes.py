@@ -16,7 +16,7 @@ from pinnir.metrics.field_errors import field_errors, reference_errors, relative
 from pinnir.metrics.source_cost import SourceCost, node_synapses, source_cost
 from pinnir.metrics.spikes import SpikeCounter, depth, layer_rates, program_size, spike_costs
 from pinnir.neurons import IF, Threshold
-from pinnir.numerics.matrix import BlockDiagonal
+from pinnir.numerics.matrix import BlockDiagonal, dense
 from pinnir.passes.pipelines import TIDY
 from tests.backends.networks import DOMAIN, RATE, fourier, model, population, small_program
 from tests.helpers import compiled, core_graph, points, record
@@ -346,7 +346,7 @@ def test_figures_of_any_program_are_recounted(graph):
 
 def as_dense(weight) -> np.ndarray:
     if not isinstance(weight, BlockDiagonal):
-        return weight
+        return dense(weight)
     count, rows, columns = weight.blocks.shape
     whole = np.zeros((count * rows, count * columns))
     for i, block in enumerate(weight.blocks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -110,6 +111,17 @@ def no_data(file: h5py.File) -> None:
     file.create_dataset(f"{LAYER}/weight", (2**20, 2**20), "f8", chunks=(64, 64))
 
 
+def nothing_of_blocks(file: h5py.File) -> None:
+    no_data(file)
+    told = json.dumps({"fc1_act0_fine": {"blocks": 1}}).encode()
+    put(file, "pinnir/forms", np.frombuffer(told, np.uint8))
+
+
+def filled_in(file: h5py.File) -> None:
+    del file[f"{LAYER}/weight"]
+    file.create_dataset(f"{LAYER}/weight", data=np.ones((4, 4)), chunks=(4, 4), fillvalue=2.0)
+
+
 def elsewhere(file: h5py.File) -> None:
     del file[f"{LAYER}/weight"]
     file.create_dataset(f"{LAYER}/weight", (3,), "f8", external=[("/etc/hostname", 0, 24)])
@@ -126,6 +138,8 @@ def packed(file: h5py.File) -> None:
         (link(h5py.SoftLink("/node")), "/node/more is a link"),
         (link(h5py.ExternalLink("/etc/hostname", "/x")), "/node/more is a link"),
         (no_data, f"/{LAYER}/weight is larger than its data"),
+        (nothing_of_blocks, f"/{LAYER}/weight is larger than its data"),
+        (filled_in, f"/{LAYER}/weight is larger than its data"),
         (elsewhere, f"the data of /{LAYER}/weight are in another file"),
         (packed, f"the data of /{LAYER}/weight need another filter"),
         (
@@ -156,6 +170,16 @@ def test_hdf5(tmp_path, change, problem):
 )
 def test_nir(tmp_path, change):
     message = forged(tmp_path, change)
+    assert message.startswith("PROGRAM is damaged (")
+    assert message.endswith(f"\n{AGAIN}")
+
+
+@pytest.mark.parametrize(
+    "told", [b"{", b"[]", b'{"fc0": {"blocks": 2}}', b'{"fc2": {"levels": "fc1"}}']
+)
+def test_forms_of_weights(tmp_path, told):
+    change = partial(put, path="pinnir/forms", value=np.frombuffer(told, np.uint8))
+    message = forged(tmp_path, lambda file: change(file))
     assert message.startswith("PROGRAM is damaged (")
     assert message.endswith(f"\n{AGAIN}")
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
@@ -104,7 +105,7 @@ def test_the_file_is_plain_nir_with_a_private_group(tmp_path):
         assert set(file) == {"node", "pinnir", "version"}
         manifest = json.loads(file["pinnir/manifest"][()].tobytes())
     assert "format" not in manifest
-    assert (tmp_path / "p.nir").read_bytes().startswith(b"pinnir program 2\nbytes ")
+    assert (tmp_path / "p.nir").read_bytes().startswith(b"pinnir program 4\nbytes ")
     assert manifest["metrics"] == small_program().metrics
 
 
@@ -407,7 +408,7 @@ def test_folder_in_place_of_a_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"pinnir program 2\n", bytes(5000)])
+@pytest.mark.parametrize("data", [b"", b"hello", b"pinnir program 4\n", bytes(5000)])
 def test_no_program(tmp_path, data):
     path = tmp_path / "p.nir"
     path.write_bytes(data)
@@ -460,7 +461,7 @@ def test_one_bit_anywhere(tmp_path):
 def test_overwritten_data(tmp_path, part):
     """Compressed data that no longer unpack never escape as an error of a library below."""
     path = tmp_path / "p.nir"
-    data = bytearray(unseal(small_program().to_bytes(), "p.nir"))
+    data = bytearray(unseal(small_program().to_bytes(), "p.nir")[1])
     path.write_bytes(data)
     with h5py.File(path) as file:
         chunk = file[part].id.get_chunk_info(0)
@@ -500,13 +501,45 @@ def test_damaged_parts(tmp_path, name, data, problem):
     assert failure(path) == f"{path} is damaged {problem}\n{COMPILE_AGAIN}"
 
 
-def test_another_format_version(tmp_path):
+def older(path: Path, **changes: object) -> str:
+    """What is said of a file of format 2, of another manifest."""
+    path.write_bytes(small_program().to_bytes())
+    with h5py.File(path, "r+") as file:
+        told = json.loads(file["pinnir/manifest"][()].tobytes()) | changes
+        del file["pinnir/manifest"]
+        file["pinnir/manifest"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    path.write_bytes(seal(path.read_bytes()[512:], 2))
+    return failure(path)
+
+
+def test_an_older_format_is_refused_with_what_makes_it_anew(tmp_path):
     path = tmp_path / "p.nir"
-    path.write_bytes(small_program().to_bytes().replace(b"program 2", b"program 9", 1))
-    assert failure(path) == (
-        f"{path} has format 9, this pinnir reads formats 2 and 3\n"
-        "hint: compile it again with this pinnir"
-    )
+    wrote = {"versions": {"pinnir": "0.3.1"}, "source_sha256": "0123456789abcdef"}
+    written = f"{path} has format 2 and was written by pinnir 0.3.1"
+    again = "hint: make it anew from the model whose SHA-256 begins with 0123456789ab: "
+    command = "pinnir compile MODEL.onnx --domain x=-1:1,t=0:1 --target nir "
+    searched = "--coding population --rtol 0.01 --norm nrmse --seed 3 -o p.nir"
+    found = older(path, **wrote, rtol=0.01, norm="nrmse", seed=3)
+    assert found == f"{written}; this pinnir reads formats 4 and 5\n{again}{command}{searched}"
+    neuron = "fuse-affine,fit-neurons{neuron=lif},lower{coding=rate}"
+    found = older(path, **wrote, rtol=0.05, norm="l2", seed=0, coding="rate", pipeline=neuron)
+    assert found.endswith(f"{command}--coding rate --neuron lif --rtol 0.05 --norm l2 -o p.nir")
+    found = older(path, **wrote, rtol=None, seed=0, pipeline="fuse-affine,lower")
+    assert found.endswith(f"{command}--pipeline fuse-affine,lower -o p.nir")
+
+
+def test_an_older_format_that_says_nothing_of_itself(tmp_path):
+    path = tmp_path / "p.nir"
+    found = older(path, coding="\x1b[2J")
+    assert found.startswith(f"{path} is damaged (format 2, ")
+    assert "\x1b" not in found
+
+
+def test_a_newer_format(tmp_path):
+    path = tmp_path / "p.nir"
+    path.write_bytes(small_program().to_bytes().replace(b"program 4", b"program 9", 1))
+    written = f"{path} has format 9 and was written by pinnir {version('pinnir')}; "
+    assert failure(path).startswith(f"{written}this pinnir reads formats 4 and 5\nhint: make it ")
 
 
 def test_a_core_with_several_inputs_is_refused():

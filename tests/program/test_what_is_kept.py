@@ -12,6 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from pinnir.base.errors import LegalizeError
+from pinnir.base.hdf5 import Writer
 from pinnir.base.targets import TARGETS
 from pinnir.ir.evaluate import evaluate
 from pinnir.ir.graph import Affine, Graph, Input, Level, Node, Scheduled
@@ -146,7 +147,7 @@ def assert_same_core(one: Graph, other: Graph) -> None:
 
 def written_and_read(label: str, core: Graph) -> Graph:
     with h5py.File(io.BytesIO(), "w") as file:
-        write_core(file.create_group("core"), core)
+        write_core(file.create_group("core"), core, Writer())
         return read_core({name: np.array(data) for name, data in file["core"].items()}, label)
 
 
