@@ -14,8 +14,10 @@ import numpy as np
 from benchmarks.common import DOCS, table
 from benchmarks.paper_a.cells import PROBLEMS
 from ir_examples.build import DOMAINS, ROOT
+from pinnir.codings.population import PopulationCoding
 from pinnir.ir.graph import Graph, Neuron, Staircase
 from pinnir.passes import pipelines
+from pinnir.passes.lowering.lower import Lower
 from pinnir.passes.rounding.quantise_activations import QuantiseActivations
 from pinnir.pipeline.manager import Pass
 from pinnir.search.compile import prepare
@@ -65,7 +67,7 @@ def measured(network: str, variant: str) -> Row:
         found.append(after)
         spent += seconds if current.name != "lower" else 0.0
 
-    job.lower(f"{VARIANTS[variant]},lower{{coding=population}}", [observe])
+    job.lower((*VARIANTS[variant], Lower(PopulationCoding())), [observe])
     rounded, lowered = found[-2:]
     counts = [
         np.count_nonzero(node.op.directions, axis=1) + 1

@@ -30,6 +30,7 @@ they order the networks and nothing more.
 
 def _row(case: Case) -> tuple[bool, list[object]]:
     started = time.perf_counter()
+    print(case.name, flush=True)
     try:
         program = pinnir.compile(case.model, case.domain, rtol=RTOL)
     except PinnirError as error:

@@ -13,6 +13,8 @@ from pinnir.search.measure import Measure
 # Shares of the accepted program's levels that are measured as well: without them the frontier
 # would hold nothing but programs near the tolerance.
 _SURVEYED = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+# Unless they take as long to make as a program that is asked for.
+_MOST_SURVEYED = 4096
 # What is proposed must be below this share of the tolerance on the selection points: of programs
 # chosen for being just below it, half would fail on others.
 _MARGIN = 0.98
@@ -127,7 +129,8 @@ class StaircaseSearch:
         """Measure programs of a fraction of the accepted one's levels, for the frontier."""
         if not self.hasty:
             for share in _SURVEYED:
-                self._point(self._index(share * accepted.levels))
+                if share * accepted.levels <= _MOST_SURVEYED:
+                    self._point(self._index(share * accepted.levels))
 
     def _tell(self, index: int) -> None:
         """Measure the costs of a candidate, and of smaller ones that were looked at.

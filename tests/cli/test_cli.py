@@ -292,7 +292,7 @@ def test_tolerance_not_met(folder):
         f"{metrics['nrmse']:.3g} of the variation in output 'fc2', up to "
         f"{metrics['nrmse_upper']:.3g} on other points (population, 1 steps, 16 levels)"
     )
-    hint = "hint: allow a larger --rtol, --train, more --levels or --steps, or another --coding"
+    hint = "hint: allow a larger --rtol, --effort 3, more --levels or --steps, or another --coding"
     assert refused(*compile_("--levels", 16, "--rtol", "1e-3"), code=1) == f"{told}\n{hint}"
     result = pinnir_(*compile_("--levels", 16, "--rtol", "1e-3", "--json"))
     assert result.exit_code == 1
