@@ -18,6 +18,7 @@ from pinnir.passes.pipelines import signgd
 from pinnir.program.frontier import Candidate, Point, Record
 from pinnir.search.candidates import (
     FAMILIES,
+    MAX_LEVELS,
     Family,
     cheapest_first,
     find_family,
@@ -32,6 +33,7 @@ from pinnir.search.job import Job
 from pinnir.search.measure import Measure
 from pinnir.search.options import IF, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
+from pinnir.search.sizes import candidate_size, check_size, fitting, staircase_size
 from pinnir.search.staircase_search import StaircaseSearch
 
 # A rate program approaches the staircase network of as many levels from above, but its levels may
@@ -195,12 +197,13 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
 
     Raises:
         PinnirError: If the options do not fit the target or the network.
+        SizeError: If every program would be too large for this machine.
     """
     if asked.given is not None:
-        return Fixed(asked.given)
+        return _fixed(job, asked.given)
     codings = asked.codings(job.target)
     if asked.levels is not None or wanted is None:
-        return Fixed(_of_numbers(job, codings[0], asked))
+        return _fixed(job, _of_numbers(job, codings[0], asked))
     families = [
         family
         for family in FAMILIES + trained_families(asked.train)
@@ -209,7 +212,28 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
     if asked.neuron != IF:
         families = [membrane_family(asked.neuron)]
     within = [family.within(job.target) for family in families]
-    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job))
+    too_large: dict[str, str] = {}
+    if not job.features:
+        within = fitting(within, job.cost, too_large)
+    if any(family.exact for family in within):
+        size = staircase_size(job.cost, min(MAX_LEVELS, round(_LAW / wanted) + 1))
+        job.progress(f"{size.levels} levels may do: about {size} for each program that is made")
+    found = over_families(within, asked.steps, wanted, asked.minimise, Measure(job))
+    found.record.left_out.update(too_large)
+    return found
+
+
+def _fixed(job: Job, candidate: Candidate) -> Fixed:
+    """A program that is given, if this machine can make it.
+
+    Raises:
+        SizeError: If it clearly cannot.
+    """
+    if not job.features:
+        size = candidate_size(job.cost, candidate, staircase=candidate.steps == 1)
+        job.progress(f"{candidate}: about {size}")
+        check_size(job.cost, size)
+    return Fixed(candidate)
 
 
 def over_families(
