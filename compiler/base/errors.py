@@ -78,6 +78,10 @@ class RequirementError(PinnirError):
     """What was asked for cannot be had, though nothing is wrong with the input."""
 
 
+class SizeError(RequirementError):
+    """A program is predicted to need more memory, room or time than there is."""
+
+
 class CoreShareError(RequirementError):
     """Less of the network can spike than was asked for."""
 

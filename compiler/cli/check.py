@@ -65,6 +65,10 @@ def print_report(report: ModelReport) -> None:
         out.print(f"{report.core_mac_share:.1%} of its multiply-accumulates spike")
     for line in _inputs(report):
         out.print(Text(line), soft_wrap=True)
+    for size in report.sizes:
+        beyond = "" if size.fits else ", too large for this machine"
+        told = f"{size.levels} levels: about {size}{beyond}"
+        out.print(Text(told), soft_wrap=True)
     if report.hint:
         out.print(Text(report.hint))
     if report.nodes:

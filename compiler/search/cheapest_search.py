@@ -37,6 +37,7 @@ from pinnir.search.job import Job
 from pinnir.search.measure import Measure
 from pinnir.search.options import DEFAULT_EFFORT, IF, MOST_EFFORT, CompileOptions
 from pinnir.search.simulated_search import SimulatedSearch
+from pinnir.search.sizes import candidate_size, check_size, fitting, staircase_size
 from pinnir.search.staircase_search import StaircaseSearch
 from pinnir.search.work import BUDGETS
 
@@ -205,12 +206,13 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
 
     Raises:
         PinnirError: If the options do not fit the target or the network.
+        SizeError: If every program would be too large for this machine.
     """
     if asked.given is not None:
-        return Fixed(asked.given)
+        return _fixed(job, asked.given)
     codings = asked.codings(job.target)
     if asked.levels is not None or wanted is None:
-        return Fixed(_of_numbers(job, codings[0], asked))
+        return _fixed(job, _of_numbers(job, codings[0], asked))
     families = [
         family
         for family in _searched(job, asked, wanted)
@@ -219,7 +221,16 @@ def make_search(job: Job, asked: CompileOptions, wanted: float | None) -> Fixed 
     if asked.neuron != IF:
         families = [membrane_family(asked.neuron)]
     within = [family.within(job.target) for family in families]
-    return over_families(within, asked.steps, wanted, asked.minimise, Measure(job), asked.effort)
+    too_large: dict[str, str] = {}
+    if not job.features:
+        within = fitting(within, job.cost, too_large)
+    if any(family.exact for family in within):
+        size = staircase_size(job.cost, min(MAX_LEVELS, round(_LAW / wanted) + 1))
+        job.progress(f"{size.levels} levels may do: about {size} for each program that is made")
+    measure = Measure(job)
+    found = over_families(within, asked.steps, wanted, asked.minimise, measure, asked.effort)
+    found.record.left_out.update(too_large)
+    return found
 
 
 def _searched(job: Job, asked: CompileOptions, wanted: float) -> tuple[Family, ...]:
@@ -235,6 +246,19 @@ def _searched(job: Job, asked: CompileOptions, wanted: float) -> tuple[Family, .
 def _trained_for(levels: float) -> int:
     """About as many levels as a trained network needs where an even staircase needs these."""
     return int(np.clip(2 ** round(math.log2(levels) - 1), 16, MAX_LEVELS))
+
+
+def _fixed(job: Job, candidate: Candidate) -> Fixed:
+    """A program that is given, if this machine can make it.
+
+    Raises:
+        SizeError: If it clearly cannot.
+    """
+    if not job.features:
+        size = candidate_size(job.cost, candidate, staircase=candidate.steps == 1)
+        job.progress(f"{candidate}: about {size}")
+        check_size(job.cost, size)
+    return Fixed(candidate)
 
 
 def over_families(

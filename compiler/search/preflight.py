@@ -18,6 +18,7 @@ from pinnir.passes import pipelines
 from pinnir.pipeline.context import Context
 from pinnir.pipeline.manager import PassManager
 from pinnir.points.domain import quoted
+from pinnir.search.sizes import TOLD, PredictedSize, staircase_size
 
 # Columns of an input that a suggested domain names one by one.
 _MOST_NAMED = 8
@@ -74,6 +75,8 @@ class ModelReport:
         coding: The only coding that it compiles with, if not every one does.
         nodes: Every node; of a model that is refused, the nodes that are why.
         macs: Multiply-accumulates of the network, for one sample along every axis.
+        sizes: What population programs of several levels are predicted to take; none for networks
+            of images and patches.
         fault: Whether looking at it failed in a way that is a bug of pinnir.
     """
 
@@ -90,6 +93,7 @@ class ModelReport:
     coding: str = ""
     nodes: tuple[NodeReport, ...] = ()
     macs: int | None = None
+    sizes: tuple[PredictedSize, ...] = ()
     fault: bool = False
 
 
@@ -170,6 +174,7 @@ def _check_graph(report: ModelReport, model: Model) -> ModelReport:
         coding=coding,
         hint=_hint(model, coding),
         nodes=tuple(_placed(graph, split)),
+        sizes=() if coding else tuple(staircase_size(cost, levels) for levels in TOLD),
     )
 
 
