@@ -3,7 +3,7 @@
 ``python -m benchmarks.effort`` writes ``docs/effort.md``. ``PINNIR_BASELINE`` names the Python of
 an environment with an older pinnir, which is then compared with: all take turns, one process a
 compilation. ``PINNIR_MODELS`` adds networks that were trained by others. With names of networks,
-only those are measured, and printed.
+only those are measured.
 """
 
 import argparse
@@ -45,8 +45,8 @@ _METRICS = ("synops_per_mac", "levels", "nrmse", "nrmse_upper", "points", "energ
 BEFORE = f"commit {BASELINE_COMMIT}"
 _HEAD = f"""# Measured: efforts
 
-Written by `python -m benchmarks.effort`: the examples, and four PINNs trained by others, compiled
-with `--rtol {RTOL:g}` at several efforts, each in a process of its own. *CPU s* are of that process
+Written by `python -m {{command}}`: networks of the examples, or trained by others, compiled with
+`--rtol {RTOL:g}` at several efforts, each in a process of its own. *CPU s* are of that process
 and its children, imports included, on one thread of a shared machine: they order and no more.
 *Error* is that of the worst output relative to its variation, *bound* the 95 % bound that was
 compared with the tolerance, both of the last effort, on so many *points* that nothing was fitted
@@ -146,12 +146,12 @@ def summary(of_codings: Mapping[str, Sequence[Mapping[str, Compiled]]]) -> str:
 
 
 def main() -> None:
-    """Measure, and write the page if nothing was left out."""
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="networks; all if none is given")
     names = parser.parse_args().names
     chosen = [one for one in cases() if not names or one.name in names]
-    parts, found = [_HEAD], dict[str, list[dict[str, Compiled]]]()
+    parts, found = [], dict[str, list[dict[str, Compiled]]]()
     for coding in CODINGS:
         found[coding] = [measured(case, coding) for case in chosen]
         headings = ["network"]
@@ -160,11 +160,8 @@ def main() -> None:
         rows = [row(case, one) for case, one in zip(chosen, found[coding], strict=True)]
         parts += [f"## {coding}\n", table([*headings, "error, bound", "on points"], rows)]
     if BASELINE in os.environ:
-        parts[1:1] = [_COMPARED, summary(found)]
-    if names:
-        print("\n".join(parts))
-    else:
-        write_page("effort.md", *parts)
+        parts[:0] = [_COMPARED, summary(found)]
+    write_page("effort.md", _HEAD.format(command=" ".join(["benchmarks.effort", *names])), *parts)
 
 
 if __name__ == "__main__":
