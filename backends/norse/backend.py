@@ -15,6 +15,7 @@ Norse has no programmable neurons; ``streamed.py`` has modules of ours in its co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -23,10 +24,11 @@ from norse.torch import LIFBoxCell
 from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters
 from norse.torch.functional.reset import reset_value
 
+from pinnir.backends.norse.layers import Held, run_layers
 from pinnir.backends.norse.membranes import IntegratedCell
 from pinnir.backends.norse.sign_gradient import ScheduledSynapses, SignGradientCell
 from pinnir.backends.norse.streamed import DeltaRunner, PhaseRunner, cells
-from pinnir.backends.norse.synapses import AffineModule, Flight, advance
+from pinnir.backends.norse.synapses import AffineModule
 from pinnir.base.errors import BackendError
 from pinnir.ir.evaluate import Observer
 from pinnir.ir.graph import Affine, Graph, Input, Neuron, Node, Scheduled
@@ -52,11 +54,12 @@ class ThresholdCell(torch.nn.Module):
 
     def __init__(self, op: Threshold, dtype: torch.dtype) -> None:
         super().__init__()
-        self.cell = _cell(op.threshold, 0, dtype)
+        self.cell = _cell(op.threshold, 0, dtype, _kept)
+        self.fresh = LIFBoxFeedForwardState(v=torch.zeros((), dtype=dtype))
 
     def forward(self, current: torch.Tensor, state: None) -> tuple[torch.Tensor, None]:
         """Spikes ``(samples, units)``."""
-        spikes, _ = self.cell(current, None)
+        spikes, _ = self.cell(current, self.fresh)
         return spikes, None
 
 
@@ -71,7 +74,9 @@ class IntegrateFire(torch.nn.Module):
         super().__init__()
         exponent = _EXPONENTS[dtype]
         self.scale = 2.0**exponent
-        self.cell = _cell(op.threshold, exponent, dtype, hard=isinstance(op, HardResetIF))
+        hard = isinstance(op, HardResetIF)
+        reset = reset_value if hard else _subtracting(op.threshold, dtype)
+        self.cell = _cell(op.threshold, exponent, dtype, reset)
         feedback = None if isinstance(op, HardResetIF) else op.feedback
         silent = np.zeros(op.units)
         self.feedback = None if feedback is None else AffineModule(feedback, silent, dtype)
@@ -88,23 +93,37 @@ class IntegrateFire(torch.nn.Module):
         return spikes, (membrane, spikes)
 
 
-def _cell(threshold: Array, exponent: int, dtype: torch.dtype, *, hard: bool = False) -> LIFBoxCell:
-    exact = torch.as_tensor(threshold, dtype=dtype)
-    below = torch.nextafter(exact, torch.full_like(exact, -torch.inf))
+# Norse's: (spikes, potential, reset, threshold) -> potential
+Reset: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _kept(z: torch.Tensor, v: torch.Tensor, reset: torch.Tensor, th: torch.Tensor) -> torch.Tensor:
+    """No reset, of a state that nobody reads."""
+    return v
+
+
+def _subtracting(threshold: Array, dtype: torch.dtype) -> Reset:
+    """Norse's reset_subtract would subtract v_th, the float below the threshold."""
+    # Units with an infinite threshold never fire, and nothing times infinity would be NaN.
+    less = -torch.as_tensor(np.where(np.isfinite(threshold), threshold, 0.0), dtype=dtype)
 
     def subtract(
         z: torch.Tensor, v: torch.Tensor, reset: torch.Tensor, th: torch.Tensor
     ) -> torch.Tensor:
-        # Norse's reset_subtract would subtract v_th, the float below the threshold.
-        return v - torch.where(z > 0, exact, torch.zeros_like(exact))
+        return torch.addcmul(v, z, less)
 
+    return subtract
+
+
+def _cell(threshold: Array, exponent: int, dtype: torch.dtype, reset: Reset) -> LIFBoxCell:
+    exact = torch.as_tensor(threshold, dtype=dtype)
     parameters = LIFBoxParameters(
         tau_mem_inv=torch.as_tensor(2.0**-exponent, dtype=dtype),
-        v_leak=torch.zeros_like(exact),
-        v_th=below,
+        v_leak=torch.zeros((), dtype=dtype),
+        v_th=torch.nextafter(exact, torch.full_like(exact, -torch.inf)),
         v_reset=torch.zeros_like(exact),
         method="heaviside",
-        reset_method=reset_value if hard else subtract,
+        reset_method=reset,
     )
     return LIFBoxCell(parameters, dt=1.0)
 
@@ -114,6 +133,8 @@ class NorseBackend(Backend):
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.dtype = dtype
+        # Calls of torch cost microseconds each; blocks for the cache are cut in ``layers.py``.
+        self.points_at_once = 1024
 
     def load(self, core: Graph, lines: int = 1) -> CoreRunner:
         """Build the modules of a core.
@@ -131,10 +152,12 @@ class NorseBackend(Backend):
             node: self._module(node) for node in core.nodes if not isinstance(node.op, Input)
         }
 
+        held: Held = {}
+
         def run(x: Array, observe: Observer) -> Array:
             with torch.no_grad():
                 entry = torch.as_tensor(np.ascontiguousarray(x), dtype=self.dtype)
-                return _simulate(core, modules, entry, observe).to(torch.float64).numpy()
+                return run_layers(core, modules, entry, observe, held).to(torch.float64).numpy()
 
         return run
 
@@ -156,20 +179,3 @@ class NorseBackend(Backend):
         if isinstance(op, Integrated):
             return IntegratedCell(op, self.dtype)
         raise node.error(BackendError, "Norse has no such neuron", "compile with --target norse")
-
-
-def _simulate(
-    core: Graph, modules: dict[Node, torch.nn.Module], x: torch.Tensor, observe: Observer
-) -> torch.Tensor:
-    """All steps of a core; the read-out is the mean over the steps or the last value."""
-    flight = Flight({core.inputs[0]: x}, {})
-    total = None
-    for step in range(core.steps):
-        for node, module in modules.items():
-            value = advance(node, module, flight)
-            if isinstance(node.op, Neuron):
-                observe(step, node, value.numpy())
-        output = flight.values[core.outputs[0]]
-        total = output if total is None or core.read_out == "last" else total + output
-    assert total is not None
-    return total / core.steps if core.read_out == "mean" else total

@@ -20,12 +20,20 @@ class AffineModule(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x W^T + b`` for ``x`` of shape ``(samples, inputs)``."""
+        return self.into(x, x.new_empty(len(x), self.bias.numel()))
+
+    def into(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """The same, written into an array ``(samples, rows)``."""
         if self.weight.ndim == 2:
-            return torch.nn.functional.linear(x, self.weight, self.bias)
+            return torch.addmm(self.bias, x, self.weight.t(), out=out)
         neurons, rows, columns = self.weight.shape
-        stacked = x.reshape(-1, neurons, columns).transpose(0, 1)
-        product = torch.bmm(stacked, self.weight.transpose(1, 2))
-        return product.transpose(0, 1).reshape(len(x), neurons * rows) + self.bias
+        parted = out.view(-1, neurons, rows)
+        if columns == 1:
+            torch.mul(x[:, :, None], self.weight[:, :, 0], out=parted)
+        else:
+            stacked = x.reshape(-1, neurons, columns).transpose(0, 1)
+            parted.copy_(torch.bmm(stacked, self.weight.transpose(1, 2)).transpose(0, 1))
+        return out.add_(self.bias)
 
 
 @dataclass

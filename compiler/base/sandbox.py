@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pinnir.base import errors
 from pinnir.base.errors import PinnirError
-from pinnir.base.sandbox_child import MEMORY_PER_BYTE, SECONDS_PER_BYTE
+from pinnir.base.sandbox_child import MEMORY_PER_BYTE, SECONDS_PER_BYTE, answer_forked
 
 # Starting Python and importing libraries may be slow on network disks, and the machine may be busy:
 # by the clock a child may take that much longer than it may work.
@@ -26,6 +27,8 @@ _START_SECONDS, _BUSY = 60.0, 10
 _SECONDS = 8.0
 _MEMORY = 1280 * 2**20
 _CHILD = Path(__file__).with_name("sandbox_child.py")
+# A folder for each thread of this process, on Linux.
+_THREADS = Path("/proc/self/task")
 _EXPORT_AGAIN = "the file is damaged or not meant to be read; make it again"
 
 
@@ -55,6 +58,11 @@ class Request:
         return _SECONDS + self.size * SECONDS_PER_BYTE
 
     @property
+    def patience(self) -> float:
+        """Limit by the clock."""
+        return _START_SECONDS + _BUSY * self.seconds
+
+    @property
     def memory(self) -> int:
         """Limit of the memory that the function may ask for, in bytes."""
         return _MEMORY + self.size * MEMORY_PER_BYTE
@@ -63,10 +71,10 @@ class Request:
         """The error about a file that the function cannot read."""
         return self.error(f"{self.what} {why}", hint=_EXPORT_AGAIN)
 
-    def encode(self) -> bytes:
-        """What the child reads."""
+    def told(self) -> dict[str, Any]:
+        """What the child needs to know besides the data."""
         root = list(sys.modules["pinnir"].__path__)
-        told = {
+        return {
             "call": self.call,
             "arguments": self.arguments,
             "seconds": self.seconds,
@@ -77,7 +85,6 @@ class Request:
             },
             "path": [path for path in sys.path if path],
         }
-        return json.dumps(told).encode() + b"\n" + self.data
 
 
 def run_isolated(
@@ -116,14 +123,57 @@ def run_isolated(
 
 def start(request: Request) -> tuple[int, bytes, bytes]:
     """Run the child: its exit code, its answer, and what it logged."""
+    if can_fork():
+        with _memory_file("answer") as answer, _memory_file("log") as log:
+            code = _fork(request, answer, log)
+            return code, _content(answer), _content(log)
     done = subprocess.run(
         [sys.executable, "-P", str(_CHILD)],
-        input=request.encode(),
+        input=json.dumps(request.told()).encode() + b"\n" + request.data,
         capture_output=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        timeout=_START_SECONDS + _BUSY * request.seconds,
+        timeout=request.patience,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def can_fork() -> bool:
+    """Whether a child may be a copy of this process, which spares it its imports.
+
+    Only where no other thread exists: a copy would keep the locks that other threads hold. So
+    only on Linux, which tells how many there are, those of libraries included.
+    """
+    try:
+        return hasattr(os, "pidfd_open") and len(list(_THREADS.iterdir())) == 1
+    except OSError:
+        return False
+
+
+def _fork(request: Request, answer: BinaryIO, log: BinaryIO) -> int:
+    """Run the child as a copy of this process; its exit code."""
+    child = os.fork()
+    if not child:
+        answer_forked(request.told(), request.data, answer, log)
+    ended = False
+    try:
+        with os.fdopen(os.pidfd_open(child)) as running:
+            ended = bool(select.select([running], [], [], request.patience)[0])
+    finally:
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    if not ended:
+        raise subprocess.TimeoutExpired(request.call, request.patience)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _memory_file(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "w+b")
+
+
+def _content(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _ended(request: Request, code: int, log: bytes) -> PinnirError:

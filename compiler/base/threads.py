@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,14 @@ from threadpoolctl import ThreadpoolController
 
 # What was found when so many modules were loaded; looking for libraries takes milliseconds.
 _found: list[tuple[int, ThreadpoolController]] = []
+
+
+def begin_with_one_thread() -> None:
+    """Keep OpenBLAS, if it is not loaded yet, from starting threads that nobody would use.
+
+    They cost time to start, and a process that has threads is never copied (``sandbox.py``).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @contextmanager

@@ -38,6 +38,9 @@ def inspect(
     json_: bool,
 ) -> None:
     """Show what each pass did to a program, its error layer by layer, or its place on a chip."""
+    from pinnir.base.threads import begin_with_one_thread
+
+    begin_with_one_thread()
     from pinnir.program.reading import read
     from pinnir.report.budget import budget_of, budget_row, print_budget
     from pinnir.report.tables import pass_diffs, pass_rows, print_passes

@@ -60,6 +60,9 @@ def run(
     from time import perf_counter
 
     from pinnir.base.files import check_writable
+    from pinnir.base.threads import begin_with_one_thread
+
+    begin_with_one_thread()
     from pinnir.points.domain_text import parse_grid
     from pinnir.points.held_out import load_labels
     from pinnir.points.point_files import load_points

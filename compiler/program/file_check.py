@@ -84,7 +84,7 @@ def _datasets(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
             seen += 1
             if seen > _MOST_OBJECTS or here.count("/") > _DEEPEST:
                 raise damaged(name, "it holds too many objects")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            if group.id.links.get_info(key.encode()).type != h5py.h5l.TYPE_HARD:
                 raise damaged(name, f"{here} is a link")
             item = group[key]
             if isinstance(item, h5py.Group):
@@ -113,9 +113,9 @@ def _sparse_weights(file: h5py.File) -> set[str]:
 
 
 def _check_dataset(item: h5py.Dataset, path: str, name: str, *, sparse: bool) -> None:
-    if item.is_virtual or item.external:
-        raise damaged(name, f"the data of {path} are in another file")
     plist = item.id.get_create_plist()
+    if plist.get_layout() == h5py.h5d.VIRTUAL or plist.get_external_count():
+        raise damaged(name, f"the data of {path} are in another file")
     if not _FILTERS.issuperset(plist.get_filter(i)[0] for i in range(plist.get_nfilters())):
         raise damaged(name, f"the data of {path} need another filter")
     if item.dtype.kind not in "biuf" and h5py.check_string_dtype(item.dtype) is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -15,8 +17,17 @@ from pinnir.base.sandbox import run_isolated
 AGAIN = "hint: the file is damaged or not meant to be read; make it again"
 
 
+@pytest.fixture(params=[False, True], ids=["started", "forked"])
+def forked(request, monkeypatch):
+    """Whether children are copies of this process; on systems that say how many threads run."""
+    if request.param and not hasattr(os, "pidfd_open"):
+        pytest.skip("children are never copies here")
+    monkeypatch.setattr(isolate, "can_fork", lambda: request.param)
+    return request.param
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, forked):
     """Runs the body of a function of ``data`` in a child."""
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -88,6 +99,7 @@ def test_errors_of_pinnir_arrive_whole(run):
     )
 
 
+@pytest.mark.parametrize("forked", [False], indirect=True)
 def test_no_python_to_start(run, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert failure(run, "return b''") == (
@@ -101,3 +113,35 @@ def test_a_child_leaves_no_core_and_no_zombie(run):
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert signal.getsignal(signal.SIGCHLD) in (signal.SIG_DFL, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="children are never copies here")
+def test_no_copy_of_a_process_with_threads():
+    """In one of its own, as libraries that other tests import have threads."""
+    code = (
+        "import threading\n"
+        "from pinnir.base.sandbox import can_fork\n"
+        "alone, end = can_fork(), threading.Event()\n"
+        "threading.Thread(target=end.wait).start()\n"
+        "print(alone, can_fork())\n"
+        "end.set()\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "True False\n"
+
+
+def test_what_a_copy_does_leaves_its_parent_alone(run, capfd):
+    """Nothing that the parent has not yet written is written twice, no exit handler runs."""
+    atexit.register(print, "exit handler", flush=True)
+    print("before")
+    assert run("os.environ['PINNIR_COPY'] = '1'; print('noise'); return b'1'") == b"1"
+    atexit.unregister(print)
+    assert "PINNIR_COPY" not in os.environ
+    assert capfd.readouterr() == ("before\n", "")
+
+
+def test_too_long_by_the_clock(run, monkeypatch):
+    monkeypatch.setattr(isolate, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(isolate, "_BUSY", 0)
+    message = failure(run, "time.sleep(60)")
+    assert message == f"FILE cannot be read within 8 s of work\n{AGAIN}"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 pytest.importorskip("norse")
 import torch
 
+from pinnir.backends.norse import layers
 from pinnir.backends.norse.backend import IntegrateFire, NorseBackend, ThresholdCell
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.errors import BackendError
@@ -113,6 +114,13 @@ def test_through_the_program(coding):
     assert found.layers == expected.layers
     assert found.metrics["synops"] == expected.metrics["synops"]
     assert found.metrics["backend"] == "norse"
+
+
+@pytest.mark.parametrize("coding", ["population", "rate", "signgd"])
+def test_blocks_of_points(coding, monkeypatch):
+    """Memory that one block leaves to the next one holds nothing that is still wanted."""
+    monkeypatch.setattr(layers, "_NUMBERS", 1)
+    test_through_the_program(coding)
 
 
 # --------------------------------------------------------------------------------- the two cells
