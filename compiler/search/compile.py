@@ -152,7 +152,6 @@ def compile(
     job = replace(job, checkpoints=Checkpoints(resume), progress=callers(progress), norm=norm)
     _check_core_share(job, min_core_share)
     wanted = _tolerance(job, asked, reference)
-    search = make_search(job, asked, wanted)
     making = partial(
         build,
         observers=[callers(one) for one in observers],
@@ -160,6 +159,7 @@ def compile(
         strip_source=strip_source,
     )
     try:
+        search = make_search(job, asked, wanted)
         program = _proven(job, search, wanted, minimise, making)
     except CallersError as error:
         raise error.error from None
