@@ -1,6 +1,6 @@
 """Runs pinnir's isolated functions for the fuzzers: a fork of a warm interpreter for each request.
 
-Users get a new interpreter for each file (``base/sandbox.py``). What runs in it is the same
+Users get a new process for each file (``base/sandbox.py``). What runs in it is the same
 ``answer_request`` under the same limits; only importing the libraries is saved here.
 
 Both ends talk in frames: eight bytes of length, then the data.

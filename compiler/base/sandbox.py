@@ -86,6 +86,10 @@ class Request:
             "path": [path for path in sys.path if path],
         }
 
+    def encode(self) -> bytes:
+        """What a new interpreter reads: a line of JSON, then the data."""
+        return json.dumps(self.told()).encode() + b"\n" + self.data
+
 
 def run_isolated(
     call: str,
@@ -129,7 +133,7 @@ def start(request: Request) -> tuple[int, bytes, bytes]:
             return code, _content(answer), _content(log)
     done = subprocess.run(
         [sys.executable, "-P", str(_CHILD)],
-        input=json.dumps(request.told()).encode() + b"\n" + request.data,
+        input=request.encode(),
         capture_output=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         timeout=request.patience,

@@ -332,7 +332,7 @@ def _spikes(node: object) -> bool:
 
 
 def test_the_retrained_network_of_a_compilation():
-    pipeline = pipelines.population_refitted(16, pipelines.anticipating(16, 4))
+    pipeline = pipelines.population_refitted(16, pipelines.anticipating(16, 60))
     found = pinnir.compile(family("spinn"), "-1:1", pipeline=pipeline).budget
     assert found.retrained > 0
     assert found.incomparable is None

@@ -148,7 +148,7 @@ def test_a_network_that_onnx_runtime_quantised(form, tmp_path):
 
 def test_a_quantised_network_takes_about_as_many_neurons_as_the_one_it_was_made_of(tmp_path):
     plain, own = (
-        pinnir.compile(save(tmp_path, perceptron(rounded=rounded)), domain="-1:1")
+        pinnir.compile(save(tmp_path, perceptron(rounded=rounded)), domain="-1:1", effort=1)
         for rounded in (False, True)
     )
     assert own.metrics["neurons"] <= 1.2 * plain.metrics["neurons"]
