@@ -20,6 +20,8 @@ _MOST_SURVEYED = 4096
 _MARGIN = 0.98
 # How often the error law says where to look next, and how many times more levels at most.
 _PREDICTED, _FARTHEST = 5, 64.0
+# How far above the tolerance errors are that jumps from size to size do not make up for.
+_NEARLY = 1.2
 # How much farther a search goes that is to end with the next size it looks at.
 _FARTHER = 1.1
 # Of the candidates that were looked at, costs are measured of those that have at most this share
@@ -82,12 +84,15 @@ class StaircaseSearch:
         return None
 
     def _is_dearer(self, best: Point) -> bool:
-        """Whether it shows at the best one's number of levels that all sufficient ones are."""
+        """Whether it shows at the best one's number of levels that all sufficient ones are.
+
+        Errors jump, so what is nearly sufficient there may be it with fewer levels.
+        """
         levels = best.candidate.levels
         index = self._index(levels)
         if self._start is not None or index == len(self.candidates) or not levels:
             return False
-        if self._enough(self._error(index)):
+        if self._error(index).bound <= _NEARLY * self.wanted:
             return False
         return self._point(index).rank(self.criterion) >= best.rank(self.criterion)
 
