@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 import pinnir
-from benchmarks.common import ROOT, table, write_page
+from benchmarks.common import ROOT, table, third_party_cases, write_page
 from pinnir.backends.fast import FastBackend
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.targets import TARGETS
@@ -146,9 +146,14 @@ def row(name: str, program: Program, model: Path, x: Array, lines: int = 1) -> l
         FastBackend(1).load(program.running[0], lines)
         loading = time.process_time() - begun
         spikes, apart = compared(program, few, lines)
+    return [*cells_of(name, speeds), f"{1e3 * loading:.0f} ms", f"{spikes:,}", f"{apart:.0e}"]
+
+
+def cells_of(name: str, speeds: Speeds) -> list[object]:
+    """Speed of the network, and of both fast backends with their ratios."""
     cells: list[object] = [name, f"{speeds.median('network'):,.4g}"]
     for kind in ("numpy", "numba"):
-        if kind not in backends:
+        if kind not in speeds.rounds:
             cells += ["-", "-", "-"]
             continue
         cells += [
@@ -156,7 +161,7 @@ def row(name: str, program: Program, model: Path, x: Array, lines: int = 1) -> l
             f"{speeds.ratio('network', kind):.1f}",
             f"{speeds.ratio(kind, 'reference'):.1f}",
         ]
-    return [*cells, f"{1e3 * loading:.0f} ms", f"{spikes:,}", f"{apart:.0e}"]
+    return cells
 
 
 def compared(program: Program, x: Array, lines: int) -> tuple[int, float]:
@@ -188,6 +193,25 @@ def _population() -> list[list[object]]:
     for name in POPULATION:
         program = pinnir.read(EXAMPLES / name / "program.nir")
         rows.append(row(name, program, EXAMPLES / name / "model.onnx", _uniform(program, POINTS)))
+    return rows
+
+
+def _others() -> list[list[object]]:
+    """Programs of networks trained by others, which have host parts: whole runs."""
+    rows = []
+    for case in third_party_cases():
+        program = pinnir.compile(case.model, case.domain)
+        x = _uniform(program, POINTS)
+        few = x[:REFERENCE_POINTS]
+        runs: dict[str, tuple[Run, int]] = {
+            "network": (network_run(case.model, x), len(x)),
+            "reference": (partial(program.run_cores, few, ReferenceBackend()), len(few)),
+        }
+        for kind, backend in fast_backends().items():
+            runs[kind] = (partial(program.run_cores, x, backend), len(x))
+        with one_thread():
+            speeds = measured(runs)
+        rows.append(cells_of(case.name, speeds))
     return rows
 
 
@@ -287,6 +311,9 @@ def main() -> None:
         _HEAD,
         f"## Population programs of the examples, {POINTS:,} points\n",
         table(headings, _population()),
+        f"## Programs of networks trained by others, {POINTS:,} points\n",
+        "Whole runs, host parts included; tables are there already.\n",
+        table(headings[:-3], _others()),
         f"## Rate programs of Burgers, {STEPS} steps, {RATE_POINTS:,} points\n",
         table(headings, _rate()),
         f"## Norse on programs of Burgers, {NORSE_POINTS:,} points\n",
