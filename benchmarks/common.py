@@ -12,6 +12,17 @@ from pinnir.points.point_files import load_reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+EXAMPLES = ROOT / "ir_examples"
+# Examples whose programs at 1e-2 are one core.
+ONE_CORE = (
+    "burgers",
+    "deep_regression",
+    "diffusion_reaction",
+    "function_regression",
+    "poisson",
+    "wave",
+    "beltrami_pinn",
+)
 # Folder of models trained by others, which are not part of this repository.
 MODELS = "PINNIR_MODELS"
 
@@ -34,7 +45,7 @@ class Case:
 def own_cases() -> list[Case]:
     """The two examples trained here."""
     domains = {"burgers": "x=-1:1,t=0:1", "poisson": "x=-1:1,y=-1:1"}
-    folders = {name: ROOT / "ir_examples" / name for name in domains}
+    folders = {name: EXAMPLES / name for name in domains}
     return [
         Case(name, folder / "model.onnx", domains[name], folder / "reference.npz")
         for name, folder in folders.items()

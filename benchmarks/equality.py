@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import pinnir
-from benchmarks.common import ROOT, table, write_page
+from benchmarks.common import EXAMPLES, ONE_CORE, table, write_page
 from pinnir.backends.fast import FastBackend
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.targets import TARGETS
@@ -32,17 +32,6 @@ from pinnir.numerics.matrix import Array
 from pinnir.passes import pipelines
 from pinnir.program.program import Program
 
-EXAMPLES = ROOT / "ir_examples"
-# Whose programs at 1e-2 are one core.
-POPULATION = (
-    "burgers",
-    "deep_regression",
-    "diffusion_reaction",
-    "function_regression",
-    "poisson",
-    "wave",
-    "beltrami_pinn",
-)
 SQUARE = "x=-1:1,y=-1:1"
 COMPILED = {"burgers": "x=-1:1,t=0:1", "poisson": SQUARE}
 RANDOM, RANDOM_WIDTHS = 3, (2, 24, 24, 24, 1)
@@ -114,7 +103,7 @@ def random_network(seed: int) -> bytes:
 
 def asked() -> Iterator[Ask]:
     """Programs of all codings that the engine runs: of examples and of random networks."""
-    for name in POPULATION:
+    for name in ONE_CORE:
         yield Ask(f"{name}, population", pinnir.read(EXAMPLES / name / "program.nir"))
     models: dict[str, tuple[Any, str]] = {
         name: (EXAMPLES / name / "model.onnx", domain) for name, domain in COMPILED.items()

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 import pinnir
-from benchmarks.common import ROOT, table, third_party_cases, write_page
+from benchmarks.common import EXAMPLES, ONE_CORE, table, third_party_cases, write_page
 from pinnir.backends.fast import FastBackend
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.targets import TARGETS
@@ -34,18 +34,8 @@ from pinnir.program.program import Program
 from pinnir.program.running import chunk_of
 from pinnir.program.simulators import Backend, find_backend
 
-EXAMPLES = ROOT / "ir_examples"
 DOMAIN = "x=-1:1,t=0:1"
-# Population programs at 1e-2, as compiled, and their points.
-POPULATION = (
-    "burgers",
-    "deep_regression",
-    "diffusion_reaction",
-    "function_regression",
-    "poisson",
-    "wave",
-    "beltrami_pinn",
-)
+# Points.
 POINTS, RATE_POINTS, REFERENCE_POINTS = 40_960, 2_048, 2_048
 NORSE_POINTS = 512
 STEPS = 32
@@ -190,7 +180,7 @@ def _uniform(program: Program, count: int) -> Array:
 
 def _population() -> list[list[object]]:
     rows = []
-    for name in POPULATION:
+    for name in ONE_CORE:
         program = pinnir.read(EXAMPLES / name / "program.nir")
         rows.append(row(name, program, EXAMPLES / name / "model.onnx", _uniform(program, POINTS)))
     return rows
