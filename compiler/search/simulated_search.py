@@ -67,10 +67,12 @@ class SimulatedSearch:
             if self._is_hopeless(candidate) or self._is_longer(candidate, cheapest):
                 continue
             todo = self._to_make(candidate)
-            if todo is not None and not self._can_pay(candidate, todo):
+            if todo != candidate and not self._can_pay(candidate, todo):
                 break
             if self._looks_bad(candidate):
                 continue
+            if not self._can_pay(candidate, self._to_make(candidate)):
+                break
             found = self._sufficient(candidate, bound)
             if found is not None:
                 cheapest, bound = found, found.rank(self.criterion)
@@ -128,9 +130,9 @@ class SimulatedSearch:
         quick = at_a_glance(candidate)
         return candidate if quick == candidate or candidate in self._glances else quick
 
-    def _can_pay(self, candidate: Candidate, todo: Candidate) -> bool:
+    def _can_pay(self, candidate: Candidate, todo: Candidate | None) -> bool:
         """Whether it may be made; if not, the dearer ones that follow may neither."""
-        if self._spent + self.measure.work(todo) <= self.budget:
+        if todo is None or self._spent + self.measure.work(todo) <= self.budget:
             return True
         left = len(self.candidates) - self.candidates.index(candidate)
         self.record.left_out[candidate.family] = (
@@ -158,8 +160,6 @@ class SimulatedSearch:
         """
         most = _MARGIN * self.wanted
         if candidate not in self._few:
-            if self._few and not self._can_pay(candidate, candidate):
-                return None
             self._spent += self.measure.work(candidate)
             self._few[candidate] = self.record.add(self.measure.few(candidate))
         few = self._few[candidate]
