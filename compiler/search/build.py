@@ -125,9 +125,11 @@ def _metrics(
 ) -> dict[str, Any]:
     """The figures on the evaluation points, and against the reference on its points."""
     sets = job.sets(job.evaluation, MEASURED_POINTS)
-    if candidate.steps > 1 and job.domain.axis_count == 1:
-        each = points_for(job, candidate, len(job.evaluation)) // len(sets)
-        sets = [points[: max(1, each)] for points in sets]
+    given = len(job.evaluation)
+    most = points_for(job, candidate, given) if candidate.steps > 1 else given
+    # Of a classifier all that is labelled counts; of several axes there are few samples.
+    if most < given and job.labels is None and job.domain.axis_count == 1:
+        sets = [points[: max(1, most // len(sets))] for points in sets]
     results = [program.run(points) for points in sets]
     metrics = pooled(results)
     metrics |= stream_costs(program, LINES, job.seed)

@@ -45,6 +45,12 @@ def test_they_are_what_is_measured_on():
     assert "accuracy" not in program.metrics
 
 
+def test_programs_of_many_steps_are_measured_on_all_of_them():
+    """Whatever their number: sets need not be equally large."""
+    ask = {"coding": "rate", "steps": 8, "levels": 17, "evaluation": HeldOut(POINTS[:31])}
+    assert pinnir.compile(SMALL, DOMAIN, **ask).metrics["points"] == 31
+
+
 def test_without_calibration_points_a_search_looks_at_the_domain():
     job = prepare(SMALL, DOMAIN, evaluation=HeldOut(POINTS))
     np.testing.assert_array_equal(job.selection, prepare(SMALL, DOMAIN).selection)
