@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Case, table, third_party_cases, write_page
+from benchmarks.common import EXAMPLES, Case, table, third_party_cases, write_page
 from ir_examples.build import DOMAINS
-from ir_examples.build import ROOT as EXAMPLES
 
 RTOL = 1e-2
 BASELINE = "PINNIR_BASELINE"
@@ -35,13 +34,10 @@ model, domain, options = json.loads(sys.argv[1])
 program = pinnir.compile(model, domain, **options)
 used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 told = {name: program.metrics.get(name) for name in json.loads(sys.argv[2])}
-told["coding"] = program.manifest["coding"]
 told["cpu"] = sum(one.ru_utime + one.ru_stime for one in used)
 print(json.dumps(told))
 """
-_METRICS = ("synops_per_mac", "levels", "nrmse", "nrmse_upper", "points", "energy_nj")
-
-
+_METRICS = ("synops_per_mac", "levels", "nrmse", "nrmse_upper", "points")
 BEFORE = f"commit {BASELINE_COMMIT}"
 _HEAD = f"""# Measured: efforts
 

@@ -6,20 +6,17 @@ its counts when it is given one sample. *Levels* are those of one neuron for one
 programs, whose sums are whole numbers.
 """
 
-import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 import pinnir
 from benchmarks.common import EXAMPLES, ONE_CORE, table, write_page
-from pinnir.backends.fast import FastBackend
+from benchmarks.growth import network
+from benchmarks.speed import fast_backends
 from pinnir.backends.reference import ReferenceBackend
 from pinnir.base.targets import TARGETS
 from pinnir.base.threads import one_thread
@@ -34,7 +31,8 @@ from pinnir.program.program import Program
 
 SQUARE = "x=-1:1,y=-1:1"
 COMPILED = {"burgers": "x=-1:1,t=0:1", "poisson": SQUARE}
-RANDOM, RANDOM_WIDTHS = 3, (2, 24, 24, 24, 1)
+# How many random networks, and their width and depth.
+RANDOM, RANDOM_SIZE = 3, (24, 3)
 # Unit outputs of all programs together, and levels.
 UNIT_OUTPUTS, LEVELS = 10**8, 10**9
 _BLOCK = 4096
@@ -77,30 +75,6 @@ class Ask:
         return generator.uniform(domain.low, domain.high, (count, len(domain.columns)))
 
 
-def random_network(seed: int) -> bytes:
-    """A network of tanh neurons with weights as large as training makes them."""
-    generator = np.random.default_rng(seed)
-    nodes, weights = [], []
-    for layer, (before, after) in enumerate(pairwise(RANDOM_WIDTHS)):
-        scale = 1.5 / np.sqrt(before)
-        values = {
-            f"w{layer}": generator.normal(0, scale, (before, after)),
-            f"b{layer}": generator.normal(0, 0.3, after),
-        }
-        weights += [numpy_helper.from_array(v.astype(np.float32), n) for n, v in values.items()]
-        source = "x" if layer == 0 else f"a{layer - 1}"
-        nodes.append(helper.make_node("Gemm", [source, *values], [f"z{layer}"]))
-        nodes.append(helper.make_node("Tanh", [f"z{layer}"], [f"a{layer}"]))
-    last = f"z{len(RANDOM_WIDTHS) - 2}"
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", RANDOM_WIDTHS[0]])
-    wanted = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", RANDOM_WIDTHS[-1]])
-    graph = helper.make_graph(nodes[:-1], "random", [given], [wanted], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
-
-
 def asked() -> Iterator[Ask]:
     """Programs of all codings that the engine runs: of examples and of random networks."""
     for name in ONE_CORE:
@@ -108,7 +82,7 @@ def asked() -> Iterator[Ask]:
     models: dict[str, tuple[Any, str]] = {
         name: (EXAMPLES / name / "model.onnx", domain) for name, domain in COMPILED.items()
     }
-    models |= {f"random {seed}": (random_network(seed), SQUARE) for seed in range(RANDOM)}
+    models |= {f"random {seed}": (network(*RANDOM_SIZE, seed), SQUARE) for seed in range(RANDOM)}
     stock = TARGETS["lava-stock"]
     hard = pipelines.for_target(pipelines.rate(32, 2), stock)
     made: dict[str, dict[str, Any]] = {
@@ -122,14 +96,6 @@ def asked() -> Iterator[Ask]:
     for model, (source, domain) in models.items():
         for coding, options in made.items():
             yield Ask(f"{model}, {coding}", pinnir.compile(source, domain, **options))
-
-
-def backends() -> dict[str, FastBackend]:
-    """With numpy alone, and with Numba if it is there."""
-    found = {"numpy": FastBackend(1, compiling=False)}
-    if importlib.util.find_spec("numba") is not None:
-        found["numba"] = FastBackend(1, compiling=True)
-    return found
 
 
 class PerSample:
@@ -150,7 +116,7 @@ def compare_units(ask: Ask, samples: int) -> tuple[int, int]:
     x = ask.points(1, samples)
     oracle = ReferenceBackend().load(ask.core)
     loaded = []
-    for backend in backends().values():
+    for backend in fast_backends().values():
         loaded.append(backend.load(ask.core))
         assert not backend.handed_over, f"{ask.name} is handed over: {backend.handed_over}"
     compared = differ = 0
@@ -223,7 +189,7 @@ def main() -> None:
     rows.append(["all", "", *(f"{value:,}" for value in total)])
     minutes = (time.process_time() - begun) / 60
     headings = ["program", "units", "unit outputs", "differ", "levels", "differ"]
-    foot = f"With {' and '.join(backends())}, in {minutes:.0f} CPU minutes.\n"
+    foot = f"With {' and '.join(fast_backends())}, in {minutes:.0f} CPU minutes.\n"
     write_page("equality.md", _HEAD, table(headings, rows), foot)
     if total[1] or total[3]:
         raise SystemExit("the fast backend differs from the oracle")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import pinnir
-from benchmarks.common import ROOT, table, write_page
+from benchmarks.common import EXAMPLES, table, write_page
 from benchmarks.speed import DOMAIN, STEPS, core_run, fast_backends, measured
 from pinnir.backends.environments import READERS, find_reader
 from pinnir.backends.reference import ReferenceBackend
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path)
     folder = parser.parse_args().folder
-    model = ROOT / "ir_examples" / "burgers" / "model.onnx"
+    model = EXAMPLES / "burgers" / "model.onnx"
     program = pinnir.compile(model, DOMAIN, pipeline=pipelines.rate(STEPS, RAMPS))
     (core,) = program.running
     x = np.random.default_rng(0).uniform(program.domain.low, program.domain.high, (POINTS, 2))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pinnir
-from benchmarks.common import ROOT, table, write_page
+from benchmarks.common import EXAMPLES, table, write_page
 
 ROUNDS = 5
 LIBRARIES = [sys.executable, "-c", "import numpy, h5py"]
@@ -41,7 +41,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
     start = [sys.executable, "-c", "from pinnir.cli import main; main()"]
     found = {'`python -c "import numpy, h5py"`': LIBRARIES}
     for name, grid in GRIDS.items():
-        path = ROOT / "ir_examples" / name / "program.nir"
+        path = EXAMPLES / name / "program.nir"
         alone = folder / f"{name}.nir"
         replace(pinnir.read(path), source=None).save(alone)
         field = ["--grid", grid, "-o", str(folder / "field.npz")]
