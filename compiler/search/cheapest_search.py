@@ -46,6 +46,8 @@ from pinnir.search.work import BUDGETS
 _FEWER_LEVELS = 0.25
 # The error law: relative L2 errors of even levels are about this by their number.
 _LAW = 2.5
+# Iterations of a training on all points, each of which takes as long as dozens on batches.
+_ON_ALL_POINTS = 1_500
 
 
 # The search of one family. It may be asked again: after a program failed on the evaluation points,
@@ -239,7 +241,8 @@ def _searched(job: Job, asked: CompileOptions, wanted: float) -> tuple[Family, .
     if not iterations:
         return FAMILIES
     trained = trained_families(anticipating(_trained_for(_LAW / wanted), iterations))
-    slow = slow_families(iterations) if asked.effort == MOST_EFFORT else ()
+    on_all = min(iterations, _ON_ALL_POINTS)
+    slow = slow_families(on_all) if asked.effort == MOST_EFFORT else ()
     return (*trained, *FAMILIES, *slow)
 
 
